@@ -1,0 +1,55 @@
+# `make` alone lists the targets. Every target installs what it needs into .venv first.
+#
+#   make test PYTHON=python3.12      another Python
+#   make test CONSTRAINTS=           the newest releases instead of constraints.txt
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup lab book check test bench
+
+PYTHON ?= python3
+VENV ?= .venv
+CONSTRAINTS ?= -c constraints.txt
+
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+UV := $(shell command -v uv 2>/dev/null)
+INSTALL := $(if $(UV),$(UV) pip install --python $(BIN)/python,$(BIN)/python -m pip install)
+
+define CHECK_PYTHON
+import sys
+if sys.version_info < (3, 11):
+    sys.exit("This project needs Python 3.11 or newer, and $(PYTHON) is "
+             + sys.version.split()[0] + ": name another one, as in PYTHON=python3.12")
+endef
+export CHECK_PYTHON
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(INSTALLED)  ## create .venv and install everything into it
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c "$$CHECK_PYTHON"
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	$(INSTALL) $(CONSTRAINTS) -e ".[all]"
+	@touch $@
+
+lab: $(INSTALLED)  ## open JupyterLab at chapter 00
+	JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter" $(BIN)/jupyter-lab book/00_start.md
+
+book: $(INSTALLED)  ## run every chapter and build the HTML
+	$(BIN)/jupyter-book build -W --keep-going --all .
+	@echo "The book: $(CURDIR)/_build/html/index.html"
+
+check: $(INSTALLED)  ## lint, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: check  ## check, then the unit tests and every chapter
+	$(BIN)/pytest --nbval
+
+bench: $(INSTALLED)  ## run every benchmark
+	for program in benchmarks/[!_]*.py; do $(BIN)/python "$$program" || exit 1; done

@@ -1,0 +1,54 @@
+"""`pytest --nbval` runs every chapter, and a false assert in a chapter is noticed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+
+
+def run_pytest(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def chapters_in_toc() -> list[str]:
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    files = [toc["root"], *(chapter["file"] for chapter in toc["chapters"])]
+    return sorted(f"{name}.md" for name in files)
+
+
+def test_nbval_runs_the_chapters_of_the_table_of_contents_and_no_canary():
+    run = run_pytest("--nbval", "--collect-only", "-qq", "book", "tests/canary")
+    # With -qq a line is "book/01_masks.md: 12": the file, and how many cells it has.
+    lines = [line for line in run.stdout.splitlines() if ".md: " in line]
+    collected = dict(line.split(": ") for line in lines)
+    assert sorted(collected) == chapters_in_toc(), run.stdout
+
+
+def test_without_nbval_no_chapter_is_collected():
+    run = run_pytest("--collect-only", "book")
+    assert run.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, run.stdout
+
+
+@pytest.mark.parametrize(
+    ("canary", "exit_code", "summary"),
+    [
+        ("failing", pytest.ExitCode.TESTS_FAILED, "1 failed"),
+        ("passing", pytest.ExitCode.OK, "1 passed"),
+    ],
+)
+def test_an_assert_in_a_chapter_decides(canary, exit_code, summary):
+    chapter = f"tests/canary/{canary}.md"
+    run = run_pytest("--nbval", "-p", "book.conftest", chapter)
+    assert run.returncode == exit_code, run.stdout + run.stderr
+    assert summary in run.stdout
+    assert ("AssertionError" in run.stdout) == (canary == "failing")
