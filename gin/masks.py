@@ -1,0 +1,245 @@
+"""Binary masks: three random kinds, and masks read from pictures.
+
+A mask is a uint8 array (H, W) of {0, 1}; 1 = missing. The kinds are those of the
+paper's section 5.1. Taught in book/01_masks.md.
+"""
+
+import operator
+import os
+from collections.abc import Callable
+
+import numpy as np
+from numpy.random import Generator
+from PIL import Image, ImageOps
+
+from gin.errors import InputError
+from gin.pictures import open_picture
+from gin.strokes import Stroke, aim_strokes, deepfill_strokes, draw
+
+KINDS = ("rectangular", "free_form", "cellular_automata")
+READINGS = ("paper", "released")
+SMALLEST = 16  # px: the generator's stride
+MOST_MISSING = 0.95
+
+Mask = np.ndarray
+
+
+def make(
+    kind: str, height: int, width: int, rng: Generator, reading: str = "paper"
+) -> Mask:
+    """One random mask of a kind named in `KINDS`; uint8 (height, width).
+
+    `reading` concerns `free_form` alone. The same state of `rng` gives the same
+    mask. Something is missing in every mask, and never more than 95 %. Raises
+    InputError for an unknown kind or reading, and for a side below 16 px.
+    """
+    if kind == "rectangular":
+        return rectangular(height, width, rng)
+    if kind == "free_form":
+        return free_form(height, width, rng, reading)
+    if kind == "cellular_automata":
+        return cellular_automata(height, width, rng)
+    raise InputError(f"mask kind {kind!r}: expected one of {', '.join(KINDS)}")
+
+
+def rectangular(height: int, width: int, rng: Generator) -> Mask:
+    """One rectangle, each side 30-70 % of its dimension, anywhere in the picture.
+
+    Paper, section 5.1. Side and place are uniform, so 25 % is missing on average.
+    """
+    height, width = _sides(height, width, rng)
+    mask = np.zeros((height, width), np.uint8)
+    mask[_span(height, rng), _span(width, rng)] = 1
+    return mask
+
+
+def free_form(height: int, width: int, rng: Generator, reading: str = "paper") -> Mask:
+    """Brush strokes, as the paper describes them or as the authors released them.
+
+    - "paper": section 5.1 names DeepFillv2's strokes. One to three strokes with 4-11
+      vertices after their start zigzag through the picture; about 15 % is missing
+      at 256 px. The steps follow the picture's diagonal, the widths (12-40 px) do
+      not. Vertices are held inside the picture, and DeepFillv2's box is left out.
+      The angles lead up and to the right, so each stroke is mirrored at random.
+    - "released": the AIM 2020 challenge's generator. 15-23 strokes of 1-5 segments,
+      10-69 px long and 10-24 px wide whatever the picture's size: 40 % is missing
+      at 256 px, 14 % at 512, 3.8 % at 1024.
+
+    Strokes that would leave less than 5 % known (in small pictures) are left out.
+    """
+    height, width = _sides(height, width, rng)
+    if reading not in READINGS:
+        expected = " or ".join(READINGS)
+        raise InputError(f"free-form reading {reading!r}: expected {expected}")
+    strokes = deepfill_strokes if reading == "paper" else aim_strokes
+    return _first_usable(
+        lambda: _draw_what_fits(strokes(height, width, rng), height, width)
+    )
+
+
+def cellular_automata(height: int, width: int, rng: Generator) -> Mask:
+    """Noise that a majority rule has grown into blobs; 51 % is missing on average.
+
+    The AIM 2020 challenge's masks (paper, section 5.1). Noise at 1/s of the size,
+    s one of 1, 2, 4, 8, is smoothed 2-6 times, enlarged s times, and for s > 1
+    widened by one pixel up, down, left and right.
+    """
+    height, width = _sides(height, width, rng)
+    return _first_usable(lambda: _grow(height, width, rng))
+
+
+def area(mask: Mask) -> float:
+    """The missing fraction of a mask, 0 to 1."""
+    return float(np.count_nonzero(mask) / mask.size)
+
+
+def load_mask(
+    source: str | os.PathLike[str] | Image.Image,
+    size: tuple[int, int] | None = None,
+    invert: bool = False,
+) -> Mask:
+    """A mask from a picture of any mode: white is missing, black is known.
+
+    A pixel is missing where it is at least half white; 16-bit pictures count
+    65535 as white. `invert` turns this round: black is missing. If transparency
+    varies, what is transparent counts as black; but where all that is visible has
+    one colour, the drawing is in the transparency, and opaque is missing whatever
+    the colour. EXIF orientation is applied; an animation gives its first frame.
+
+    `size` is the photograph's (width, height). Raises InputError for a file that is
+    not a whole picture, and as `check_mask` does.
+    """
+    if isinstance(source, Image.Image):
+        picture, name = source, getattr(source, "filename", "") or "the mask"
+    else:
+        picture, name = open_picture(source), os.fspath(source)
+    try:
+        white = _white(ImageOps.exif_transpose(picture), str(name))
+    except (OSError, SyntaxError) as error:  # a lazily opened file breaks here
+        raise InputError(f"{name}: damaged or cut-off picture ({error})") from error
+    mask = (white ^ invert).astype(np.uint8)
+    check_mask(mask, str(name), size)
+    return mask
+
+
+def check_mask(mask: Mask, name: str, size: tuple[int, int] | None = None) -> None:
+    """Raise InputError unless `mask` can be used with a photograph of `size`.
+
+    It must be (H, W) of {0, 1}, of the photograph's `size` = (width, height) if that
+    is given, with something missing but no more than 95 %. `name` opens the message.
+    """
+    if mask.ndim != 2 or not mask.size or not np.isin(mask, (0, 1)).all():
+        raise InputError(
+            f"{name}: expected a mask (height, width) of 0 and 1, "
+            f"found an array of shape {mask.shape}, type {mask.dtype}"
+        )
+    height, width = mask.shape
+    if size is not None and (width, height) != tuple(size):
+        raise InputError(
+            f"{name}: the mask is {width} x {height} px, "
+            f"but its photograph is {size[0]} x {size[1]} px"
+        )
+    if not 0 < (missing := area(mask)) <= MOST_MISSING:
+        limit = (
+            f"at most {100 * MOST_MISSING:.0f} % may be"
+            if missing
+            else "nothing to fill"
+        )
+        raise InputError(
+            f"{name}: {100 * missing:.4g} % of the picture is missing ({limit}); white "
+            "means missing, so perhaps the polarity is inverted: see invert (--invert)"
+        )
+
+
+def _sides(height: int, width: int, rng: object) -> tuple[int, int]:
+    if not isinstance(rng, Generator):
+        found = type(rng).__name__
+        raise InputError(f"rng: expected a numpy.random.Generator, found {found}")
+    try:
+        sides = operator.index(height), operator.index(width)
+    except TypeError:
+        sides = (0, 0)
+    if min(sides) < SMALLEST:
+        raise InputError(
+            f"mask of height {height!r} and width {width!r}: "
+            f"expected whole numbers of at least {SMALLEST} px"
+        )
+    return sides
+
+
+def _first_usable(draw: Callable[[], Mask]) -> Mask:
+    while not 0 < area(mask := draw()) <= MOST_MISSING:
+        pass
+    return mask
+
+
+def _span(length: int, rng: Generator) -> slice:
+    side = int(rng.integers(-(-3 * length // 10), 7 * length // 10 + 1))
+    start = int(rng.integers(length - side + 1))
+    return slice(start, start + side)
+
+
+def _draw_what_fits(strokes: list[Stroke], height: int, width: int) -> Mask:
+    """As many of the strokes, from the first on, as leave 5 % of the picture known."""
+    for count in range(len(strokes), 1, -1):
+        mask = draw(strokes[:count], height, width)
+        if area(mask) <= MOST_MISSING:
+            return mask
+    return draw(strokes[:1], height, width)
+
+
+def _grow(height: int, width: int, rng: Generator) -> Mask:
+    scale = int(rng.choice((1, 2, 4, 8)))
+    cells = _noise(-(-height // scale), -(-width // scale), rng)
+    for _ in range(rng.integers(2, 7)):
+        cells = _majority(cells)
+    if scale == 1:
+        return cells
+    return _widen(cells.repeat(scale, 1).repeat(scale, 0)[:height, :width])
+
+
+def _noise(height: int, width: int, rng: Generator) -> Mask:
+    count = height * width
+    random_bytes = np.frombuffer(rng.bytes(-(-count // 8)), np.uint8)
+    return np.unpackbits(random_bytes, count=count).reshape(height, width)
+
+
+def _majority(cells: Mask) -> Mask:
+    """The 3x3 median of {0, 1}, with zeros around the picture."""
+    height, width = cells.shape
+    padded = np.zeros((height + 2, width + 2), np.uint8)  # a tenth of np.pad's time
+    padded[1:-1, 1:-1] = cells
+    columns = padded[:-2] + padded[1:-1] + padded[2:]
+    votes = columns[:, :-2] + columns[:, 1:-1] + columns[:, 2:]
+    return (votes > 4).view(np.uint8)
+
+
+def _widen(mask: Mask) -> Mask:
+    """Dilation by the cross of the four neighbours."""
+    wide = mask.copy()
+    wide[1:] |= mask[:-1]
+    wide[:-1] |= mask[1:]
+    wide[:, 1:] |= mask[:, :-1]
+    wide[:, :-1] |= mask[:, 1:]
+    return wide
+
+
+def _white(picture: Image.Image, name: str) -> np.ndarray:
+    """Where a picture is at least half white; bool (H, W)."""
+    if picture.mode in ("F", "LAB", "La"):
+        raise InputError(
+            f"{name}: a picture of mode {picture.mode} cannot be a mask, "
+            "expected black and white, grey or colour of 8 or 16 bits"
+        )
+    if picture.mode.startswith("I"):
+        return np.asarray(picture).astype(np.int64) >= 1 << 15
+    if not picture.has_transparency_data:
+        return np.asarray(picture.convert("RGB").convert("L")) >= 128
+    rgba = picture.convert("RGBA")
+    grey, alpha = np.asarray(rgba.convert("RGB").convert("L")), np.asarray(rgba)[..., 3]
+    if alpha.min() == alpha.max():
+        return grey >= 128
+    visible = np.asarray(rgba)[alpha > 0, :3]
+    if (visible == visible[0]).all():
+        return alpha >= 128
+    return grey.astype(np.uint16) * alpha >= 128 * 255
