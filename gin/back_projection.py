@@ -1,0 +1,51 @@
+"""The back-projection head at the end of the refinement stage.
+
+Taught in book/02_network.md.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gin.blocks import conv, conv_lrelu
+
+
+def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear with aligned corners: (B, C, H, W) -> (B, C, *size)."""
+    return F.interpolate(image, size=size, mode="bilinear", align_corners=True)
+
+
+def back_project(rgb: Tensor, low_res: Tensor, alpha: Tensor) -> Tensor:
+    """rgb + alpha * up(low_res - down(rgb)), the weighted residual of section 4.1.
+
+    rgb (B, 3, H, W), low_res (B, 3, H/4, W/4), alpha (B, 1, H, W) in [0, 1];
+    returns (B, 3, H, W).
+    """
+    height, width = rgb.shape[-2:]
+    low_height, low_width = low_res.shape[-2:]
+    residual = low_res - resize(rgb, (low_height, low_width))
+    return rgb + alpha * resize(residual, (height, width))
+
+
+class BackProjection(nn.Module):
+    """Predicts the low-resolution image and the residual's weight alpha."""
+
+    def __init__(self, base_channels: int) -> None:
+        super().__init__()
+        half = base_channels // 2
+        self.low_res = nn.Sequential(
+            conv_lrelu(2 * base_channels, half, 3), conv(half, 3, 3)
+        )
+        self.alpha = conv(half, 1, 3)
+
+    def forward(
+        self, rgb: Tensor, quarter: Tensor, full: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Correct `rgb` by what the features at a quarter of its size say.
+
+        rgb (B, 3, H, W); quarter (B, 2c, H/4, W/4); full (B, c/2, H, W).
+        Returns the corrected image (B, 3, H, W) and I_lr (B, 3, H/4, W/4).
+        """
+        low_res = self.low_res(quarter)
+        alpha = torch.sigmoid(self.alpha(full))
+        return back_project(rgb, low_res, alpha), low_res

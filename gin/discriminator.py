@@ -1,0 +1,76 @@
+"""The two conditional SN-PatchGAN discriminators.
+
+Taught in book/02_network.md.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from gin.errors import InputError
+
+PADDINGS = ("paper", "released")
+
+
+class PatchDiscriminator(nn.Module):
+    """Four spectrally normalised 4x4 convolutions (paper, section 4.1 and Fig. 2).
+
+    A value of the output judges a patch of the input; there is no last layer
+    that narrows to one channel.
+    """
+
+    def __init__(self, base_channels: int, padding: str) -> None:
+        super().__init__()
+        c = base_channels
+        # left, right, top, bottom: an even kernel keeps the size with an odd sum.
+        outer, inner = ((1, 1, 1, 1), (1, 2, 1, 2)) if padding == "paper" else (2, 2)
+        self.layers = nn.ModuleList(
+            nn.Sequential(
+                nn.ZeroPad2d(pad), spectral_norm(nn.Conv2d(inputs, outputs, 4, stride))
+            )
+            for inputs, outputs, stride, pad in (
+                (6, c, 2, outer),
+                (c, 2 * c, 2, outer),
+                (2 * c, 4 * c, 1, inner),
+                (4 * c, 4 * c, 1, inner),
+            )
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 6, H, W) -> (B, 4c, H/4, W/4); as released, 3 px more a side."""
+        *hidden, last = self.layers
+        for layer in hidden:
+            x = F.leaky_relu(layer(x), 0.2)
+        return last(x)
+
+
+class Discriminators(nn.Module):
+    """D1 at full scale and D2 at half scale, of one shape with weights of their own.
+
+    Args:
+        base_channels: the base width c, 64 in the paper.
+        padding: "paper" gives Fig. 2's maps of 64 and 32 px for 256 px;
+            "released" pads every layer by 2, which gives 67 and 35 px.
+
+    Raises:
+        InputError: a padding of another name.
+    """
+
+    def __init__(self, base_channels: int = 64, padding: str = "paper") -> None:
+        super().__init__()
+        if padding not in PADDINGS:
+            raise InputError(
+                f"padding is {padding!r}; expected one of {', '.join(PADDINGS)}"
+            )
+        self.d1 = PatchDiscriminator(base_channels, padding)
+        self.d2 = PatchDiscriminator(base_channels, padding)
+
+    def forward(self, masked: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
+        """The maps of D1 and D2 for `image`, given the masked image.
+
+        Both inputs (B, 3, H, W) in [0, 1]; `image` is I_compltd or I_gt.
+        """
+        pair = torch.cat([masked, image], dim=1)
+        half = F.avg_pool2d(pair, 3, stride=2, padding=1, count_include_pad=False)
+        return self.d1(pair), self.d2(half)

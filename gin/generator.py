@@ -1,0 +1,245 @@
+"""The coarse and the refinement generator, DeepGIN and Table 1's variants.
+
+Taught in book/02_network.md.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from gin.attention import SelfAttention
+from gin.back_projection import BackProjection
+from gin.blocks import (
+    COARSE_RATES,
+    REFINEMENT_RATES,
+    ResidualBlock,
+    SPDBlock,
+    Up,
+    conv,
+    conv_lrelu,
+)
+from gin.errors import InputError
+from gin.initialisation import small_initialisation
+
+STRIDE = 16  # the deepest features of G2 are 16 times smaller than the image
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of Table 1: its residual block, attention scales and heads."""
+
+    block: str = "standard"
+    attention_scales: int = 0
+    back_projection: bool = False
+    refinement: bool = True
+
+
+_TABLE_1 = {
+    "StdResBlk (Coarse only)": Variant(refinement=False),
+    "StdResBlk": Variant(),
+    "StdResBlk-SA": Variant(attention_scales=1),
+    "StdResBlk-MSSA": Variant(attention_scales=3),
+    "DilatedResBlk-MSSA": Variant("dilated", 3),
+    "SPDResBlk-MSSA": Variant("spd", 3),
+    "SPDResBlk-MSSA-BP": Variant("spd", 3, back_projection=True),
+}
+VARIANTS = tuple(_TABLE_1)
+
+
+class Completion(NamedTuple):
+    """What DeepGIN returns; images are (B, 3, H, W), low_res is (B, 3, H/4, W/4)."""
+
+    coarse: Tensor
+    low_res: Tensor | None
+    out: Tensor | None
+    completed: Tensor
+
+
+def composite(inside: Tensor, outside: Tensor, mask: Tensor) -> Tensor:
+    """`inside` where the mask is 1, `outside` where it is 0.
+
+    A choice, not a product, so that NaN on the losing side stays out.
+    """
+    return torch.where(mask > 0.5, inside, outside)
+
+
+def _residual_block(kind: str, channels: int, rates: tuple[int, ...]) -> nn.Module:
+    if kind == "spd":
+        return SPDBlock(channels, rates)
+    return ResidualBlock(channels, dilation=2 if kind == "dilated" else 1)
+
+
+def _encoder(base_channels: int) -> nn.ModuleList:
+    c = base_channels
+    return nn.ModuleList(
+        [
+            conv_lrelu(4, c // 2, 7),
+            conv_lrelu(c // 2, c, 4, stride=2),
+            conv_lrelu(c, 2 * c, 4, stride=2),
+            conv_lrelu(2 * c, 4 * c, 4, stride=2),
+        ]
+    )
+
+
+class CoarseGenerator(nn.Module):
+    """G1, the coarse reconstruction stage (section 4.1, Fig. 2)."""
+
+    def __init__(self, base_channels: int, block: str = "spd") -> None:
+        super().__init__()
+        c = base_channels
+        self.encoder = _encoder(c)
+        self.middle = nn.Sequential(
+            *(_residual_block(block, 4 * c, COARSE_RATES) for _ in range(6))
+        )
+        self.decoder = nn.Sequential(Up(4 * c, 2 * c), Up(2 * c, c), Up(c, c // 2))
+        self.rgb = conv(c // 2, 3, 7)
+
+    def forward(self, masked: Tensor, mask: Tensor) -> Tensor:
+        """(B, 3, H, W) with white holes and (B, 1, H, W) -> I_coarse (B, 3, H, W)."""
+        x = torch.cat([masked, mask], dim=1)
+        for layer in self.encoder:
+            x = layer(x)
+        return self.rgb(self.decoder(self.middle(x)))
+
+
+class Skip(nn.Module):
+    """A skip connection of MSSA: narrow, attend, and mix into the decoder."""
+
+    def __init__(self, encoded: int, decoded: int) -> None:
+        super().__init__()
+        self.narrow = conv_lrelu(encoded, encoded // 2, 3)
+        self.attention = SelfAttention(encoded // 2)
+        self.mix = conv_lrelu(encoded // 2 + decoded, decoded, 3)
+
+    def forward(self, encoded: Tensor, decoded: Tensor) -> Tensor:
+        """Both (B, *, h, w) -> (B, decoded, h, w)."""
+        attended = self.attention(self.narrow(encoded))
+        return self.mix(torch.cat([decoded, attended], dim=1))
+
+
+class RefinementGenerator(nn.Module):
+    """G2, the refinement stage, with as much of it as the variant has."""
+
+    def __init__(self, base_channels: int, variant: Variant) -> None:
+        super().__init__()
+        c = base_channels
+        self.encoder = _encoder(c)
+        self.encoder.append(conv_lrelu(4 * c, 8 * c, 4, stride=2))
+
+        def three_blocks() -> list[nn.Module]:
+            return [
+                _residual_block(variant.block, 8 * c, REFINEMENT_RATES)
+                for _ in range(3)
+            ]
+
+        attention = [SelfAttention(8 * c)] if variant.attention_scales else []
+        self.middle = nn.Sequential(*three_blocks(), *attention, *three_blocks())
+        self.up1, self.up2 = Up(8 * c, 4 * c), Up(4 * c, 2 * c)
+        self.skip4: Skip | None = None
+        self.skip3: Skip | None = None
+        if variant.attention_scales == 3:
+            self.skip4, self.skip3 = Skip(4 * c, 4 * c), Skip(2 * c, 2 * c)
+        self.up3, self.up4 = Up(2 * c, c), Up(c, c // 2)
+        self.rgb = conv(c // 2, 3, 7)
+        self.back_projection = BackProjection(c) if variant.back_projection else None
+
+    def forward(
+        self, coarse: Tensor, mask: Tensor, paste: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor | None]:
+        """(B, 3, H, W) and (B, 1, H, W) -> I_out (B, 3, H, W) and I_lr or None.
+
+        `paste` is applied to the raw image before back projection.
+        """
+        x = torch.cat([coarse, mask], dim=1)
+        encoded = []
+        for layer in self.encoder:
+            x = layer(x)
+            encoded.append(x)
+        x = self.up1(self.middle(x))  # (B, 4c, H/8, W/8)
+        if self.skip4 is not None:
+            x = self.skip4(encoded[3], x)
+        quarter = self.up2(x)  # (B, 2c, H/4, W/4)
+        if self.skip3 is not None:
+            quarter = self.skip3(encoded[2], quarter)
+        full = self.up4(self.up3(quarter))  # (B, c/2, H, W)
+        rgb = self.rgb(full)
+        if self.back_projection is None:
+            return rgb, None
+        return self.back_projection(paste(rgb), quarter, full)
+
+
+class DeepGIN(nn.Module):
+    """The two-stage inpainting network, in any of Table 1's seven variants.
+
+    Args:
+        variant: a name out of `VARIANTS`.
+        base_channels: the base width c, 64 in the paper; even.
+        composite: False as the paper writes it (G2 sees I_coarse, back
+            projection the raw output); True as released (the known pixels are
+            pasted before G2 and before back projection).
+
+    Raises:
+        InputError: an unknown variant, a base width that is not even and
+            positive, or (in `forward`) tensors of the wrong shape.
+    """
+
+    def __init__(
+        self,
+        variant: str = "SPDResBlk-MSSA-BP",
+        base_channels: int = 64,
+        composite: bool = False,
+    ) -> None:
+        super().__init__()
+        if variant not in _TABLE_1:
+            raise InputError(
+                f"variant is {variant!r}; expected one of {', '.join(VARIANTS)}"
+            )
+        if base_channels < 2 or base_channels % 2:
+            raise InputError(
+                f"base_channels is {base_channels}; expected an even number from 2"
+            )
+        self.variant = variant
+        self.base_channels = base_channels
+        self.composite = composite
+        parts = _TABLE_1[variant]
+        self.coarse = CoarseGenerator(base_channels, parts.block)
+        self.refinement = (
+            RefinementGenerator(base_channels, parts) if parts.refinement else None
+        )
+        small_initialisation(self)
+
+    def forward(self, image: Tensor, mask: Tensor) -> Completion:
+        """Complete `image` where `mask` is 1; what lies there is never read.
+
+        image (B, 3, H, W) in [0, 1]; mask (B, 1, H, W) of 0 and 1; H and W
+        divisible by 16. The outputs are not clamped.
+        """
+        _check_shapes(image, mask)
+        masked = composite(torch.ones_like(image), image, mask)
+        coarse = self.coarse(masked, mask)
+        if self.refinement is None:
+            return Completion(coarse, None, None, composite(coarse, masked, mask))
+
+        def paste(raw: Tensor) -> Tensor:
+            return composite(raw, masked, mask) if self.composite else raw
+
+        out, low_res = self.refinement(paste(coarse), mask, paste)
+        return Completion(coarse, low_res, out, composite(out, masked, mask))
+
+
+def _check_shapes(image: Tensor, mask: Tensor) -> None:
+    if image.ndim != 4 or image.shape[1] != 3:
+        raise InputError(f"image has shape {tuple(image.shape)}; expected (B, 3, H, W)")
+    batch, _, height, width = image.shape
+    if mask.shape != (batch, 1, height, width):
+        raise InputError(
+            f"mask has shape {tuple(mask.shape)}; "
+            f"expected {(batch, 1, height, width)} to go with the image"
+        )
+    if height % STRIDE or width % STRIDE:
+        raise InputError(
+            f"the image is {height} x {width}; both sides must be divisible by {STRIDE}"
+        )

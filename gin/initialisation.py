@@ -1,0 +1,54 @@
+"""Two ways to start a generator.
+
+Taught in book/02_network.md.
+"""
+
+from torch import nn
+
+from gin.attention import SelfAttention
+from gin.blocks import ResidualBlock, SPDBlock
+
+
+def small_initialisation(net: nn.Module, scale: float = 0.1) -> None:
+    """The paper's start: Kaiming (fan in) x 0.1 on every convolution, bias 0.
+
+    Section 5.1, after ESRGAN. It lets almost no signal through some thirty
+    layers without normalisation, so it wants very many steps.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            _kaiming(module, scale=scale)
+
+
+def identity_initialisation(net: nn.Module) -> None:
+    """A start for short trainings: mid-grey holes, every block the identity.
+
+    Not the paper's. Kaiming for the leaky ReLU's slope everywhere; the
+    residual blocks add little, attention is flat and adds nothing, the RGB
+    heads begin at grey and back projection at a weight near 0.1.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            _kaiming(module, slope=0.2)
+    for name, module in net.named_modules():
+        if isinstance(module, SPDBlock):
+            _kaiming(module.fusion, slope=0.2, scale=0.1)
+        elif isinstance(module, ResidualBlock):
+            _kaiming(module.second, slope=0.2, scale=0.1)
+        elif isinstance(module, SelfAttention):
+            _kaiming(module.theta, slope=0.2, scale=0.3)
+            _kaiming(module.phi, slope=0.2, scale=0.3)
+            nn.init.zeros_(module.project.weight)
+        elif isinstance(module, nn.Conv2d) and name.endswith(("rgb", "low_res.1")):
+            _kaiming(module, slope=0.2, scale=0.1, bias=0.5)
+        elif isinstance(module, nn.Conv2d) and name.endswith("alpha"):
+            _kaiming(module, slope=0.2, bias=-2.0)
+
+
+def _kaiming(
+    layer: nn.Conv2d, slope: float = 0.0, scale: float = 1.0, bias: float = 0.0
+) -> None:
+    nn.init.kaiming_normal_(layer.weight, a=slope)
+    layer.weight.data.mul_(scale)
+    if layer.bias is not None:
+        nn.init.constant_(layer.bias, bias)

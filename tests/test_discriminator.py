@@ -1,0 +1,67 @@
+"""The two discriminators: counts, map sizes, spectral norm, what they judge."""
+
+import pytest
+import torch
+from torch import nn
+
+import gin
+
+
+def test_parameter_count() -> None:
+    assert sum(p.numel() for p in gin.Discriminators().parameters()) == 3_421_568
+
+
+@pytest.mark.parametrize(
+    ("padding", "sides"), [("paper", (64, 32)), ("released", (67, 35))]
+)
+def test_sizes_of_the_maps(padding: str, sides: tuple[int, int]) -> None:
+    judges = gin.Discriminators(base_channels=4, padding=padding)
+    maps = judges(torch.rand(1, 3, 256, 256), torch.rand(1, 3, 256, 256))
+    assert [tuple(m.shape) for m in maps] == [(1, 16, side, side) for side in sides]
+
+
+def test_the_largest_singular_value_is_one() -> None:
+    judges = gin.Discriminators(base_channels=8)
+    for _ in range(200):  # each pass in training mode is a step of power iteration
+        judges(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32))
+    judges.eval()
+    convolutions = [m for m in judges.modules() if isinstance(m, nn.Conv2d)]
+    assert len(convolutions) == 8
+    for layer in convolutions:
+        norm = torch.linalg.matrix_norm(layer.weight.flatten(1), 2)
+        assert norm.item() == pytest.approx(1, abs=0.02)
+
+
+def test_a_value_judges_a_patch_and_depends_on_the_condition() -> None:
+    judges = gin.Discriminators(base_channels=4).eval()
+    masked, image = torch.rand(1, 3, 128, 128), torch.rand(1, 3, 128, 128)
+    before, _ = judges(masked, image)
+    other = image.clone()
+    other[..., 64, 64] += 1
+    changed = (judges(masked, other)[0] != before).any(1)[0].nonzero()
+    # Receptive field 4 + 2 (4 - 1) + 4 (3 + 3) = 34 px, nine values at most a side.
+    assert 1 < (changed.max(0).values - changed.min(0).values).max() < 10
+    assert not torch.equal(judges(other, image)[0], before)
+
+
+def test_the_half_scale_leaves_padding_out_of_its_mean() -> None:
+    """A constant picture stays constant at half scale, its border included."""
+    judges = gin.Discriminators(base_channels=4)
+    seen: list[torch.Tensor] = []
+    judges.d2.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    judges(torch.full((1, 3, 64, 64), 0.3), torch.full((1, 3, 64, 64), 0.3))
+    torch.testing.assert_close(seen[0], torch.full((1, 6, 32, 32), 0.3))
+
+
+def test_gradients_reach_every_parameter() -> None:
+    judges = gin.Discriminators(base_channels=4)
+    maps = judges(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64))
+    sum(m.square().sum() for m in maps).backward()
+    assert all(p.grad is not None and p.grad.any() for p in judges.parameters())
+
+
+def test_unknown_padding() -> None:
+    with pytest.raises(
+        gin.InputError, match="padding is 'same'; expected one of paper"
+    ):
+        gin.Discriminators(padding="same")
