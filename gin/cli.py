@@ -1,0 +1,55 @@
+"""The `gin` program: runs a command and says in one line what went wrong.
+
+Taught in book/00_start.md.
+"""
+
+import sys
+import warnings
+from typing import Any
+
+import typer
+
+from gin._names import check_import_name
+from gin.commands import app
+from gin.errors import InputError
+
+BAD_INPUT, DIVERGED, INTERRUPTED = 2, 1, 130
+
+# A usage error's class is click's in some versions of typer, typer's own in others.
+UsageError: Any = typer.BadParameter.__base__
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line (`sys.argv` if None) and return the exit code.
+
+    0, 1 for a training that diverged, 2 for bad input, 130 after Ctrl-C; other
+    than 0 goes with one line on stderr.
+    """
+    try:
+        check_import_name()
+    except ImportError as error:
+        return _fail(str(error), BAD_INPUT)
+    try:
+        with warnings.catch_warnings():
+            if not sys.warnoptions:  # they speak to programmers
+                warnings.simplefilter("ignore")
+            code = app(arguments, prog_name="gin", standalone_mode=False)
+    except UsageError as error:
+        return _fail(error.format_message(), BAD_INPUT)
+    except InputError as error:
+        return _fail(str(error), BAD_INPUT)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}", BAD_INPUT)
+    except MemoryError as error:
+        return _fail(f"not enough memory ({error})", BAD_INPUT)
+    except FloatingPointError as error:
+        return _fail(f"the training diverged: {error}", DIVERGED)
+    except typer.Abort:
+        code = INTERRUPTED
+    return _fail("interrupted", code) if code == INTERRUPTED else code or 0
+
+
+def _fail(message: str, code: int) -> int:
+    print("gin:", " ".join(message.split("\n")), file=sys.stderr)
+    return code

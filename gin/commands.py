@@ -1,0 +1,265 @@
+"""The commands of `gin`: their arguments, and which part of the library they call.
+
+Taught in book/00_start.md. Modules that take long to import are imported by the
+commands that need them.
+"""
+
+import math
+import re
+import time
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gin.errors import InputError
+from gin.recipes import RECIPES
+
+if TYPE_CHECKING:
+    from gin.jobs import MaskPicture, RandomMask
+
+
+class Kind(StrEnum):
+    """`gin.masks.KINDS` (the names) as they are typed (the values)."""
+
+    rectangular = "rectangular"
+    free_form = "free-form"
+    cellular_automata = "cellular"
+
+
+class Reading(StrEnum):
+    """`gin.masks.READINGS`."""
+
+    paper = "paper"
+    released = "released"
+
+
+class Size(StrEnum):
+    """Sizes that `Inpainter` knows by name."""
+
+    paper = "paper"
+
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Seed = typer.Option(min=0, help="Of the random mask; the same seed, the same mask.")
+Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|FOLDER|OWNER/NAME",
+        help="A .safetensors or the authors' .pth file, a folder, or a repository on "
+        "the Hugging Face Hub; without it the shipped weights.",
+    ),
+]
+
+
+def _examples(*lines: str) -> str:
+    return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gin {version('deepgin-book')}")
+        raise typer.Exit
+
+
+@app.callback(
+    invoke_without_command=True,
+    epilog=_examples(
+        "gin inpaint photo.jpg --mask mask.png --out results",
+        "gin mask --kind cellular --size 512x512 --out mask.png",
+        "gin info",
+    ),
+)
+def root(
+    context: typer.Context,
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version.",
+            callback=_print_version,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """DeepGIN: deep generative inpainting. Fills holes in photographs."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command(
+    epilog=_examples(
+        "gin inpaint photo.jpg --mask mask.png --out results",
+        "gin inpaint photos/ --mask masks/ --out results --ensemble",
+        "gin inpaint photos/ --random-mask cellular --seed 7 --out results",
+    )
+)
+def inpaint(
+    photographs: Annotated[
+        list[Path],
+        typer.Argument(metavar="PHOTO", help="Photographs, or folders of them."),
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="For the results, as PNG.")
+    ],
+    mask: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE|FOLDER",
+            help="White is missing. One mask for all, or a folder with one mask for "
+            "each photograph, of the same name and any suffix.",
+        ),
+    ] = None,
+    random_mask: Annotated[
+        Kind | None,
+        typer.Option(help="Draw the masks, and keep them beside the results."),
+    ] = None,
+    seed: Annotated[int | None, Seed] = None,
+    invert: Annotated[
+        bool, typer.Option("--invert", help="In the masks black is missing.")
+    ] = False,
+    ensemble: Annotated[
+        bool,
+        typer.Option("--ensemble", help="Average over five views: better, slower."),
+    ] = False,
+    size: Annotated[
+        Size | None,
+        typer.Option(help="paper: sides rounded to multiples of 256, as released."),
+    ] = None,
+    weights: Weights = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu or cuda; chosen by what is there.")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="float32 or bf16; chosen by the device.")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Fill the holes of photographs. Known pixels and metadata stay as they are."""
+    from tqdm import tqdm
+
+    from gin.inpainting import Inpainter
+    from gin.jobs import collect, plan
+
+    started = time.perf_counter()
+    found = collect(photographs)
+    jobs = plan(found, _masks(found, mask, random_mask, seed, invert), out, force)
+    inpainter = Inpainter.from_pretrained(weights, device, precision)
+    for job in tqdm(jobs, unit="photo", disable=None):
+        job.run(lambda p, m: inpainter(p, m, size=size, ensemble=ensemble))
+    things = "photograph" if len(jobs) == 1 else "photographs"
+    seconds = time.perf_counter() - started
+    typer.echo(f"{len(jobs)} {things} completed in {seconds:.1f} s: see {out}")
+
+
+def _masks(
+    photographs: list[Path],
+    mask: Path | None,
+    random_mask: Kind | None,
+    seed: int | None,
+    invert: bool,
+) -> "list[MaskPicture] | list[RandomMask]":
+    from gin.jobs import RandomMask, pair
+
+    if mask is not None and random_mask is not None:
+        raise InputError("--mask and --random-mask: expected one of them, found both")
+    if mask is not None:
+        if seed is not None:
+            raise InputError("--seed: goes with --random-mask, found --mask")
+        return pair(photographs, mask, invert)
+    if random_mask is None:
+        raise InputError("expected --mask or --random-mask, found neither")
+    if invert:
+        raise InputError("--invert: goes with --mask, found --random-mask")
+    return [RandomMask(random_mask.name, seed or 0)] * len(photographs)
+
+
+@app.command(
+    epilog=_examples(
+        "gin mask --kind cellular --size 512x512 --seed 7 --out mask.png",
+        "gin mask --kind free-form --reading released --size 640x480 --out mask.png",
+    )
+)
+def mask(
+    kind: Annotated[Kind, typer.Option(help="The kind of hole.")],
+    size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="In pixels.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="A new .png file.")],
+    seed: Annotated[int, Seed] = 0,
+    reading: Annotated[
+        Reading, typer.Option(help="Whose strokes, in a free-form mask.")
+    ] = Reading.paper,
+    force: Force = False,
+) -> None:
+    """Draw a random mask (white is missing) and print its area."""
+    import numpy as np
+
+    from gin.jobs import check_new, write_mask
+    from gin.masks import area, make
+
+    if not (sides := re.fullmatch(r"(\d{1,4})x(\d{1,4})", size, re.ASCII)):
+        raise InputError(
+            f"--size {size!r}: expected WIDTHxHEIGHT, such as 512x512, "
+            "of at most 9999 px a side"
+        )
+    if out.suffix.lower() != ".png":
+        raise InputError(f"{out}: expected a name that ends in .png")
+    if reading is Reading.released and kind is not Kind.free_form:
+        raise InputError(f"--reading: goes with --kind free-form, found {kind}")
+    check_new(out, force)
+    width, height = map(int, sides.groups())
+    drawn = make(kind.name, height, width, np.random.default_rng(seed), reading)
+    write_mask(drawn, out)
+    typer.echo(f"{out}: {100 * area(drawn):.1f} % of {width} x {height} px is missing")
+
+
+@app.command(
+    epilog=_examples(
+        "gin train --recipe demo --data photos/ --out run --hours 1.5",
+        "gin train --recipe demo --data photos/ --out run --hours 1.5 --resume",
+    )
+)
+def train(
+    recipe: Annotated[
+        str, typer.Option(metavar="NAME", help=f"One of {', '.join(RECIPES)}.")
+    ],
+    data: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Photographs, at any depth.")
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="RUN", help="Folder for weights and state.")
+    ],
+    hours: Annotated[float, typer.Option(help="The budget.")] = 1.5,
+    seed: Annotated[int, typer.Option(min=0, help="Of first weights and batches.")] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the folder.")
+    ] = False,
+) -> None:
+    """Train a network on a folder of photographs."""
+    from gin.jobs import check_folder
+    from gin.training import train as run
+
+    if recipe not in RECIPES:
+        raise InputError(f"--recipe {recipe!r}: expected one of {', '.join(RECIPES)}")
+    if not 0 < hours < math.inf:
+        raise InputError(f"--hours {hours}: expected a positive number")
+    check_folder(out)
+    run(RECIPES[recipe], data, out, hours, seed, resume)
+    typer.echo(f"trained weights: {out / 'weights.safetensors'}")
+
+
+@app.command(epilog=_examples("gin info", "gin info --weights run/weights.safetensors"))
+def info(weights: Weights = None) -> None:
+    """Print versions, device, weights and parameter counts."""
+    from gin.information import describe
+
+    for line in describe(weights):
+        typer.echo(line)

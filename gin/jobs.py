@@ -1,0 +1,195 @@
+"""What `gin inpaint` will do: photographs, their masks, and where the results go.
+
+All that can be refused is refused here, before the first completion.
+Taught in book/00_start.md.
+"""
+
+import os
+import tempfile
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from gin.data import find_photographs
+from gin.errors import InputError
+from gin.masks import Mask, check_mask, load_mask, make
+from gin.photographs import Photograph
+from gin.pictures import open_picture
+from gin.png import write_png
+
+
+@dataclass(frozen=True)
+class MaskPicture:
+    """A mask in a file: white is missing, or black if `invert`."""
+
+    path: Path
+    invert: bool = False
+
+    def draw(self, photograph: Path, size: tuple[int, int]) -> Mask:
+        """The mask, checked against the photograph's (width, height)."""
+        mask = load_mask(self.path, invert=self.invert)
+        check_mask(mask, f"{self.path} for {photograph}", size)
+        return mask
+
+
+@dataclass(frozen=True)
+class RandomMask:
+    """A mask of a kind in `gin.masks.KINDS`, whatever is done before or after it."""
+
+    kind: str
+    seed: int
+
+    def draw(self, photograph: Path, size: tuple[int, int]) -> Mask:
+        """A function of kind, seed, and the photograph's name and (width, height)."""
+        width, height = size
+        name = zlib.crc32(os.fsencode(photograph.name))
+        rng = np.random.default_rng([self.seed, name])
+        return make(self.kind, height, width, rng)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One photograph to complete. A random mask is kept in `mask_copy`."""
+
+    photograph: Path
+    mask: MaskPicture | RandomMask
+    result: Path
+    mask_copy: Path | None
+
+    def inputs(self) -> list[Path]:
+        """The files that are read."""
+        mask = [self.mask.path] if isinstance(self.mask, MaskPicture) else []
+        return [self.photograph, *mask]
+
+    def outputs(self) -> list[Path]:
+        """The files that are written."""
+        return [self.result, self.mask_copy] if self.mask_copy else [self.result]
+
+    def load(self) -> tuple[Image.Image, Mask]:
+        """The photograph and its mask. Raises InputError if one cannot be used."""
+        picture = open_picture(self.photograph)
+        picture.filename = str(self.photograph)  # type: ignore[attr-defined]
+        size = Photograph.read(picture).size
+        return picture, self.mask.draw(self.photograph, size)
+
+    def run(self, complete: Callable[[Image.Image, Mask], Image.Image]) -> None:
+        """Complete the photograph and write what `outputs` names."""
+        picture, mask = self.load()
+        completed = complete(picture, mask)
+        if self.mask_copy:
+            write_mask(mask, self.mask_copy)
+        write_png(completed, self.result)
+
+
+def collect(paths: Iterable[Path]) -> list[Path]:
+    """Files as they are, folders as the photographs in them, at any depth."""
+    return [
+        photograph
+        for path in paths
+        for photograph in (find_photographs(path) if path.is_dir() else [path])
+    ]
+
+
+def pair(photographs: Iterable[Path], where: Path, invert: bool) -> list[MaskPicture]:
+    """The mask of each photograph: the file `where`, or one of its stem in a folder.
+
+    Raises InputError if a photograph has no mask in the folder, or several.
+    """
+    photographs = list(photographs)
+    if not where.is_dir():
+        return [MaskPicture(where, invert)] * len(photographs)
+    by_stem = defaultdict(list)
+    for path in find_photographs(where):
+        by_stem[path.stem].append(path)
+    masks = []
+    for photograph in photographs:
+        found = by_stem[photograph.stem]
+        if len(found) != 1:
+            names = " and ".join(map(str, found)) or "none"
+            raise InputError(
+                f"{photograph}: expected one mask in {where} with its name and any "
+                f"suffix, such as {photograph.stem}.png; found {names}"
+            )
+        masks.append(MaskPicture(found[0], invert))
+    return masks
+
+
+def plan(
+    photographs: Sequence[Path],
+    masks: Sequence[MaskPicture | RandomMask],
+    out: Path,
+    force: bool,
+) -> list[Job]:
+    """A checked job for each photograph; its result is a PNG of its name in `out`.
+
+    Raises InputError, before anything is written, for what would lose a file (two
+    results of one name, a result that exists unless `force`, or that is an input),
+    for a folder that cannot be written and for every unusable picture.
+    """
+    jobs = []
+    for photograph, mask in zip(photographs, masks, strict=True):
+        random = isinstance(mask, RandomMask)
+        copy = out / f"{photograph.stem}.mask.png" if random else None
+        jobs.append(Job(photograph, mask, out / f"{photograph.stem}.png", copy))
+    _check_outputs(jobs, force)
+    check_folder(out)
+    for job in jobs:
+        job.load()
+    return jobs
+
+
+def _check_outputs(jobs: Iterable[Job], force: bool) -> None:
+    inputs = {_identity(path) for job in jobs for path in job.inputs() if path.exists()}
+    makers: dict[str, Job] = {}
+    for job in jobs:
+        for output in job.outputs():
+            # Names that differ in case are one file on many systems.
+            first = makers.setdefault(str(output).casefold(), job)
+            if first is not job:
+                raise InputError(
+                    f"{first.photograph} and {job.photograph}: both would be written "
+                    f"to {output}; rename one, or give them different folders"
+                )
+            if output.exists() and _identity(output) in inputs:
+                raise InputError(
+                    f"{output}: is an input and would be overwritten; "
+                    "name another folder for the results"
+                )
+            check_new(output, force)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """The same for every name, link and spelling of a file."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def check_new(path: Path, force: bool) -> None:
+    """Raise InputError if writing `path` would replace a file, unless `force`."""
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; expected the name of a new file")
+    if path.exists() and not force:
+        raise InputError(f"{path}: exists already; --force replaces it")
+
+
+def check_folder(folder: Path) -> None:
+    """Raise InputError unless files can be made in `folder`, or it can be made."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be written ({existing}: {error.strerror}); "
+            "expected a folder with write permission"
+        ) from error
+
+
+def write_mask(mask: Mask, path: Path) -> None:
+    """Write a mask as a picture: white is missing."""
+    write_png(Image.fromarray(mask * np.uint8(255)), path)
