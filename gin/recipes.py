@@ -18,14 +18,14 @@ class WarmUpRecipe:
     composite: bool = True
     crops: tuple[tuple[float, int, int], ...] = (
         (0.0, 128, 2),
-        (0.36, 128, 1),
-        (0.75, 192, 1),
+        (0.35, 128, 1),
+        (0.6, 192, 1),
         (0.9, 256, 1),
     )
     rate: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.99)
     ramp_steps: int = 200
-    decay_from: float = 0.55
+    decay_from: float = 0.6
     clip: float = 1.0
     hole_weight: float = 5.0
     ema_decay: float = 0.999

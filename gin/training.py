@@ -116,7 +116,14 @@ class WarmUp:
         }
         with atomic(out / "state.pt") as temporary:
             torch.save(state, temporary)
-        save(self.ema, out / "weights.safetensors", half=True)
+        notes = {
+            "recipe": str(self.recipe),
+            "seed": str(self.seed),
+            "steps": str(self.steps),
+            "images": str(self.images),
+            "minutes": f"{self.seconds / 60:.0f}",
+        }
+        save(self.ema, out / "weights.safetensors", half=True, notes=notes)
 
     def restore(self, out: Path) -> None:
         """Go on from `state.pt`. Raises InputError if it is not of this recipe."""
