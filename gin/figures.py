@@ -208,7 +208,7 @@ def hourglass(stages: Mapping[str, Sequence[tuple[str, str, int, int]]]) -> Draw
 def teaser(path: Path) -> None:
     """The README's picture: a photograph for each kind of mask, seeded, at 256 px."""
     photographs = Path(__file__).parents[1] / "data" / "photos"
-    names = ("monuments_mountrushmore", "erase_kingfisher", "erase_alpaca")
+    names = ("lomiri_aitzgorri", "erase_kingfisher", "erase_alpaca")
     inpaint = Inpainter.from_pretrained()
     drawn: dict[str, list[Picture]] = {}
     for name, kind in zip(names, masks.KINDS, strict=True):
