@@ -129,7 +129,9 @@ def inpaint(
     ] = False,
     ensemble: Annotated[
         bool,
-        typer.Option("--ensemble", help="Average over five views: better, slower."),
+        typer.Option(
+            "--ensemble", help="Average over five views; five times the work."
+        ),
     ] = False,
     size: Annotated[
         Size | None,
