@@ -37,7 +37,9 @@ def find_photographs(folder: str | os.PathLike[str]) -> list[Path]:
 
 
 class Crops(Dataset[tuple[Tensor, Tensor]]):
-    """Batches of augmented crops; the key of a batch is (step, side, photographs).
+    """Batches of augmented crops.
+
+    The key of a batch is (step, side, photographs, whether to recolour).
 
     A batch is a function of the seed and its key alone, whatever process makes
     it: images (3P, 3, side, side) in [0, 1] and masks (3P, 1, side, side).
@@ -52,13 +54,28 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
             except OSError as error:
                 raise InputError(f"{path}: damaged picture ({error})") from error
 
-    def __getitem__(self, key: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
-        step, side, count = key
+    def __getitem__(self, key: tuple[int, int, int, bool]) -> tuple[Tensor, Tensor]:
+        step, side, count, recoloured = key
         rng = np.random.default_rng([self.seed, step])
         chosen = rng.integers(len(self.photographs), size=count)
         crops = [_crop(self.photographs[i], side, rng) for i in chosen]
         images = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255
-        return three_mask_batch(images, rng, READINGS[step % len(READINGS)])
+        copies, mask = three_mask_batch(images, rng, READINGS[step % len(READINGS)])
+        return (recolour(copies, rng) if recoloured else copies), mask
+
+
+def recolour(images: Tensor, rng: np.random.Generator) -> Tensor:
+    """Three images in four with their channels in a random order, some inverted.
+
+    (B, 3, H, W) in [0, 1] -> the same. A turn of the colour space onto itself: what
+    was a difference of brightness becomes one of colour.
+    """
+    result = images.clone()
+    for i in np.flatnonzero(rng.random(len(images)) < 0.75):
+        inverted = torch.from_numpy(rng.random(3) < 0.5)[:, None, None]
+        channels = images[i, rng.permutation(3)]
+        result[i] = torch.where(inverted, 1 - channels, channels)
+    return result
 
 
 def _crop(photograph: Image.Image, side: int, rng: np.random.Generator) -> np.ndarray:

@@ -93,14 +93,14 @@ class WarmUp:
             list(self.ema.parameters()), list(self.net.parameters()), 1 - decay
         )
 
-    def keys(self) -> Iterator[tuple[int, int, int]]:
+    def keys(self) -> Iterator[tuple[int, int, int, bool]]:
         """The coming batches' keys, until the budget is used."""
         for step in itertools.count(self.steps):
             used = self.progress
             if used >= 1:
                 return
             _, side, photographs = max(c for c in self.recipe.crops if c[0] <= used)
-            yield step, side, photographs
+            yield step, side, photographs, used < self.recipe.natural_from
 
     def save(self, out: Path) -> None:
         """`state.pt` to go on from, and the averaged weights; both atomic."""

@@ -9,7 +9,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 import gin
-from gin.data import Crops, find_photographs
+from gin.data import Crops, find_photographs, recolour
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_damaged_photograph_is_named(folder: Path) -> None:
 
 
 def test_shapes_and_ranges(folder: Path) -> None:
-    image, mask = Crops(folder, seed=0)[0, 48, 2]
+    image, mask = Crops(folder, seed=0)[0, 48, 2, False]
     assert image.shape == (6, 3, 48, 48)
     assert mask.shape == (6, 1, 48, 48)
     assert image.dtype == mask.dtype == torch.float32
@@ -57,7 +57,7 @@ def test_shapes_and_ranges(folder: Path) -> None:
 
 def test_crops_differ_in_place_scale_and_turn(folder: Path) -> None:
     crops = Crops(folder, seed=0)
-    first = {crops[step, 32, 1][0][0].numpy().tobytes() for step in range(40)}
+    first = {crops[step, 32, 1, False][0][0].numpy().tobytes() for step in range(40)}
     assert len(first) == 40
 
 
@@ -65,7 +65,7 @@ def test_crops_differ_in_place_scale_and_turn(folder: Path) -> None:
 def test_the_same_batches_from_any_number_of_workers(
     folder: Path, workers: int
 ) -> None:
-    keys = [(step, 32, 1) for step in range(7)]
+    keys = [(step, 32, 1, bool(step % 2)) for step in range(7)]
     crops = Crops(folder, seed=3)
     loaded = DataLoader(crops, batch_size=None, sampler=keys, num_workers=workers)
     for key, (image, mask) in zip(keys, loaded, strict=True):
@@ -75,5 +75,24 @@ def test_the_same_batches_from_any_number_of_workers(
 
 
 def test_another_seed_gives_other_batches(folder: Path) -> None:
-    one, other = Crops(folder, seed=0)[0, 32, 1], Crops(folder, seed=1)[0, 32, 1]
+    one, other = (
+        Crops(folder, seed=0)[0, 32, 1, False],
+        Crops(folder, seed=1)[0, 32, 1, False],
+    )
     assert not torch.equal(one[0], other[0])
+
+
+def test_recolouring_orders_and_inverts_channels() -> None:
+    images = torch.rand(400, 3, 4, 4)
+    found = recolour(images, np.random.default_rng(0))
+    ways = [torch.cat([image, 1 - image]) for image in images]  # (6, 4, 4)
+    seen, kept = set(), 0
+    for image, result, sources in zip(images, found, ways, strict=True):
+        same = (sources[None] == result[:, None]).flatten(2).all(2)  # (3, 6)
+        assert (same.sum(1) == 1).all()
+        places = same.int().argmax(1)
+        assert sorted((places % 3).tolist()) == [0, 1, 2]  # each channel once
+        seen.add(tuple(places.tolist()))
+        kept += torch.equal(image, result)
+    assert len(seen) == 48  # every order with every choice of inversions
+    assert 400 * 0.2 < kept < 400 * 0.33

@@ -94,10 +94,15 @@ def test_the_rate_climbs_stays_and_falls(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_crops_follow_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = WarmUp(replace(SMOKE, crops=((0.0, 64, 2), (0.5, 128, 1))), hours=1, seed=0)
+    crops = ((0.0, 64, 2), (0.5, 128, 1))
+    run = WarmUp(replace(SMOKE, crops=crops, natural_from=0.3), hours=1, seed=0)
     spent = iter([0.0, 0.49, 0.5, 1.0])
     monkeypatch.setattr(WarmUp, "progress", property(lambda self: next(spent)))
-    assert list(run.keys()) == [(0, 64, 2), (1, 64, 2), (2, 128, 1)]
+    assert list(run.keys()) == [
+        (0, 64, 2, True),
+        (1, 64, 2, False),
+        (2, 128, 1, False),
+    ]
 
 
 def test_train_writes_weights_that_load(folder: Path, tmp_path: Path) -> None:
