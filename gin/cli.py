@@ -11,7 +11,7 @@ import typer
 
 from gin._names import check_import_name
 from gin.commands import app
-from gin.errors import InputError
+from gin.errors import InputError, Interrupted
 
 BAD_INPUT, DIVERGED, INTERRUPTED = 2, 1, 130
 
@@ -22,8 +22,8 @@ UsageError: Any = typer.BadParameter.__base__
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line (`sys.argv` if None) and return the exit code.
 
-    0, 1 for a training that diverged, 2 for bad input, 130 after Ctrl-C; other
-    than 0 goes with one line on stderr.
+    0, 1 for a training that diverged, 2 for bad input, 130 after Ctrl-C, 143 after
+    SIGTERM; other than 0 goes with one line on stderr.
     """
     try:
         check_import_name()
@@ -45,6 +45,11 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(f"not enough memory ({error})", BAD_INPUT)
     except FloatingPointError as error:
         return _fail(f"the training diverged: {error}", DIVERGED)
+    except Interrupted as error:
+        if error.code:
+            return _fail(str(error), error.code)
+        print(error)  # a limit that was asked for
+        code = 0
     except typer.Abort:
         code = INTERRUPTED
     return _fail("interrupted", code) if code == INTERRUPTED else code or 0

@@ -4,7 +4,6 @@ Taught in book/00_start.md. Modules that take long to import are imported by the
 commands that need them.
 """
 
-import math
 import re
 import time
 from enum import StrEnum
@@ -225,37 +224,149 @@ def mask(
 
 @app.command(
     epilog=_examples(
-        "gin train --recipe demo --data photos/ --out run --hours 1.5",
-        "gin train --recipe demo --data photos/ --out run --hours 1.5 --resume",
+        "gin train --recipe smoke --data photos/ --out run",
+        "gin train --recipe paper --data torchvision:Places365 --root data --out run",
+        "gin train --recipe demo --set optimiser.clip=2 --data photos/ --out run",
+        "gin train --data photos/ --out run --resume",
     )
 )
 def train(
-    recipe: Annotated[
-        str, typer.Option(metavar="NAME", help=f"One of {', '.join(RECIPES)}.")
-    ],
     data: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="Photographs, at any depth.")
+        str,
+        typer.Option(
+            metavar="FOLDER|LIST|SHARDS|torchvision:NAME",
+            help="Photographs: a folder, a .txt list of files, WebDataset shards "
+            "(.tar, local or URL), or a dataset of torchvision under --root.",
+        ),
     ],
     out: Annotated[
-        Path, typer.Option(metavar="RUN", help="Folder for weights and state.")
+        Path, typer.Option(metavar="RUN", help="Folder for checkpoints and weights.")
     ],
-    hours: Annotated[float, typer.Option(help="The budget.")] = 1.5,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help=f"One of {', '.join(RECIPES)}, or a YAML file; with --resume the "
+            "run's own.",
+        ),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Change a recipe's value."),
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Of the pictures or dataset.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of first weights and batches.")] = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the folder.")
     ] = False,
+    skip_bad: Annotated[
+        bool,
+        typer.Option("--skip-bad", help="Leave out unreadable photographs; list them."),
+    ] = False,
+    backbone: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="VGG weights; else they are fetched."),
+    ] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many steps.")
+    ] = None,
+    max_hours: Annotated[
+        float | None, typer.Option(min=0, help="Stop after so long.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu or cuda; chosen by what is there.")
+    ] = None,
+    devices: Annotated[int, typer.Option(min=1, help="Processes a machine.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
+    precision: Annotated[
+        str | None, typer.Option(help="float32 or bf16; chosen by the device.")
+    ] = None,
+    compiled: Annotated[
+        bool | None,
+        typer.Option("--compile/--no-compile", help="torch.compile; on CUDA the rule."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes that make batches.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and end.")
+    ] = False,
 ) -> None:
-    """Train a network on a folder of photographs."""
+    """Train a network: the warm-up stage, then the main stage."""
+    from lightning_fabric.utilities import rank_zero_only
+
     from gin.jobs import check_folder
+    from gin.planning import plan
+    from gin.recipe_files import read_recipe
+    from gin.run_folder import RECIPE, WEIGHTS, RunFolder
+    from gin.training import Hardware
     from gin.training import train as run
 
-    if recipe not in RECIPES:
-        raise InputError(f"--recipe {recipe!r}: expected one of {', '.join(RECIPES)}")
-    if not 0 < hours < math.inf:
-        raise InputError(f"--hours {hours}: expected a positive number")
+    if recipe is None and not resume:
+        raise InputError("--recipe: expected, unless --resume goes on with a run")
+    if resume and (recipe or changes):
+        raise InputError("--resume: goes on with the run's own recipe, found another")
+    if resume:
+        RunFolder(out).check(resume)
+    chosen = read_recipe(recipe or str(out / RECIPE), changes or [])
+    hardware = Hardware(device, devices, nodes, precision, compiled, workers)
+    if dry_run:
+        for line in plan(chosen, data, root, hardware):
+            typer.echo(line)
+        return
     check_folder(out)
-    run(RECIPES[recipe], data, out, hours, seed, resume)
-    typer.echo(f"trained weights: {out / 'weights.safetensors'}")
+    run(
+        chosen,
+        data,
+        out,
+        seed=seed,
+        resume=resume,
+        hardware=hardware,
+        root=root,
+        skip_bad=skip_bad,
+        backbone=backbone,
+        max_steps=max_steps,
+        max_hours=max_hours,
+    )
+    rank_zero_only(typer.echo)(f"trained weights: {out / WEIGHTS}")
+
+
+data_app = typer.Typer(rich_markup_mode=None)
+app.add_typer(data_app, name="data", help="Lists of photographs to train on.")
+
+
+@data_app.command(
+    epilog=_examples(
+        "gin data split --layout celeba-hq --data CelebA-HQ/ --out lists",
+        "gin train --recipe paper --data lists/train.txt --out run",
+    )
+)
+def split(
+    layout: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="celeba-hq (27,000 and 3,000, drawn), ffhq (69,000 and 1,000, drawn), "
+            "oxford (523 held out, drawn) or ade20k (its own two parts).",
+        ),
+    ],
+    data: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="The collection, at any depth.")
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="For train.txt and val.txt.")
+    ],
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
+    force: Force = False,
+) -> None:
+    """Write which photographs of a collection train, and which are held out."""
+    from gin.splits import split as divide
+
+    counts = divide(layout, data, out, seed, force)
+    for name, count in counts.items():
+        typer.echo(f"{out / name}.txt: {count:,} photographs")
 
 
 @app.command(epilog=_examples("gin info", "gin info --weights run/weights.safetensors"))

@@ -1,90 +1,200 @@
-"""Photographs in a folder -> batches of crops, each under three masks.
+"""Photographs -> batches of training samples, each photograph under three masks.
 
+A sample is a function of (seed, epoch, photograph), whatever process makes it, so
+batches do not depend on the number of workers, and a training can go on anywhere.
+Photographs are numbered from the start of the training on: number n is drawn in
+epoch n // N. A batch may reach into the next epoch, and none is shorter.
 Taught in book/02_network.md.
 """
 
-import os
-from pathlib import Path
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
+from gin import masks
 from gin.errors import InputError
-from gin.masks import READINGS
-from gin.pictures import open_picture
-from gin.subsampling import three_mask_batch
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-
-
-def find_photographs(folder: str | os.PathLike[str]) -> list[Path]:
-    """The photographs under `folder`, at any depth, in the order of their names.
-
-    Raises InputError if there is no such folder or no photograph in it.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; expected one with photographs")
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
-    if not found:
-        raise InputError(
-            f"{folder}: no photographs in it; expected {', '.join(SUFFIXES)}"
-        )
-    return found
+from gin.recipes import DataRecipe
+from gin.samples import Draw, Sample, check_recipe, sample
+from gin.shards import Packed, Shards
+from gin.sources import Source, decode
+from gin.unreadable import Bad
 
 
-class Crops(Dataset[tuple[Tensor, Tensor]]):
-    """Batches of augmented crops.
+class Key(NamedTuple):
+    """Which batch to make: `photographs` from number `first` on, at `side` px.
 
-    The key of a batch is (step, side, photographs, whether to recolour).
-
-    A batch is a function of the seed and its key alone, whatever process makes
-    it: images (3P, 3, side, side) in [0, 1] and masks (3P, 1, side, side).
+    `recoloured` is the share of them that `gin.samples.recolour` changes.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], seed: int) -> None:
-        self.seed = seed
-        self.photographs = []
-        for path in find_photographs(folder):
+    first: int
+    photographs: int
+    side: int
+    recoloured: float = 0.0
+
+
+class Batch(NamedTuple):
+    """P photographs under 3P masks, in bytes; `on_device` makes floats of them.
+
+    images (P, 3, S, S), 0 to 255; masks (3P, 1, S, S) of {0, 1}, three in a row for
+    each photograph in the order of `gin.masks.KINDS`; `bad` are photographs that
+    another one stood in for.
+    """
+
+    images: Tensor
+    masks: Tensor
+    bad: tuple[Bad, ...] = ()
+
+
+def on_device(batch: Batch, device: str | torch.device) -> tuple[Tensor, Tensor]:
+    """images (3P, 3, S, S) in [0, 1] and masks (3P, 1, S, S), float32.
+
+    Each image stands three times in a row, as in `gin.subsampling.three_mask_batch`.
+    """
+    images, drawn = (
+        part.to(device, non_blocking=True).float()
+        for part in (batch.images, batch.masks)
+    )
+    return images.div_(255).repeat_interleave(len(masks.KINDS), dim=0), drawn
+
+
+def keys(
+    recipe: DataRecipe, first: int = 0, rank: int = 0, world: int = 1
+) -> Iterator[Key]:
+    """The batches of one rank, from photograph `first` on, for ever.
+
+    `first` counts the photographs that all ranks have had. The ranks' batches,
+    joined, are the batch of one process with `world` times the photographs.
+    """
+    count = recipe.photographs
+    for start in itertools.count(first, count * world):
+        yield Key(start + rank * count, count, recipe.side)
+
+
+def batches(
+    source: Source | Shards,
+    recipe: DataRecipe,
+    seed: int,
+    *,
+    first: int = 0,
+    rank: int = 0,
+    world: int = 1,
+    workers: int = 0,
+    pin: bool = False,
+    chosen: Iterable[Key] | None = None,
+) -> Iterator[Batch]:
+    """The batches of one rank, from photograph `first` on, for ever.
+
+    `chosen` takes the place of `keys(recipe, first, rank, world)`; not for shards.
+    `pin` is for CUDA. From shards, batches also depend on `world` and `workers`, and
+    go on exactly only with the same of both.
+
+    Raises InputError for an unusable recipe or a photograph that cannot be read.
+    """
+    check_recipe(recipe)
+    dataset: Dataset[Batch]
+    if isinstance(source, Shards):
+        dataset = StreamedBatches(source, recipe, seed, first, rank, world)
+        sampler = None
+    else:
+        dataset = PhotographBatches(source, recipe, seed)
+        sampler = keys(recipe, first, rank, world) if chosen is None else chosen
+    loader = DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=sampler,
+        num_workers=workers,
+        pin_memory=pin,
+        generator=torch.Generator(),  # torch's own state stays as it is
+    )
+    try:
+        yield from loader
+    except InputError as error:  # a worker's has its traceback in the message
+        message = str(error).rpartition("gin.errors.InputError: ")[2]
+        raise InputError(message.strip()) from error
+
+
+class PhotographBatches(Dataset[Batch]):
+    """The batch of any key. Each photograph comes once in an epoch, in a new order."""
+
+    def __init__(self, source: Source, recipe: DataRecipe, seed: int) -> None:
+        self.source, self.recipe, self.seed = source, recipe, seed
+
+    def __getitem__(self, key: Key) -> Batch:
+        numbers = range(key.first, key.first + key.photographs)
+        return collate([self._sample(number, key) for number in numbers])
+
+    def _sample(self, number: int, key: Key) -> Sample:
+        epoch, place = divmod(number, len(self.source))
+        index = int(_order(self.seed, epoch, len(self.source))[place])
+        picture = self.source.read(index)
+        draw = Draw(self.seed, epoch, index)
+        return sample(picture, self.recipe, key.side, draw, key.recoloured)
+
+
+class StreamedBatches(IterableDataset[Batch]):
+    """The batches of one rank from shards, from photograph `first` on, for ever.
+
+    A photograph that cannot be read is named, or with `shards.skip_bad` the next one
+    that can be read stands in for it.
+    """
+
+    def __init__(
+        self,
+        shards: Shards,
+        recipe: DataRecipe,
+        seed: int,
+        first: int = 0,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.shards, self.recipe, self.seed = shards, recipe, seed
+        self.steps = first // (recipe.photographs * world)
+        self.rank, self.world = rank, world
+
+    def __iter__(self) -> Iterator[Batch]:
+        worker = get_worker_info()
+        workers, number = (worker.num_workers, worker.id) if worker else (1, 0)
+        # Workers take turns: going on, the first is the one whose turn it is.
+        number = (number + self.steps) % workers
+        done = len(range(number, self.steps, workers)) * self.recipe.photographs
+        part, parts = self.rank * workers + number, self.world * workers
+        samples = self._samples(self.shards.stream(self.seed, done, part, parts))
+        while True:
+            made = list(itertools.islice(samples, self.recipe.photographs))
+            yield collate(
+                [pair for pair, _ in made], tuple(bad for _, bad in made if bad)
+            )
+
+    def _samples(
+        self, stream: Iterator[tuple[int, Packed]]
+    ) -> Iterator[tuple[Sample, Bad | None]]:
+        waiting: list[tuple[Draw, Bad | None]] = []
+        for epoch, packed in stream:
+            draw = Draw(self.seed, epoch, packed.place)
             try:
-                self.photographs.append(open_picture(path).convert("RGB"))
-            except OSError as error:
-                raise InputError(f"{path}: damaged picture ({error})") from error
-
-    def __getitem__(self, key: tuple[int, int, int, bool]) -> tuple[Tensor, Tensor]:
-        step, side, count, recoloured = key
-        rng = np.random.default_rng([self.seed, step])
-        chosen = rng.integers(len(self.photographs), size=count)
-        crops = [_crop(self.photographs[i], side, rng) for i in chosen]
-        images = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255
-        copies, mask = three_mask_batch(images, rng, READINGS[step % len(READINGS)])
-        return (recolour(copies, rng) if recoloured else copies), mask
+                picture = decode(packed.data, packed.name)
+            except InputError as error:
+                if not self.shards.skip_bad or len(waiting) > len(self.shards):
+                    raise
+                waiting.append((draw, Bad(packed.name, str(error))))
+                continue
+            for each, bad in (*waiting, (draw, None)):
+                yield sample(picture, self.recipe, self.recipe.side, each), bad
+            waiting.clear()
 
 
-def recolour(images: Tensor, rng: np.random.Generator) -> Tensor:
-    """Three images in four with their channels in a random order, some inverted.
-
-    (B, 3, H, W) in [0, 1] -> the same. A turn of the colour space onto itself: what
-    was a difference of brightness becomes one of colour.
-    """
-    result = images.clone()
-    for i in np.flatnonzero(rng.random(len(images)) < 0.75):
-        inverted = torch.from_numpy(rng.random(3) < 0.5)[:, None, None]
-        channels = images[i, rng.permutation(3)]
-        result[i] = torch.where(inverted, 1 - channels, channels)
-    return result
+@lru_cache(maxsize=2)  # a batch may reach into the next epoch
+def _order(seed: int, epoch: int, count: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch, 0, 1]).permutation(count)
 
 
-def _crop(photograph: Image.Image, side: int, rng: np.random.Generator) -> np.ndarray:
-    """A square at a random place and scale, turned and flipped: (side, side, 3)."""
-    shorter = min(photograph.size)
-    extent = shorter if shorter <= side else rng.uniform(side, shorter)
-    left = rng.uniform(0, photograph.width - extent)
-    top = rng.uniform(0, photograph.height - extent)
-    box = (left, top, left + extent, top + extent)
-    crop = photograph.resize((side, side), Image.Resampling.BICUBIC, box=box)
-    pixels = np.rot90(np.asarray(crop), k=int(rng.integers(4)))
-    return pixels[:, ::-1] if rng.random() < 0.5 else pixels
+def collate(samples: Sequence[Sample], bad: tuple[Bad, ...] = ()) -> Batch:
+    views, drawn = zip(*samples, strict=True)
+    images = torch.from_numpy(np.stack(views))  # (P, 3, S, S)
+    return Batch(images, torch.from_numpy(np.concatenate(drawn)).unsqueeze(1), bad)

@@ -1,4 +1,4 @@
-"""The one exception for input that a person can put right."""
+"""The exceptions that the command line makes a line and an exit code of."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,14 @@ class InputError(ValueError):
     It names the file or argument, says what was found and what was expected.
     The command line prints it and exits with code 2.
     """
+
+
+class Interrupted(Exception):
+    """A signal or a limit ended the training; a checkpoint is written.
+
+    `code` is the exit code that the program should end with, 0 after a limit.
+    """
+
+    def __init__(self, reason: str, steps: int, code: int) -> None:
+        super().__init__(f"{reason}: stopped after step {steps}; --resume goes on")
+        self.code = code

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gin.data import find_photographs
 from gin.errors import InputError
 from gin.masks import Mask, check_mask, load_mask, make
 from gin.photographs import Photograph
 from gin.pictures import open_picture
 from gin.png import write_png
+from gin.sources import find_photographs
 
 
 @dataclass(frozen=True)

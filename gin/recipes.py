@@ -1,39 +1,188 @@
-"""Hyper-parameters by name. Taught in book/02_network.md."""
+"""Hyper-parameters by name, as typed dataclasses. Taught in book/02_network.md."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
-class WarmUpRecipe:
-    """How to train the generators alone, with the L1 loss (paper, section 5.1).
+class NetworkRecipe:
+    """Which networks, and how they start.
 
-    `crops` gives, from each fraction of the budget on, the side of a crop in
-    pixels and the photographs in a batch; each photograph comes under three masks.
-    The rate climbs over `ramp_steps`, stays, and from `decay_from` falls to zero
-    along a cosine. Until `natural_from`, three copies in four are recoloured
-    (`gin.data.recolour`): colours of photographs are so alike that a network learns
-    to carry brightness into a hole long before it carries colour.
+    `padding` is the discriminators'; `initialisation` the generators', "paper" or
+    "identity" (see `gin.initialisation`). The discriminators start as PyTorch does.
     """
 
     variant: str = "SPDResBlk-MSSA-BP"
-    base_channels: int = 16
-    composite: bool = True
-    crops: tuple[tuple[float, int, int], ...] = (
-        (0.0, 128, 2),
-        (0.35, 128, 1),
-        (0.72, 192, 1),
-        (0.92, 256, 1),
-    )
-    natural_from: float = 0.87
-    rate: float = 1e-3
-    betas: tuple[float, float] = (0.9, 0.99)
-    ramp_steps: int = 200
-    decay_from: float = 0.7
-    clip: float = 1.0
+    base_channels: int = 64
+    composite: bool = False
+    padding: str = "paper"
+    initialisation: str = "paper"
+
+
+@dataclass(frozen=True)
+class LossRecipe:
+    """The weights of Eq. 1 and Eq. 7, and what paper and released code do apart.
+
+    The weights are those of section 5.1, in both. `l1`, `style` and `variation` are
+    "paper" or "released", the readings that `gin.losses` describes. `layer_weights`
+    are those of the five VGG layers, in Eq. 4 and Eq. 5 alike. `discriminator_factor`
+    multiplies Eq. 3. `taps` is "convolution", before the ReLU, or "released"; and
+    `feature_size` is the side in pixels to which the network phi resizes an image,
+    None for the image's own (the paper does not say).
+    """
+
     hole_weight: float = 5.0
-    ema_decay: float = 0.999
+    adversarial_weight: float = 0.001
+    perceptual_weight: float = 0.05
+    style_weight: float = 80.0
+    variation_weight: float = 0.1
+    l1: str = "paper"
+    style: str = "paper"
+    variation: str = "paper"
+    layer_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0)
+    discriminator_factor: float = 1.0
+    taps: str = "convolution"
+    feature_size: int | None = 224
 
 
-DEMO = WarmUpRecipe()
-SMOKE = WarmUpRecipe(base_channels=8, crops=((0.0, 64, 1),), ramp_steps=5)
-RECIPES = {"demo": DEMO, "smoke": SMOKE}
+PAPER_LOSSES = LossRecipe()
+RELEASED_LOSSES = LossRecipe(
+    l1="released",
+    style="released",
+    variation="released",
+    layer_weights=(1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0),
+    discriminator_factor=0.5,
+    taps="released",
+)
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    """How photographs become batches (paper, section 5.1).
+
+    - `view`: "phase" resizes to twice the side, aspect ignored, and takes one of the
+      four phases of stride 2; "crop" cuts a square at a random place and scale.
+    - `side` of a sample in px, and `photographs` in a batch of one process; each
+      comes under three masks.
+    - `turns`: rotated by a multiple of 90 degrees and flipped at random, as released.
+    - `reading` of the free-form masks: "paper", "released" or "alternate".
+    """
+
+    view: str = "phase"
+    side: int = 256
+    photographs: int = 4
+    turns: bool = False
+    reading: str = "paper"
+
+
+@dataclass(frozen=True)
+class Phase:
+    """From the fraction `start` of the training on: another size of batch.
+
+    `side` and `photographs` take the place of the data's; `recoloured` is the share
+    of photographs that `gin.samples.recolour` changes.
+    """
+
+    start: float
+    side: int
+    photographs: int
+    recoloured: float = 0.0
+
+
+@dataclass(frozen=True)
+class OptimiserRecipe:
+    """Adam's settings (paper, section 5.1), and the order of the two updates.
+
+    `order` is "paper", where the discriminators learn first and the generators then
+    heed their new judgement, or "released", where the generators come first and the
+    discriminators see the same completions. `clip` bounds the gradient's norm at the
+    generators' update; as released the discriminators' share counts in it too.
+    Rates climb over `ramp_steps` at the start of each stage. `ema_decay` averages
+    the generators' weights over steps; None keeps no average.
+    """
+
+    warm_up_rate: float = 1e-4
+    generator_rate: float = 1e-4
+    discriminator_rate: float = 4e-4
+    betas: tuple[float, float] = (0.5, 0.999)
+    ramp_steps: int = 0
+    order: str = "paper"
+    clip: float | None = None
+    ema_decay: float | None = None
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long: `warm_up`, then the main stage's `flat` and `decay`, in `unit`.
+
+    `unit` is "epochs" or "steps". During `decay` the rates fall to zero, along a
+    "linear" or a "cosine" `shape`. A checkpoint is written every `save_steps`.
+    """
+
+    unit: str = "epochs"
+    warm_up: int = 10
+    flat: int = 10
+    decay: int = 90
+    shape: str = "linear"
+    save_steps: int = 1000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that a training's result depends on, but for the data and the seed.
+
+    `phases` change the batches on the way, each from its start to the next one's.
+    `backbone` is "vgg19", or "random" for trials that need no downloaded weights.
+    """
+
+    network: NetworkRecipe = field(default_factory=NetworkRecipe)
+    data: DataRecipe = field(default_factory=DataRecipe)
+    losses: LossRecipe = field(default_factory=LossRecipe)
+    optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
+    schedule: Schedule = field(default_factory=Schedule)
+    phases: tuple[Phase, ...] = ()
+    backbone: str = "vgg19"
+
+
+PAPER = Recipe()
+RELEASED = Recipe(
+    network=NetworkRecipe(composite=True, padding="released"),
+    data=DataRecipe(turns=True, reading="released"),
+    losses=RELEASED_LOSSES,
+    optimiser=OptimiserRecipe(order="released", clip=3.0),
+    schedule=Schedule(flat=11, decay=89),
+)
+DEMO = Recipe(
+    network=NetworkRecipe(base_channels=16, composite=True, initialisation="identity"),
+    data=DataRecipe(
+        view="crop", side=128, photographs=1, turns=True, reading="alternate"
+    ),
+    optimiser=OptimiserRecipe(
+        warm_up_rate=1e-3,
+        generator_rate=5e-4,
+        discriminator_rate=4e-4,
+        betas=(0.9, 0.99),
+        ramp_steps=200,
+        clip=1.0,
+        ema_decay=0.999,
+    ),
+    schedule=Schedule(
+        unit="steps", warm_up=18_000, flat=0, decay=6_000, shape="cosine"
+    ),
+    phases=(
+        Phase(0.0, side=128, photographs=1, recoloured=0.75),
+        Phase(0.7, side=192, photographs=1, recoloured=0.75),
+        Phase(0.85, side=192, photographs=1),
+        Phase(0.92, side=256, photographs=1),
+    ),
+)
+SMOKE = replace(
+    DEMO,
+    network=replace(DEMO.network, base_channels=8),
+    data=replace(DEMO.data, side=64),
+    losses=LossRecipe(feature_size=None),
+    optimiser=replace(DEMO.optimiser, ramp_steps=5),
+    schedule=replace(DEMO.schedule, warm_up=20, decay=20, save_steps=5),
+    phases=(),
+    backbone="random",
+)
+RECIPES = {"paper": PAPER, "released": RELEASED, "demo": DEMO, "smoke": SMOKE}

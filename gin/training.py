@@ -1,202 +1,398 @@
-"""The warm-up stage: both generators, the L1 loss alone (paper, section 5.1).
+"""The two stages of section 5.1: warm-up, then generators against discriminators.
 
-Taught in book/02_network.md.
+The loop is in plain sight; Lightning Fabric brings the device, the precision and the
+other processes. Taught in book/02_network.md.
 """
 
 import itertools
+import json
+import logging
 import math
 import os
 import time
 from collections.abc import Iterator
-from copy import deepcopy
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
+import torch.distributed
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
-from torch.utils.data import DataLoader
-from tqdm import tqdm
 
-from gin.checkpoints import save
-from gin.data import Crops
-from gin.errors import InputError
-from gin.files import atomic
+from gin.backbone_weights import Backbone, load_backbone
+from gin.backbones import Features
+from gin.data import batches, on_device
+from gin.devices import choose_device, choose_precision
+from gin.errors import InputError, Interrupted
 from gin.generator import DeepGIN
-from gin.initialisation import identity_initialisation
-from gin.losses import reconstruction_loss
-from gin.recipes import WarmUpRecipe
-from gin.released import read_state_dict
+from gin.learner import Learner
+from gin.masks import KINDS
+from gin.recipe_files import flat, write_recipe
+from gin.recipes import Recipe
+from gin.reporting import EVERY, Report, Validation
+from gin.run_folder import RECIPE, RunFolder
+from gin.samples import check_recipe as check_samples
+from gin.schedule import Clock, Timetable
+from gin.shards import Shards
+from gin.sources import Source, open_source
+from gin.stopping import NOTICED_EVERY, Finite, Stop, signals_held
+from gin.unreadable import Readable, read_bad, write_bad
+from gin.unreadable import check as check_photographs
 
-SAVE_EVERY_S = 300
+SAVE_SECONDS = 300
+VALIDATED = 4  # batches
+KEEP_BYTES = 2**30  # of decoded photographs
 
 
-class WarmUp:
-    """The state of a run: the network, its moving average, the optimiser, the clock.
+@dataclass(frozen=True)
+class Hardware:
+    """Where a training runs; None chooses by what is there.
 
-    Args:
-        recipe: the hyper-parameters.
-        hours: the budget; the rate and the crops follow the fraction used.
-        seed: of the initial weights and of every batch.
+    `devices` processes on each of `nodes` machines; `workers` make the batches of
+    each process.
     """
 
-    def __init__(self, recipe: WarmUpRecipe, hours: float, seed: int) -> None:
-        torch.manual_seed(seed)
-        self.recipe, self.hours, self.seed = recipe, hours, seed
-        self.net = DeepGIN(recipe.variant, recipe.base_channels, recipe.composite)
-        identity_initialisation(self.net)
-        self.net.to(memory_format=torch.channels_last)
-        self.ema = deepcopy(self.net).requires_grad_(False)
-        self.adam = torch.optim.Adam(
-            self.net.parameters(), recipe.rate, recipe.betas, fused=True
+    device: str | None = None
+    devices: int = 1
+    nodes: int = 1
+    precision: str | None = None
+    compiled: bool | None = None
+    workers: int | None = None
+
+
+def launch(hardware: Hardware) -> Fabric:
+    """The device, the precision and the processes. Raises InputError if unusable."""
+    device = choose_device(hardware.device)
+    precision = choose_precision(device, hardware.precision)
+    if hardware.devices < 1 or hardware.nodes < 1:
+        raise InputError(
+            f"{hardware.devices} devices on {hardware.nodes} nodes; expected 1 or more"
         )
-        self.steps = 0
-        self.images = 0
-        self._spent = 0.0
-        self._started = time.monotonic()
+    _check_processes(hardware)
+    # What it has to say about starting is no news to who asked for it.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    several = hardware.devices * hardware.nodes > 1
+    one_of_many = device.index is not None and hardware.devices == 1
+    try:
+        fabric = Fabric(
+            accelerator=device.type,
+            strategy="ddp" if several else "auto",
+            devices=[device.index] if one_of_many else hardware.devices,
+            num_nodes=hardware.nodes,
+            precision="bf16-mixed" if precision == "bf16" else "32-true",
+        )
+    except MisconfigurationException as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{hardware.devices} devices: {reason}") from error
+    fabric.launch()
+    return fabric
+
+
+def _check_processes(hardware: Hardware) -> None:
+    """Else as many trainings as processes would run, and write into one folder."""
+    expected = hardware.devices * hardware.nodes
+    for name, environment in (
+        ("torchrun", TorchElasticEnvironment),
+        ("SLURM", SLURMEnvironment),
+    ):
+        if environment.detect():
+            if (found := environment().world_size()) != expected:
+                raise InputError(
+                    f"{name} started {found} processes; expected {expected}, as many "
+                    f"as {hardware.devices} devices on {hardware.nodes} nodes"
+                )
+            return
+
+
+def _workers(hardware: Hardware) -> int:
+    """Processes that make batches: one on a CPU, which has its hands full."""
+    if hardware.workers is not None:
+        return hardware.workers
+    if choose_device(hardware.device).type == "cpu":
+        return 1
+    return max(1, (os.cpu_count() or 1) // hardware.devices - 1)
+
+
+def train(
+    recipe: Recipe,
+    data: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    seed: int = 0,
+    resume: bool = False,
+    hardware: Hardware = Hardware(),
+    root: str | os.PathLike[str] | None = None,
+    skip_bad: bool = False,
+    backbone: str | os.PathLike[str] | None = None,
+    max_steps: int | None = None,
+    max_hours: float | None = None,
+) -> DeepGIN:
+    """Train on the photographs that `data` names; everything goes into `out`.
+
+    Args:
+        recipe: what to learn, and how.
+        data, root: see `gin.sources.open_source`.
+        out: see `gin.run_folder.RunFolder`.
+        seed: of the first weights, every batch and every mask.
+        resume: go on with the run in `out`.
+        hardware: where.
+        skip_bad: leave out photographs that cannot be read, and list them.
+        backbone: weights for phi, see `gin.backbone_weights.load_backbone`.
+        max_steps, max_hours: stop there, in this run of the program alone.
+
+    Returns the averaged network, in evaluation mode.
+
+    Raises, in the first process (the others, told by it, just end):
+        InputError: an argument, the recipe, the photographs or `out` cannot be used.
+        FloatingPointError: the loss is not finite; the last checkpoint stays.
+        Interrupted: SIGTERM, Ctrl-C or a limit; a checkpoint is written.
+    """
+    if max_hours is not None and not 0 < max_hours < math.inf:
+        raise InputError(f"max_hours is {max_hours}; expected a number above 0")
+    folder = RunFolder(Path(out))
+    folder.check(resume)
+    fabric = launch(hardware)
+    run = Run(recipe, folder, fabric, seed, hardware)
+    run.open(data, root, skip_bad, resume)
+    run.build(backbone)
+    if resume and folder.found():
+        run.restore()
+    elif fabric.is_global_zero:
+        run.begin()
+    try:
+        run.loop(max_steps, max_hours)
+    except (Interrupted, FloatingPointError):
+        if not fabric.is_global_zero:
+            # Fabric kills the first process as soon as another one fails.
+            raise SystemExit from None
+        raise
+    return run.learner.average.eval()
+
+
+class Run:
+    """One training: what is fixed (recipe, data, networks) and the clock."""
+
+    source: Source | Shards
+    learner: Learner
+    timetable: Timetable
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: RunFolder,
+        fabric: Fabric,
+        seed: int,
+        hardware: Hardware,
+    ) -> None:
+        self.recipe, self.folder, self.fabric = recipe, folder, fabric
+        self.seed, self.hardware = seed, hardware
+        self.clock, self.best = Clock(), float("inf")
+        self._spent, self._started = 0.0, time.monotonic()
 
     @property
     def seconds(self) -> float:
         """Time spent in this run, earlier parts of it included."""
         return self._spent + time.monotonic() - self._started
 
-    @property
-    def progress(self) -> float:
-        """The fraction of the budget used, 0 to 1."""
-        return min(1.0, self.seconds / (3600 * self.hours))
+    def open(
+        self,
+        data: str | os.PathLike[str],
+        root: str | os.PathLike[str] | None,
+        skip_bad: bool,
+        resume: bool,
+    ) -> None:
+        """Find the photographs, and those among them that cannot be read."""
+        check_samples(self.recipe.data)
+        source = open_source(data, root)
+        if isinstance(source, Shards):
+            if self.recipe.phases:
+                raise InputError(f"{data}: phases need photographs in any order")
+            self.source = replace(source, skip_bad=skip_bad)
+        elif resume and self.folder.skipped.exists():
+            self.source = Readable(source, read_bad(self.folder.skipped))
+        else:
+            self.source = check_photographs(source, skip_bad, KEEP_BYTES)
+        self.timetable = Timetable(self.recipe, len(self.source))
 
-    def rate(self) -> float:
-        """The learning rate of the next step."""
-        ramp = min(1.0, (self.steps + 1) / self.recipe.ramp_steps)
-        late = (self.progress - self.recipe.decay_from) / (1 - self.recipe.decay_from)
-        return self.recipe.rate * ramp * (1 + math.cos(math.pi * max(0.0, late))) / 2
+    def build(self, backbone: str | os.PathLike[str] | None) -> None:
+        """The networks, on their device."""
+        found = self._backbone(backbone)
+        self.backbone = found.name if found else "none"
+        losses = self.recipe.losses
+        features = None
+        if found is not None:
+            features = Features(found, losses.taps, losses.feature_size)
+        compiled = self.hardware.compiled
+        if compiled is None:
+            compiled = self.fabric.device.type == "cuda"
+        self.learner = Learner(self.recipe, self.seed, features, self.fabric, compiled)
 
-    def step(self, image: Tensor, mask: Tensor) -> float:
-        """One step of Adam; returns the loss. Raises if it is not finite."""
-        for group in self.adam.param_groups:
-            group["lr"] = self.rate()
-        done = self.net(image.contiguous(memory_format=torch.channels_last), mask)
-        loss = reconstruction_loss(done, image, mask, self.recipe.hole_weight)
-        if not math.isfinite(loss.item()):
-            raise FloatingPointError(f"the loss is {loss.item()} at step {self.steps}")
-        self.adam.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.clip)
-        self.adam.step()
-        self.steps += 1
-        self.images += len(image)
-        self._average()
-        return loss.item()
+    def _backbone(self, path: str | os.PathLike[str] | None) -> Backbone | None:
+        schedule, name = self.recipe.schedule, self.recipe.backbone
+        if not schedule.flat + schedule.decay:
+            return None
+        if name == "random":
+            return load_backbone("vgg19", path or "random")
+        with self.fabric.rank_zero_first():  # it may have to be fetched
+            return load_backbone(name, path)
 
-    def _average(self) -> None:
-        # Early on a short memory, so that the first weights are soon forgotten.
-        decay = min(self.recipe.ema_decay, (1 + self.steps) / (10 + self.steps))
-        torch._foreach_lerp_(
-            list(self.ema.parameters()), list(self.net.parameters()), 1 - decay
+    def begin(self) -> None:
+        """Write what a resumed run goes by; with the recipe it counts as begun."""
+        if isinstance(self.source, Readable) and self.source.bad:
+            write_bad(self.source.bad, self.folder.skipped)
+        write_recipe(self.recipe, self.folder.path / RECIPE)
+
+    def restore(self) -> None:
+        """Go on from the newest checkpoint; InputError if it is another run's."""
+        if self.fabric.is_global_zero:
+            self.folder.clear()
+        state = self.folder.load()
+        for name, here in self._identity().items():
+            if state.get(name) != here:
+                raise InputError(
+                    f"{self.folder.path}: was started with {name} {state.get(name)!r}; "
+                    f"found {here!r}, expected the same to go on"
+                )
+        self.learner.load_state_dict(state["learner"])
+        torch.set_rng_state(state["random"])
+        self.clock, self.best = Clock(*state["clock"]), state["best"]
+        self._spent, self._started = state["seconds"], time.monotonic()
+
+    def _identity(self) -> dict[str, Any]:
+        """What must be the same when a run goes on."""
+        return {
+            **flat(self.recipe),
+            "seed": self.seed,
+            "photographs": self._fingerprint(),
+            "weights of phi": self.backbone,
+            "processes": self.fabric.world_size,
+        }
+
+    def _fingerprint(self) -> str:
+        if isinstance(self.source, Shards):
+            return f"{len(self.source)} in {len(self.source.urls)} shards"
+        return self.source.fingerprint()
+
+    def loop(self, max_steps: int | None, max_hours: float | None) -> None:
+        """Step after step, until the schedule, a signal or a limit ends it."""
+        if self.timetable.finished(self.clock):
+            return
+        fabric, learner, folder = self.fabric, self.learner, self.folder
+        validation = self._validation()
+        progress = self.timetable.progress(self.clock)
+        report = Report(folder.log, self.clock.steps, progress, fabric.is_global_zero)
+        stop, finite = Stop(fabric, max_steps, max_hours), Finite(learner.weights())
+        on_cpu = self.fabric.device.type == "cpu"
+        saved = time.monotonic()
+        with report, stop:
+            for batch in self._batches():
+                terms = self._step(*on_device(batch, fabric.device))
+                count = len(batch.images) * fabric.world_size
+                self.clock = self.timetable.after(self.clock, count)
+                steps = self.clock.steps
+                learner.follow(steps)
+                finite.note(terms, steps)
+                progress = self.timetable.progress(self.clock)
+                report.step(terms, len(KINDS) * count, steps, progress)
+
+                stopped = stop.after_step()
+                done = self.timetable.finished(self.clock)
+                due = done or steps % self.recipe.schedule.save_steps == 0
+                # The clocks of processes differ, so all of them look here.
+                looking = steps % NOTICED_EVERY == 0
+                late = looking and time.monotonic() - saved > SAVE_SECONDS
+                if due or stopped or looking or on_cpu:
+                    finite.check()
+                if due or stopped or steps % EVERY == 0:
+                    report.point(learner.rate, steps)
+                if due:
+                    self._validate(validation, report)
+                elif stopped and fabric.is_global_zero:
+                    folder.save_weights(learner.average, self._notes(), best=False)
+                if due or stopped or late:
+                    self._save()
+                    saved = time.monotonic()
+                if done:
+                    return
+                if stopped:
+                    raise Interrupted(stop.reason, steps, stop.code)
+
+    def _step(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """The step of the stage that the clock says; its terms over all processes."""
+        factor = self.timetable.factor(self.clock)
+        if self.timetable.warming_up(self.clock):
+            terms = self.learner.warm_up_step(image, mask, factor)
+        else:
+            terms = self.learner.main_step(image, mask, factor)
+        if self.fabric.world_size == 1:
+            return terms
+        # Fabric's own all_reduce would wait for all processes, at every step.
+        means = torch.stack(list(terms.values())) / self.fabric.world_size
+        torch.distributed.all_reduce(means)
+        return dict(zip(terms, means, strict=True))
+
+    def _batches(self) -> Iterator[Any]:
+        fabric, hardware = self.fabric, self.hardware
+        rank, world = fabric.global_rank, fabric.world_size
+        streamed = isinstance(self.source, Shards)
+        keys = self.timetable.keys(self.clock, rank, world)
+        made = batches(
+            self.source,
+            self.recipe.data,
+            self.seed,
+            first=self.clock.photographs,
+            rank=rank,
+            world=world,
+            workers=_workers(hardware),
+            pin=fabric.device.type == "cuda",
+            chosen=None if streamed else keys,
         )
+        with signals_held():  # from the workers, which start now
+            first = next(made)
+        return itertools.chain([first], made)
 
-    def keys(self) -> Iterator[tuple[int, int, int, bool]]:
-        """The coming batches' keys, until the budget is used."""
-        for step in itertools.count(self.steps):
-            used = self.progress
-            if used >= 1:
-                return
-            _, side, photographs = max(c for c in self.recipe.crops if c[0] <= used)
-            yield step, side, photographs, used < self.recipe.natural_from
+    def _validation(self) -> Validation | None:
+        """Batches of other views and masks than the training's; first process only."""
+        if not self.fabric.is_global_zero:
+            return None
+        drawn = batches(self.source, self.recipe.data, self.seed + 1)
+        first = itertools.islice(drawn, VALIDATED)
+        return Validation([on_device(batch, self.fabric.device) for batch in first])
 
-    def save(self, out: Path) -> None:
-        """`state.pt` to go on from, and the averaged weights; both atomic."""
+    def _validate(self, validation: Validation | None, report: Report) -> None:
+        if validation is None:
+            return
+        error, sheet = validation(self.learner.average)
+        report.validation(error, sheet, self.clock.steps)
+        better = error < self.best
+        self.best = min(error, self.best)
+        self.folder.save_weights(self.learner.average, self._notes(), better)
+
+    def _save(self) -> None:
+        """A checkpoint that `restore` goes on from, by the first process alone."""
+        if not self.fabric.is_global_zero:
+            return
         state = {
-            **{f"net.{k}": v for k, v in self.net.state_dict().items()},
-            **{f"ema.{k}": v for k, v in self.ema.state_dict().items()},
-            **{
-                f"adam.{i}.{k}": v
-                for i, moments in self.adam.state_dict()["state"].items()
-                for k, v in moments.items()
-            },
-            "clock": torch.tensor([self.steps, self.images, self.seconds]).double(),
+            **self._identity(),
+            "learner": self.learner.state_dict(),
+            "random": torch.get_rng_state(),
+            "clock": [*self.clock],
+            "best": self.best,
+            "seconds": self.seconds,
         }
-        with atomic(out / "state.pt") as temporary:
-            torch.save(state, temporary)
-        notes = {
-            "recipe": str(self.recipe),
+        self.folder.save(state, self.clock.steps)
+
+    def _notes(self) -> dict[str, str]:
+        return {
+            "recipe": json.dumps(asdict(self.recipe)),
             "seed": str(self.seed),
-            "steps": str(self.steps),
-            "images": str(self.images),
+            "steps": str(self.clock.steps),
+            "warm-up steps": str(self.clock.warm_up_steps),
+            "images": str(len(KINDS) * self.clock.photographs),
             "minutes": f"{self.seconds / 60:.0f}",
+            "backbone": self.backbone,
         }
-        save(self.ema, out / "weights.safetensors", half=True, notes=notes)
-
-    def restore(self, out: Path) -> None:
-        """Go on from `state.pt`. Raises InputError if it is not of this recipe."""
-        state = read_state_dict(out / "state.pt")
-
-        def under(prefix: str) -> dict[str, Tensor]:
-            size = len(prefix)
-            return {k[size:]: v for k, v in state.items() if k.startswith(prefix)}
-
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in under("adam.").items():
-            index, kind = name.split(".")
-            moments.setdefault(int(index), {})[kind] = value
-        try:
-            self.net.load_state_dict(under("net."))
-            self.ema.load_state_dict(under("ema."))
-        except RuntimeError as error:
-            raise InputError(
-                f"{out / 'state.pt'}: written with another recipe; "
-                "resume with the one that it was started with"
-            ) from error
-        groups = self.adam.state_dict()["param_groups"]
-        self.adam.load_state_dict({"state": moments, "param_groups": groups})
-        steps, images, self._spent = state["clock"].tolist()
-        self.steps, self.images = int(steps), int(images)
-        self._started = time.monotonic()
-
-
-def train(
-    recipe: WarmUpRecipe,
-    data: str | os.PathLike[str],
-    out: str | os.PathLike[str],
-    hours: float,
-    seed: int = 0,
-    resume: bool = False,
-) -> DeepGIN:
-    """Train for `hours` on the photographs under `data`; results go to `out`.
-
-    Returns the averaged network. `out` holds `weights.safetensors` and `state.pt`,
-    renewed every five minutes; an interrupted run goes on with `resume`.
-
-    Raises:
-        InputError: no photographs, or `out` holds a run and `resume` is False.
-    """
-    out = Path(out)
-    if (out / "state.pt").exists() != resume:
-        raise InputError(
-            f"{out}: there is no run to resume"
-            if resume
-            else f"{out}: holds a run already; resume it or name another folder"
-        )
-    run = WarmUp(recipe, hours, seed)
-    if resume:
-        run.restore(out)
-    loader = DataLoader(
-        Crops(data, seed), batch_size=None, sampler=run.keys(), num_workers=1
-    )
-    saved, smooth = run.seconds, math.nan
-    bar_format = "{percentage:3.0f}%|{bar}| {postfix}"
-    with tqdm(
-        total=1, bar_format=bar_format, mininterval=1, miniters=0, disable=None
-    ) as bar:
-        for image, mask in loader:
-            loss = run.step(image, mask)
-            smooth = loss if math.isnan(smooth) else 0.99 * smooth + 0.01 * loss
-            bar.set_postfix_str(
-                f"step {run.steps}, {run.images} images, loss {smooth:.3f}, "
-                f"{run.seconds / 60:.0f} of {60 * run.hours:.0f} min",
-                refresh=False,
-            )
-            bar.update(run.progress - bar.n)
-            if run.seconds - saved > SAVE_EVERY_S:
-                run.save(out)
-                saved = run.seconds
-    run.save(out)
-    return run.ema.eval()

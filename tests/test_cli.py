@@ -1,13 +1,15 @@
 """The `gin` command, run as a person runs it: arguments in, files and lines out."""
 
-import dataclasses
 import errno
 import io
 import os
 import pickle
 import re
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,11 +17,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageCms, PngImagePlugin
+from tiny_training import OPTIONS, SETTINGS, photographs
 
 import gin
-from gin import commands, masks, recipes
+from gin import commands, masks
 from gin.cli import main
 from gin.initialisation import identity_initialisation
+from gin.recipe_files import read_recipe
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = ("inpaint", "mask", "train", "info")
@@ -614,57 +618,127 @@ def test_gin_mask_replaces_a_file_by_force(folder: Path) -> None:
 # --- gin train ---------------------------------------------------------------------
 
 
-def test_gin_train_writes_weights_and_resumes(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    Path("photos").mkdir()
-    noise((80, 80, 3)).save("photos/a.png")
-    command = ["train", "--recipe", "smoke", "--data", "photos", "--out", "run"]
-    command += ["--hours", "0.0003", "--seed", "1"]
-    assert main(command) == 0
-    assert str(Path("run/weights.safetensors")) in capsys.readouterr().out
-    assert gin.load("run/weights.safetensors").base_channels == 8
-    assert "holds a run already" in refused(capsys, *command)
-    assert main([*command, "--resume"]) == 0
+TRAIN = ["train", "--data", "photos", "--out", "run", *OPTIONS]
 
 
-def test_a_training_that_diverges_is_said_in_a_line(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def photos(folder: Path) -> None:
+    photographs(folder / "photos")
+
+
+@pytest.mark.usefixtures("photos")
+def test_gin_train_stops_at_a_limit_and_goes_on(
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Path("photos").mkdir()
-    noise((80, 80, 3)).save("photos/a.png")
-    wild = dataclasses.replace(recipes.SMOKE, rate=1e30)
-    monkeypatch.setitem(recipes.RECIPES, "smoke", wild)
-    command = ["train", "--recipe", "smoke", "--data", "photos", "--out", "run"]
-    assert main([*command, "--hours", "1"]) == 1
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert re.fullmatch(
-        r"gin: the training diverged: the loss is \S+ at step \d+", last
-    )
-    assert not Path("run").exists()
+    begin = [*TRAIN, "--recipe", "smoke", *SETTINGS, "--seed", "1"]
+    assert main([*begin, "--max-steps", "2"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "2 steps: stopped after step 2; --resume goes on\n"
+    assert said.err == ""
+    assert "holds a run already" in refused(capsys, *begin)
+    words = "--resume: goes on with the run's own recipe"
+    assert words in refused(capsys, *TRAIN, "--resume", "--recipe", "smoke")
+    assert words in refused(capsys, *TRAIN, "--resume", "--set=data.side=16")
+    assert "with seed 1; found 0" in refused(capsys, *TRAIN, "--resume")
+    assert main([*TRAIN, "--resume", "--seed", "1"]) == 0
+    path = Path("run/weights.safetensors")
+    assert capsys.readouterr().out == f"trained weights: {path}\n"
+    assert gin.checkpoints.metadata(path)["steps"] == "9"
+    assert gin.load(path).base_channels == 2
+    assert read_recipe("run/recipe.yaml").schedule.warm_up == 4
 
 
 @pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+@pytest.mark.usefixtures("photos")
+def test_a_signal_saves_and_ends_with_one_line(
+    number: signal.Signals, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def send() -> None:
+        while not list(Path("run/checkpoints").glob("step-*.pt")):
+            time.sleep(0.01)
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=send, daemon=True).start()
+    endless = ["--recipe", "smoke", *SETTINGS, "--set=schedule.warm_up=500"]
+    assert main([*TRAIN, *endless]) == code
+    said = capsys.readouterr()
+    (steps,) = re.findall(
+        rf"^gin: {number.name}: stopped after step (\d+); --resume goes on\n$", said.err
+    )
+    assert said.out == ""
+    assert Path(f"run/checkpoints/step-{int(steps):09}.pt").exists()
+    assert gin.checkpoints.metadata(Path("run/weights.safetensors"))["steps"] == steps
+
+
+@pytest.mark.usefixtures("photos")
+def test_a_training_that_diverges_is_said_in_a_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    wild = ["--set=optimiser.warm_up_rate=1.0e+30", "--set=optimiser.ramp_steps=0"]
+    assert main([*TRAIN, "--recipe", "smoke", *SETTINGS, *wild]) == 1
+    complaint = capsys.readouterr().err
+    assert re.fullmatch(
+        r"gin: the training diverged: the (loss is|weights are) not finite "
+        r"(at|after) step [12]\n",
+        complaint,
+    )
+    assert not list(Path("run").glob("**/*.pt"))
+
+
+@pytest.mark.usefixtures("photos")
+@pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--recipe", "cake"), "'cake': expected one of demo, smoke"),
-        (("--hours", "0"), "--hours 0.0: expected a positive number"),
-        (("--hours", "nan"), "--hours nan"),
-        (("--hours", "inf"), "--hours inf"),
+        (("--recipe", "cake"), "--recipe cake: expected one of paper, released, demo"),
+        (("--recipe", "mask.png"), "mask.png: not readable as YAML"),
+        (("--set", "optimiser.speed=1"), "the recipe has no optimiser.speed"),
+        (("--set", "optimiser.order=mine"), "optimiser.order is 'mine'"),
+        (("--set", "network.base_channels=3"), "base_channels is 3"),
+        (("--set", "data.side=8"), "8 px"),
         (("--data", "nowhere"), "nowhere: no such folder"),
+        (("--data", "out"), "1 of 1 photographs cannot be read: out/good.png"),
+        (("--data", "torchvision:Cake"), "torchvision has no dataset"),
         (("--out", "mask.png/run"), "cannot be written"),
+        (("--backbone", "mask.png"), "mask.png"),
+        (("--max-hours", "0"), "max_hours is 0.0; expected a number above 0"),
+        (("--max-hours", "nan"), "--max-hours"),
+        (("--max-hours", "inf"), "max_hours is inf"),
+        (("--max-steps", "0"), "--max-steps"),
+        (("--device", "cake"), "device 'cake' cannot be used"),
+        (("--precision", "float8"), "precision is 'float8'"),
+        (("--devices", "0"), "--devices"),
+        (("--workers", "-1"), "--workers"),
+        (("--seed", "-1"), "--seed"),
     ],
 )
 def test_gin_train_refuses(
     options: tuple[str, str],
     words: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = {"--recipe": "smoke", "--data": "photos", "--out": "run"}
+    given.update([options])
+    arguments = [part for option in given.items() for part in option]
+    device = [] if "--device" in given else ["--device=cpu"]
+    assert re.search(words, refused(capsys, "train", *device, *arguments))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "--recipe: expected, unless --resume"),
+        (["--resume"], "run: there is no run to resume"),
+    ],
+)
+def test_gin_train_needs_a_recipe_or_a_run(
+    options: list[str],
+    words: str,
     folder: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    given = {"--recipe": "smoke", "--data": ".", "--out": "run", "--hours": "1"}
-    given.update([options])
-    arguments = [part for option in given.items() for part in option]
-    assert re.search(words, refused(capsys, "train", *arguments))
+    assert words in refused(capsys, *TRAIN, *options)
 
 
 # --- gin info, --version, --help ---------------------------------------------------

@@ -1,54 +1,449 @@
-"""Eq. 1 against its closed form and an independent computation in float64."""
+"""Each loss term against closed forms, an independent computation and gradcheck.
 
+The independent computation, in float64, is tests/loss_reference.py.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict
+
+import loss_reference as reference
 import numpy as np
+import pytest
 import torch
+from torch import Tensor
 
+import gin
 from gin.back_projection import resize
 from gin.generator import Completion
-from gin.losses import l1_loss, reconstruction_loss
+from gin.initialisation import identity_initialisation
+from gin.losses import (
+    READINGS,
+    Features,
+    Terms,
+    adversarial_loss,
+    discriminator_loss,
+    generator_terms,
+    gram_matrices,
+    l1_loss,
+    perceptual_loss,
+    reconstruction_loss,
+    style_loss,
+    total_variation,
+)
+from gin.recipes import PAPER_LOSSES, RELEASED_LOSSES, LossRecipe
+from gin.subsampling import three_mask_batch
+
+readings = pytest.mark.parametrize("reading", READINGS)
+recipes = pytest.mark.parametrize(
+    "recipe", [PAPER_LOSSES, RELEASED_LOSSES], ids=READINGS
+)
 
 
-def test_closed_form() -> None:
-    """An error of 0.3 in the hole and 0.1 outside, whatever the hole's area."""
+# Every term, in both recipes
+
+
+@recipes
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("copies", [1, 3])
+def test_every_term_against_the_independent_computation(
+    recipe: LossRecipe, seed: int, copies: int
+) -> None:
+    given = reference.example(seed, side=24, photographs=2, copies=copies)
+    expected = reference.terms(given, recipe)
+    for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 1e-5)):
+        found = reference.measured(given, recipe, dtype)
+        assert found.keys() == expected.keys()
+        for name, value in found.items():
+            assert value.dtype == dtype
+            assert value.item() == pytest.approx(expected[name], rel=tolerance), name
+
+
+def test_the_total_is_weighted_as_in_section_5_1() -> None:
+    terms = Terms(*map(torch.tensor, (1e0, 1e4, 1e2, 1e-2, 1e2)))
+    for recipe in (PAPER_LOSSES, RELEASED_LOSSES):
+        assert terms.total(recipe).item() == pytest.approx(1 + 10 + 5 + 0.8 + 10)
+        assert recipe.hole_weight == 5
+
+
+def test_the_recipes_part_where_paper_and_released_code_do() -> None:
+    paper, released = asdict(PAPER_LOSSES), asdict(RELEASED_LOSSES)
+    assert {name for name in paper if paper[name] != released[name]} == {
+        "l1",
+        "style",
+        "variation",
+        "layer_weights",
+        "discriminator_factor",
+        "taps",
+    }
+
+
+@recipes
+def test_a_perfect_completion_leaves_only_the_adversarial_and_smooth_terms(
+    recipe: LossRecipe,
+) -> None:
+    torch.manual_seed(0)
+    image, mask = three_mask_batch(torch.rand(2, 3, 16, 16), np.random.default_rng(0))
+    done = Completion(image, resize(image, (4, 4)), image, image)
+    true = [torch.rand(2, 4, 8, 8) for _ in range(5)]
+    copies = [layer.repeat_interleave(3, dim=0) for layer in true]
+    features = Features(copies, copies, true)
+    terms = generator_terms(done, image, mask, features, [torch.ones(6, 1)], recipe)
+    assert terms.l1 == terms.perceptual == 0
+    assert terms.style.item() == pytest.approx(0, abs=1e-7)
+    assert terms.adversarial == -1
+    assert terms.variation > 0.1
+
+
+@recipes
+def test_every_term_tells_the_network_something(recipe: LossRecipe) -> None:
+    torch.manual_seed(0)
+    net, judges = gin.DeepGIN(base_channels=4), gin.Discriminators(base_channels=4)
+    identity_initialisation(net)
+    phi = torch.nn.ModuleList(torch.nn.Conv2d(3, 4, 3) for _ in recipe.layer_weights)
+    image, mask = three_mask_batch(torch.rand(1, 3, 32, 32), np.random.default_rng(0))
+    done = net(image, mask)
+    seen = (done.out, done.completed, image[:1])
+    features = Features(*([layer(x) for layer in phi] for x in seen))
+    fake_maps = judges(image * (1 - mask) + mask, done.completed)
+    terms = generator_terms(done, image, mask, features, fake_maps, recipe)
+    for name, term in terms._asdict().items():
+        head = net.refinement.rgb.weight
+        (gradient,) = torch.autograd.grad(term, head, retain_graph=True)
+        assert gradient.any(), name
+
+
+@recipes
+def test_the_loss_of_a_batch_is_the_mean_of_its_photographs_losses(
+    recipe: LossRecipe,
+) -> None:
+    """Which gradients averaged over processes need, whatever the sizes of the holes."""
+    given = reference.example(0, side=24, photographs=2, copies=3)
+    half = [
+        reference.Example(
+            *(
+                [layer[len(layer) // 2 * n :][: len(layer) // 2] for layer in part]
+                if isinstance(part, list)
+                else part[3 * n : 3 * n + 3]
+                for part in given
+            )
+        )
+        for n in range(2)
+    ]
+    whole = reference.measured(given, recipe, torch.float64)
+    parts = [reference.measured(each, recipe, torch.float64) for each in half]
+    for name, value in whole.items():
+        mean = (parts[0][name] + parts[1][name]) / 2
+        torch.testing.assert_close(value, mean, rtol=1e-12, atol=1e-15)
+
+
+# L1, Eq. 1
+
+
+def test_l1_closed_form() -> None:
+    """An error of 0.3 in the hole and 0.1 outside; the hole's share is 15/256."""
     target = torch.rand(2, 3, 16, 16)
     mask = torch.zeros(2, 1, 16, 16)
     mask[..., :3, :5] = 1
     prediction = target + torch.where(mask > 0, 0.3, -0.1)
-    loss = l1_loss(prediction, target, mask, hole_weight=6)
-    torch.testing.assert_close(loss, torch.tensor(6 * 0.3 + 0.1))
+    found = l1_loss(prediction, target, mask, hole_weight=6)
+    torch.testing.assert_close(found, torch.tensor(6 * 0.3 + 0.1))
+    found = l1_loss(prediction, target, mask, hole_weight=6, reading="released")
+    share = 15 / 256
+    torch.testing.assert_close(found, torch.tensor(6 * 0.3 * share + 0.1 * (1 - share)))
 
 
-def test_against_numpy_in_float64() -> None:
-    for seed in range(20):
-        rng = np.random.default_rng(seed)
-        prediction, target = rng.random((2, 2, 3, 8, 12))
-        mask = (rng.random((2, 1, 8, 12)) < rng.random()).astype(float)
-        hole = np.broadcast_to(mask, target.shape) == 1
-        gap = np.abs(prediction - target)
-        expected = 4 * gap[hole].mean() if hole.any() else 0
-        expected += gap[~hole].mean() if not hole.all() else 0
+@readings
+@pytest.mark.parametrize("seed", range(5))
+def test_l1_against_the_independent_computation(reading: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    prediction, target = rng.random((2, 2, 3, 8, 12))
+    drawn = rng.random((2, 1, 8, 12))
+    masks = [drawn < rng.random(), drawn < 2, drawn > 2]  # some, all, none missing
+    for mask in [m.astype(float) for m in masks] + [drawn] * (reading == "released"):
         tensors = (torch.from_numpy(x) for x in (prediction, target, mask))
-        np.testing.assert_allclose(l1_loss(*tensors, hole_weight=4), expected)
+        found = l1_loss(*tensors, hole_weight=4, reading=reading).item()
+        expected = reference.l1(prediction, target, mask, 4, reading)
+        assert found == pytest.approx(expected, rel=1e-12)
 
 
-def test_sum_over_the_three_pairs() -> None:
+@readings
+def test_sum_over_the_three_pairs(reading: str) -> None:
     image = torch.rand(1, 3, 32, 32)
     mask = torch.zeros(1, 1, 32, 32)
     mask[..., 8:24, 8:24] = 1
     small = resize(image, (8, 8))
     exact = Completion(image, small, image, image)
-    assert reconstruction_loss(exact, image, mask, 5) == 0
-    for field, error in (("coarse", image), ("out", image), ("low_res", small)):
-        wrong = exact._replace(**{field: error + 0.2})
-        loss = reconstruction_loss(wrong, image, mask, 5)
-        torch.testing.assert_close(loss, torch.tensor((5 + 1) * 0.2))
+    weights = (5, reading)
+    assert reconstruction_loss(exact, image, mask, *weights) == 0
+    small_share = resize(mask, (8, 8)).mean().item()
+    shares = {"coarse": 1 / 4, "out": 1 / 4, "low_res": small_share}
+    for field, share in shares.items():
+        wrong = exact._replace(**{field: getattr(exact, field) + 0.2})
+        found = reconstruction_loss(wrong, image, mask, *weights).item()
+        both = 5 * share + (1 - share) if reading == "released" else 5 + 1
+        assert found == pytest.approx(both * 0.2, rel=1e-5), field
     coarse_only = Completion(image + 0.2, None, None, image)
-    loss = reconstruction_loss(coarse_only, image, mask, 5)
-    torch.testing.assert_close(loss, torch.tensor((5 + 1) * 0.2))
+    wrong = exact._replace(coarse=image + 0.2)
+    found = reconstruction_loss(coarse_only, image, mask, *weights)
+    torch.testing.assert_close(found, reconstruction_loss(wrong, image, mask, *weights))
 
 
-def test_gradcheck() -> None:
-    target = torch.rand(1, 3, 4, 4, dtype=torch.double)
-    mask = (torch.rand(1, 1, 4, 4) > 0.5).double()
-    prediction = (target + 0.5).requires_grad_()  # away from the kink at zero
-    assert torch.autograd.gradcheck(lambda p: l1_loss(p, target, mask, 5), prediction)
+@pytest.mark.parametrize("composite", [False, True])
+def test_pasting_before_back_projection_cuts_the_valid_gradient(
+    composite: bool,
+) -> None:
+    """Composite, the valid L1 of I_out sends nothing to the raw valid pixels.
+
+    There I_out is the truth plus the residual. The residual reads a rim of the
+    hole's pixels at a quarter of the size, so they alone are told something.
+    """
+    torch.manual_seed(0)
+    net = gin.DeepGIN(base_channels=4, composite=composite)
+    identity_initialisation(net)
+    raw: list[Tensor] = []
+    net.refinement.rgb.register_forward_hook(lambda *about: raw.append(about[2]))
+    image = torch.rand(1, 3, 64, 64)
+    mask = torch.zeros(1, 1, 64, 64)
+    mask[..., 16:48, 16:48] = 1
+    valid_l1 = l1_loss(net(image, mask).out, image, mask, hole_weight=0)
+    (gradient,) = torch.autograd.grad(valid_l1, raw)
+    told = gradient.abs().amax(dim=(0, 1)) > 0
+    hole = mask[0, 0] == 1
+    assert told[~hole].float().mean() == (0 if composite else 1)
+    assert told[hole].any()
+    assert not told[24:40, 24:40].any()
+
+
+# Adversarial, Eqs. 2 and 3
+
+
+def test_hinge_closed_forms() -> None:
+    def maps(*values: float) -> list[Tensor]:
+        return [torch.full((2, 4, 8 // k, 8 // k), v) for k, v in enumerate(values, 1)]
+
+    assert adversarial_loss(maps(3.0, -1.0)) == -2  # whatever the maps' sizes
+    assert discriminator_loss(maps(1.0, 7.0), maps(-1.0, -2.0)) == 0
+    assert discriminator_loss(maps(0.0, 0.0), maps(0.0, 0.0)) == 4
+    assert discriminator_loss(maps(0.0, -1.0), maps(0.5, -9.0), factor=0.5) == 2.25
+    assert discriminator_loss(maps(0.0), maps(0.0)) == 2
+    assert discriminator_loss(maps(0.0, 0.0, 0.0), maps(0.0, 0.0, 0.0)) == 6
+
+
+def test_half_the_discriminator_s_loss_as_released() -> None:
+    zeros = (torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 2, 2))
+    for recipe, expected in ((PAPER_LOSSES, 4), (RELEASED_LOSSES, 2)):
+        assert discriminator_loss(zeros, zeros, recipe.discriminator_factor) == expected
+
+
+# Perceptual and style, Eqs. 4 and 5
+
+
+def test_perceptual_closed_form() -> None:
+    true = [torch.rand(2, c, n, n) for c, n in ((3, 8), (5, 4))]
+    found = [true[0] + 0.5, true[1] - 0.25]
+    loss = perceptual_loss(found, true, (1.0, 0.5))
+    assert loss.item() == pytest.approx(0.5 + 0.5 * 0.25, rel=1e-6)
+
+
+def test_gram_matrix_of_constant_channels() -> None:
+    values = torch.tensor([1.0, -2.0, 3.0])
+    layer = values[None, :, None, None].expand(2, 3, 5, 7)
+    (gram,) = gram_matrices([layer])
+    torch.testing.assert_close(gram, (values.outer(values) / 3).expand(2, 3, 3))
+
+
+def test_the_gram_matrix_forgets_places_not_channels() -> None:
+    layer = torch.rand(2, 4, 6, 6)
+    (gram,) = gram_matrices([layer])
+    (turned,) = gram_matrices([layer.flip(2).mT])
+    torch.testing.assert_close(turned, gram)
+    (exchanged,) = gram_matrices([layer.flip(1)])
+    torch.testing.assert_close(exchanged, gram.flip(1, 2))
+    (last,) = gram_matrices([layer.contiguous(memory_format=torch.channels_last)])
+    torch.testing.assert_close(last, gram)
+
+
+def test_style_closed_form() -> None:
+    true = [torch.rand(2, 4, 4)]
+    found = [true[0] + 0.1]
+    assert style_loss(found, true, (0.5,)).item() == pytest.approx(0.05, rel=1e-5)
+    released = style_loss(found, true, (0.5,), "released")
+    assert released.item() == pytest.approx(0.005, rel=1e-5)
+
+
+def test_the_truth_once_for_its_copies() -> None:
+    """Exactly what the repeated truth gives, in the order of three_mask_batch."""
+    torch.manual_seed(0)
+    true = [torch.rand(2, 3, 4, 4)]
+    copies, _ = three_mask_batch(torch.rand(2, 3, 16, 16), np.random.default_rng(0))
+    found = [torch.rand(len(copies), 3, 4, 4)]
+    repeated = [true[0].repeat_interleave(3, dim=0)]
+    assert torch.equal(copies[:3], copies[:1].expand(3, -1, -1, -1))
+    torch.testing.assert_close(
+        perceptual_loss(found, true, (1.0,)), perceptual_loss(found, repeated, (1.0,))
+    )
+    grams = gram_matrices(found)
+    torch.testing.assert_close(
+        style_loss(grams, gram_matrices(true), (1.0,)),
+        style_loss(grams, gram_matrices(repeated), (1.0,)),
+    )
+
+
+# Total variation, Eq. 6
+
+
+def test_variation_of_a_ramp() -> None:
+    """0.1 from row to row in each of three channels, 0.2 from column to column."""
+    rows, columns = 0.1 * torch.arange(6.0)[:, None], 0.2 * torch.arange(9.0)
+    ramp = (rows + columns).expand(2, 3, 6, 9)
+    paper, released = (total_variation(ramp, reading).item() for reading in READINGS)
+    assert paper == pytest.approx(3 * 0.1 + 3 * 0.2, rel=1e-5)
+    assert released == pytest.approx(2 * (0.1**2 + 0.2**2), rel=1e-5)
+
+
+@readings
+def test_variation_of_one_colour_is_nothing(reading: str) -> None:
+    colours = torch.rand(2, 3, 1, 1).expand(2, 3, 5, 8)
+    assert total_variation(colours, reading) == 0
+
+
+# Precision
+
+
+@recipes
+def test_autocast_changes_no_term(recipe: LossRecipe) -> None:
+    given = reference.example(0, side=24)
+    plain = reference.measured(given, recipe, torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = reference.measured(given, recipe, torch.float32)
+    assert {name: value.item() for name, value in inside.items()} == {
+        name: value.item() for name, value in plain.items()
+    }
+
+
+@readings
+def test_what_a_network_gives_in_bfloat16_is_not_rounded_again(reading: str) -> None:
+    """Each term of bfloat16 inputs is that of the same numbers in float64."""
+    torch.manual_seed(0)
+    a, b = (torch.rand(2, 3, 48, 48).bfloat16() for _ in range(2))
+    mask = (torch.rand(2, 1, 48, 48) > 0.7).bfloat16()
+    functions: list[Callable[..., Tensor]] = [
+        lambda a, b, mask: l1_loss(a, b, mask, 5, reading),
+        lambda a, b, mask: adversarial_loss([a, b]),
+        lambda a, b, mask: discriminator_loss([a], [b]),
+        lambda a, b, mask: perceptual_loss([a], [b], (1.0,)),
+        lambda a, b, mask: gram_matrices([a])[0].sum(),
+        lambda a, b, mask: style_loss(*map(gram_matrices, ([a], [b])), (1,), reading),
+        lambda a, b, mask: total_variation(a, reading),
+    ]
+    for function in functions:
+        with torch.autocast("cpu", torch.bfloat16):
+            found = function(a, b, mask)
+        expected = function(a.double(), b.double(), mask.double())
+        assert found.dtype == torch.float32
+        assert found.item() == pytest.approx(expected.item(), rel=2e-5)
+
+
+# Gradients
+
+
+def doubles(*shape: int) -> Tensor:
+    generator = torch.Generator().manual_seed(sum(shape))
+    return torch.randn(*shape, dtype=torch.double, generator=generator)
+
+
+@readings
+@pytest.mark.parametrize(
+    ("function", "shapes"),
+    [
+        (
+            lambda reading, p: l1_loss(
+                p, doubles(2, 3, 4, 5), (doubles(2, 1, 4, 5) > 0).double(), 5, reading
+            ),
+            [(2, 3, 4, 5)],
+        ),
+        (
+            lambda reading, coarse, out, low_res: reconstruction_loss(
+                Completion(coarse, low_res, out, out),
+                doubles(1, 3, 9, 8),
+                (doubles(1, 1, 9, 8) > 1).double(),
+                5,
+                reading,
+            ),
+            [(1, 3, 9, 8), (1, 3, 9, 8), (1, 3, 2, 2)],
+        ),
+        (lambda _, *fakes: adversarial_loss(fakes), [(2, 2, 3, 3), (2, 2, 2, 2)]),
+        (
+            lambda _, *maps: discriminator_loss(maps[:2], maps[2:], 0.5),
+            [(1, 2, 3, 3), (1, 2, 2, 2), (1, 2, 3, 3), (1, 2, 2, 2)],
+        ),
+        (
+            lambda _, *found: perceptual_loss(
+                found, [doubles(1, 3, 3, 2), doubles(1, 2, 2, 2)], (0.25, 1.0)
+            ),
+            [(3, 3, 3, 2), (3, 2, 2, 2)],
+        ),
+        (
+            lambda reading, *found: style_loss(
+                gram_matrices(found),
+                gram_matrices([doubles(1, 3, 3, 2), doubles(1, 2, 2, 2)]),
+                (0.25, 1.0),
+                reading,
+            ),
+            [(3, 3, 3, 2), (3, 2, 2, 2)],
+        ),
+        (lambda reading, image: total_variation(image, reading), [(2, 3, 4, 5)]),
+    ],
+    ids=["l1", "three pairs", "G", "D", "perceptual", "style", "variation"],
+)
+def test_gradcheck(
+    reading: str, function: Callable[..., Tensor], shapes: list[tuple[int, ...]]
+) -> None:
+    inputs = [(2 * doubles(*shape) + 0.3).requires_grad_() for shape in shapes]
+    assert torch.autograd.gradcheck(lambda *found: function(reading, *found), inputs)
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda x: l1_loss(x, x[:1], x[:, :1], 5),
+            r"prediction has shape \(2, 3, 4, 4\); expected \(1, 3, 4, 4\)",
+        ),
+        (
+            lambda x: l1_loss(x, x, x, 5),
+            r"mask has shape \(2, 3, 4, 4\); expected \(2, 1, 4, 4\)",
+        ),
+        (
+            lambda x: l1_loss(x, x, x[:, :1], 5, "both"),
+            "reading 'both': expected paper or released",
+        ),
+        (lambda x: total_variation(x, "l2"), "reading 'l2': expected paper or"),
+        (lambda x: style_loss([x], [x], (1,), "l2"), "reading 'l2': expected paper or"),
+        (
+            lambda x: discriminator_loss([x], [x, x]),
+            "real_maps has 1 maps and fake_maps 2; expected one for each",
+        ),
+        (lambda x: adversarial_loss([]), "there is no map or layer"),
+        (
+            lambda x: perceptual_loss([x, x], [x, x], (1, 1, 1)),
+            "2 layers, 2 of the truth and 3 layer weights; expected as many",
+        ),
+        (
+            lambda x: perceptual_loss([x], [x[..., :2]], (1,)),
+            r"a layer has shape \(2, 3, 4, 4\) and \(2, 3, 4, 2\) for the truth",
+        ),
+        (
+            lambda x: perceptual_loss([x], [torch.cat([x, x[:1]])], (1,)),
+            "expected the same, or a batch that the truth's divides",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    call: Callable[[Tensor], Tensor], message: str
+) -> None:
+    with pytest.raises(gin.InputError, match=message):
+        call(torch.rand(2, 3, 4, 4))

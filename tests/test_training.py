@@ -1,146 +1,400 @@
-"""The warm-up trainer: it learns, resumes, keeps what it has, and stops."""
+"""Whole trainings: stopped and resumed they end in the same bits; what they leave."""
 
+import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
+import yaml
+from data_trees import folder_of, shards_of
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_training import CPU, TINY, checkpoints, curves, last, photographs, same
+from torch import Tensor, nn
 
 import gin
-from gin.losses import reconstruction_loss
-from gin.recipes import DEMO, SMOKE
-from gin.training import WarmUp, train
-
-TINY = replace(SMOKE, crops=((0.0, 32, 1),), rate=3e-3)
-HOURS = 5 / 3600
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Photographs of one colour each: what a hole hides is what surrounds it."""
-    path = tmp_path / "photographs"
-    path.mkdir()
-    for i, colour in enumerate([(200, 40, 40), (40, 200, 40), (40, 40, 200)]):
-        pixels = np.full((48, 48, 3), colour, np.uint8)
-        Image.fromarray(pixels).save(path / f"{i}.png")
-    return path
+from gin.checkpoints import metadata
+from gin.errors import InputError, Interrupted
+from gin.generator import Completion
+from gin.recipe_files import read_recipe
+from gin.recipes import Recipe
+from gin.reporting import Validation
+from gin.training import Hardware, launch, train
 
 
-def one_batch(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    torch.manual_seed(seed)
-    image = torch.rand(3, 3, 1, 1).expand(3, 3, 32, 32).contiguous()
-    mask = torch.zeros(3, 1, 32, 32)
-    mask[..., 8:24, 8:24] = 1
-    return image, mask
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return photographs(tmp_path_factory.mktemp("data"))
 
 
-def test_the_loss_falls() -> None:
-    run = WarmUp(TINY, hours=1, seed=0)
-    batch = one_batch()
-    losses = [run.step(*batch) for _ in range(40)]
-    assert losses[-1] < 0.6 * losses[0]
-    assert (run.steps, run.images) == (40, 120)
+@pytest.fixture(scope="module")
+def undisturbed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("undisturbed") / "run"
+    net = train(TINY, data, run, seed=1, hardware=CPU)
+    saved = gin.load(run / "weights.safetensors").state_dict()
+    assert same(saved, dict(net.state_dict()))
+    assert not net.training
+    return run
 
 
-def test_the_average_follows_the_network() -> None:
-    run = WarmUp(TINY, hours=1, seed=0)
-    batch = one_batch()
-    for _ in range(20):
-        run.step(*batch)
-    with torch.no_grad():
-        start = WarmUp(TINY, hours=1, seed=0).net
-        loss = {
-            name: reconstruction_loss(net(*batch), *batch, 5).item()
-            for name, net in (("start", start), ("average", run.ema))
-        }
-    assert loss["average"] < 0.9 * loss["start"]
+@pytest.fixture(scope="module")
+def stopped(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stopped in the warm-up, where it ends, and in the main stage; resumed each time.
+
+    None of the stops is at the end of an epoch, and the second process has workers.
+    """
+    run = tmp_path_factory.mktemp("stopped") / "run"
+    for resume, steps, workers in ((False, 1, 0), (True, 3, 1), (True, 3, 0)):
+        hardware = replace(CPU, workers=workers)
+        with pytest.raises(Interrupted, match=f"{steps} steps: stopped after step"):
+            train(
+                TINY,
+                data,
+                run,
+                seed=1,
+                resume=resume,
+                hardware=hardware,
+                max_steps=steps,
+            )
+        torch.manual_seed(99)  # another process starts in another state
+    assert list(checkpoints(run)) == [4, 6, 7]
+    train(TINY, data, run, seed=1, resume=True, hardware=CPU)
+    return run
 
 
-def test_a_resumed_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
-    batches = [one_batch(seed) for seed in range(6)]
-    whole = WarmUp(TINY, hours=1, seed=0)
-    first = WarmUp(TINY, hours=1, seed=0)
-    for run, part in ((whole, batches), (first, batches[:3])):
-        run.rate = lambda: 1e-3  # the clock must not matter here
-        for batch in part:
-            run.step(*batch)
-    first.save(tmp_path)
-    second = WarmUp(TINY, hours=1, seed=1)
-    second.rate = lambda: 1e-3
-    second.restore(tmp_path)
-    for batch in batches[3:]:
-        second.step(*batch)
-    assert (second.steps, second.images) == (6, 18)
-    for name in ("net", "ema"):
-        resumed = getattr(second, name).state_dict()
-        for key, tensor in getattr(whole, name).state_dict().items():
-            assert torch.equal(resumed[key], tensor), key
+def copied(run: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(run, tmp_path / "copy")
 
 
-def test_the_rate_climbs_stays_and_falls(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = WarmUp(replace(TINY, ramp_steps=10, decay_from=0.5), hours=1, seed=0)
-
-    def at(steps: int, progress: float) -> float:
-        monkeypatch.setattr(WarmUp, "progress", property(lambda self: progress))
-        run.steps = steps
-        return run.rate() / TINY.rate
-
-    assert at(0, 0) == pytest.approx(0.1)
-    assert at(9, 0.1) == at(500, 0.5) == 1
-    assert at(500, 0.75) == pytest.approx(0.5)
-    assert at(500, 1.0) == pytest.approx(0)
+# Resume
 
 
-def test_crops_follow_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    crops = ((0.0, 64, 2), (0.5, 128, 1))
-    run = WarmUp(replace(SMOKE, crops=crops, natural_from=0.3), hours=1, seed=0)
-    spent = iter([0.0, 0.49, 0.5, 1.0])
-    monkeypatch.setattr(WarmUp, "progress", property(lambda self: next(spent)))
-    assert list(run.keys()) == [
-        (0, 64, 2, True),
-        (1, 64, 2, False),
-        (2, 128, 1, False),
-    ]
-
-
-def test_train_writes_weights_that_load(folder: Path, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    net = train(TINY, folder, out, HOURS)
-    back = gin.load(out / "weights.safetensors")
-    assert back.base_channels == TINY.base_channels
-    for name, tensor in net.state_dict().items():
-        torch.testing.assert_close(
-            back.state_dict()[name], tensor, rtol=1e-3, atol=1e-6
+def test_a_resumed_training_ends_in_the_same_bits(
+    undisturbed: Path, stopped: Path
+) -> None:
+    whole, parts = last(undisturbed), last(stopped)
+    assert whole["clock"] == parts["clock"] == [4, 5, 2 * 8 + 1]
+    assert same(whole, parts)
+    assert not same(whole, checkpoints(undisturbed)[6])  # `same` can tell
+    for name in ("weights", "best"):
+        one, other = (
+            gin.load(run / f"{name}.safetensors") for run in (undisturbed, stopped)
         )
-    before = (out / "state.pt").read_bytes()
-    with pytest.raises(gin.InputError, match="run: holds a run already"):
-        train(TINY, folder, out, HOURS)
-    assert (out / "state.pt").read_bytes() == before
-    with pytest.raises(gin.InputError, match="written with another recipe"):
-        train(replace(TINY, base_channels=16), folder, out, HOURS, resume=True)
+        assert same(dict(one.state_dict()), dict(other.state_dict()))
 
 
-def test_nothing_to_resume(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(gin.InputError, match="run: there is no run to resume"):
-        train(TINY, folder, tmp_path / "run", HOURS, resume=True)
+def test_it_goes_on_from_a_checkpoint_before_the_last(
+    data: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    """A damaged one is named; without it the training ends in the same bits."""
+    run = copied(undisturbed, tmp_path)
+    path = run / "checkpoints" / "step-000000009.pt"
+    content = path.read_bytes()
+    for damaged in (content[: len(content) // 2], content[:1000], b"", b"nonsense"):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError) as refused:
+            train(TINY, data, run, seed=1, resume=True, hardware=CPU)
+        assert str(refused.value).startswith(f"{path}: cannot be read (")
+        assert "\n" not in str(refused.value)
+    path.unlink()
+    leftovers = [run / ".best-x1.safetensors", run / "checkpoints" / ".step-x2.pt"]
+    for leftover in leftovers:
+        leftover.write_bytes(b"half")
+    train(TINY, data, run, seed=1, resume=True, hardware=CPU)
+    assert same(last(run), last(undisturbed))
+    assert not any(leftover.exists() for leftover in leftovers)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run() -> None:
-    run = WarmUp(TINY, hours=1, seed=0)
-    image, mask = one_batch()
-    run.step(image, mask)
-    before = {k: v.clone() for k, v in run.net.state_dict().items()}
-    with pytest.raises(FloatingPointError, match="the loss is nan at step 1"):
-        run.step(image.fill_(float("nan")), mask)
-    assert all(torch.equal(v, before[k]) for k, v in run.net.state_dict().items())
+def test_a_finished_training_has_nothing_left_to_do(
+    data: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    run = copied(undisturbed, tmp_path)
+    net = train(TINY, data, run, seed=1, resume=True, hardware=CPU)
+    assert same(last(run), last(undisturbed))
+    assert same(
+        dict(net.state_dict()),
+        dict(gin.load(run / "weights.safetensors").state_dict()),
+    )
+
+
+def test_the_random_state_is_the_checkpoints(
+    data: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    run = copied(undisturbed, tmp_path)
+    other = torch.Generator().manual_seed(123).get_state()
+    path = run / "checkpoints" / "step-000000009.pt"
+    torch.save({**last(run), "random": other}, path)
+    train(TINY, data, run, seed=1, resume=True, hardware=CPU)
+    assert torch.equal(torch.get_rng_state(), other)
+
+
+def test_one_that_was_killed_before_its_first_checkpoint_begins_again(
+    data: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    run = copied(undisturbed, tmp_path)
+    shutil.rmtree(run / "checkpoints")
+    with pytest.raises(Interrupted, match="after step 1;"):
+        train(TINY, data, run, seed=1, resume=True, hardware=CPU, max_steps=1)
+    assert list(checkpoints(run)) == [1]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"seed": 2}, "was started with seed 1; found 2"),
+        ({"recipe": replace(TINY, phases=())}, "started with phases .*; found "),
+        (
+            {"recipe": replace(TINY, optimiser=replace(TINY.optimiser, clip=2.0))},
+            "was started with optimiser.clip 1.0; found 2.0",
+        ),
+        ({"data": 4}, "was started with photographs '"),
+        ({"processes": 2}, "was started with processes 2; found 1"),
+    ],
+)
+def test_another_training_cannot_go_on_with_it(
+    change: dict[str, Any], words: str, data: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    run = copied(undisturbed, tmp_path)
+    path = run / "checkpoints" / "step-000000009.pt"
+    if "processes" in change:
+        torch.save({**last(run), **change}, path)
+    if "data" in change:
+        data = folder_of(tmp_path / "fewer", change["data"])
+    recipe, seed = change.get("recipe", TINY), change.get("seed", 1)
+    with pytest.raises(InputError, match=words) as refused:
+        train(recipe, data, run, seed=seed, resume=True, hardware=CPU)
+    assert "\n" not in str(refused.value)
+    assert str(refused.value).startswith(f"{run}: ")
+
+
+# What a training leaves
+
+
+def test_the_folder_of_a_training(undisturbed: Path, stopped: Path) -> None:
+    assert list(checkpoints(undisturbed)) == [3, 6, 9]
+    assert list(checkpoints(stopped)) == [6, 7, 9]  # the last three
+    for run in (undisturbed, stopped):
+        assert {path.name for path in run.iterdir()} == {
+            "recipe.yaml",
+            "checkpoints",
+            "log",
+            "weights.safetensors",
+            "best.safetensors",
+        }
+        assert read_recipe(str(run / "recipe.yaml")) == TINY
+    notes = metadata(undisturbed / "weights.safetensors")
+    assert (notes["steps"], notes["warm-up steps"], notes["images"]) == ("9", "4", "51")
+    assert (notes["seed"], notes["minutes"]) == ("1", "0")
+    assert "random" in notes["backbone"]
+    assert yaml.safe_load(notes["recipe"])["network"]["base_channels"] == 2
+
+
+def test_the_best_weights_are_those_with_the_least_error(undisturbed: Path) -> None:
+    errors = curves(undisturbed)["validation/error in the hole (%)"]
+    assert list(errors) == [3, 6, 9]
+    assert len(set(errors.values())) == 3
+    best = min(errors, key=lambda step: errors[step])
+    notes = metadata(undisturbed / "best.safetensors")
+    assert notes["steps"] == str(best)
+    assert last(undisturbed)["best"] == pytest.approx(errors[best])
+
+
+def test_a_stop_leaves_weights_of_that_step(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        train(TINY, data, tmp_path / "run", hardware=CPU, max_steps=2)
+    assert metadata(tmp_path / "run" / "weights.safetensors")["steps"] == "2"
+    net = gin.load(tmp_path / "run" / "weights.safetensors")
+    average = last(tmp_path / "run")["learner"]["average"]
+    assert same(dict(net.state_dict()), dict(average))
+
+
+def test_the_curves_hold_every_term(undisturbed: Path, stopped: Path) -> None:
+    """One point a checkpoint, and no step twice after three resumes."""
+    main = {"adversarial", "perceptual", "style", "variation", "total"}
+    for run, points in ((undisturbed, [3, 6, 9]), (stopped, [1, 3, 4, 6, 7, 9])):
+        found = curves(run)
+        for name in ("loss/l1", "rate", "images per second"):
+            assert list(found[name]) == points
+        for name in (*main, "discriminators"):
+            assert list(found[f"loss/{name}"]) == [step for step in points if step > 4]
+        assert list(found["validation/error in the hole (%)"]) == [3, 6, 9]
+    rates, warm_up = curves(undisturbed)["rate"], TINY.optimiser.warm_up_rate
+    assert rates[3] == pytest.approx(warm_up * 3 / 5)  # of a ramp of 5 steps
+    at = (9 - 1 - 4) / 5  # of the way down, before the last step
+    assert rates[9] == pytest.approx(TINY.optimiser.generator_rate * (1 - at), rel=1e-5)
+    one, other = (curves(run) for run in (undisturbed, stopped))
+    name = "validation/error in the hole (%)"
+    assert one[name] == other[name]
+    # Where both averaged the same steps, both tell the same.
+    assert one["loss/l1"][6] != other["loss/l1"][6]
+    l1 = other["loss/l1"]
+    assert one["loss/l1"][3] == pytest.approx((l1[1] + 2 * l1[3]) / 3)
+
+
+def test_the_curves_of_a_killed_training_are_cut_where_it_goes_on(
+    data: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    run = copied(undisturbed, tmp_path)
+    (run / "checkpoints" / "step-000000009.pt").unlink()
+    with pytest.raises(Interrupted):
+        train(TINY, data, run, seed=1, resume=True, hardware=CPU, max_steps=1)
+    assert list(curves(run)["loss/l1"]) == [3, 6, 7]
+
+
+def test_the_log_holds_pictures(undisturbed: Path) -> None:
+    events = EventAccumulator(str(undisturbed / "log")).Reload()
+    (tag,) = events.Tags()["images"]
+    pictures = events.Images(tag)
+    assert [picture.step for picture in pictures] == [3, 6, 9]
+    # Three masks under each other; holes, result and truth side by side.
+    photographs_, side = TINY.data.photographs, TINY.data.side
+    assert (pictures[0].height, pictures[0].width) == (
+        3 * photographs_ * side,
+        3 * side,
+    )
+
+
+class Wrong(nn.Module):
+    """Off by 0.25 in the holes, whatever the image."""
+
+    def forward(self, image: Tensor, mask: Tensor) -> Completion:
+        assert not self.training
+        done = (image + 0.25 * mask).clamp(max=1)
+        return Completion(done, None, None, done)
+
+
+def test_the_validation_in_closed_form() -> None:
+    image, mask = torch.rand(2, 3, 16, 16) / 2, torch.zeros(2, 1, 16, 16)
+    mask[0, :, 2:5, 3:9] = 1
+    mask[1, :, 4:12] = 1
+    net = Wrong()
+    error, sheet = Validation([(image, mask), (image, mask)])(net)
+    assert error == pytest.approx(25)
+    assert net.training
+    assert sheet.shape == (3, 32, 48)
+    for number, top in enumerate((0, 16)):
+        holes, done, truth = sheet[:, top : top + 16].split(16, dim=2)
+        hidden = mask[number].expand(3, -1, -1) == 1
+        assert (holes[hidden] == 1).all()
+        assert torch.equal(holes[~hidden], image[number][~hidden])
+        torch.testing.assert_close(done, image[number] + 0.25 * mask[number])
+        assert torch.equal(truth, image[number])
+
+
+# Divergence
+
+
+def test_a_training_that_diverges_keeps_its_last_good_checkpoint(
+    data: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    optimiser = replace(TINY.optimiser, generator_rate=1e30, ramp_steps=0)
+    with pytest.raises(FloatingPointError, match="not finite a[ft]+(er)? step [56]$"):
+        train(replace(TINY, optimiser=optimiser), data, run, hardware=CPU)
+    assert list(checkpoints(run)) == [3]
+    assert all(
+        tensor.isfinite().all() for tensor in last(run)["learner"]["net"].values()
+    )
+    for tensor in gin.load(run / "weights.safetensors").state_dict().values():
+        assert tensor.isfinite().all()
+
+
+# Other data, other recipes
+
+
+def test_shards_are_trained_on_and_gone_on_with(tmp_path: Path) -> None:
+    recipe = replace(TINY, phases=(), schedule=replace(TINY.schedule, decay=1))
+    data = shards_of(tmp_path / "shards", [2, 3])
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    train(recipe, data, whole, hardware=CPU)
+    with pytest.raises(Interrupted):
+        train(recipe, data, run, hardware=CPU, max_steps=2)
+    for _ in range(2):  # the second time there is nothing left to do
+        train(recipe, data, run, resume=True, hardware=CPU)
+        assert same(last(whole), last(run))
+
+
+def test_a_warm_up_alone_needs_no_backbone(data: Path, tmp_path: Path) -> None:
+    schedule = replace(TINY.schedule, warm_up=1, decay=0)
+    recipe = replace(TINY, schedule=schedule, phases=(), backbone="vgg19")
+    train(recipe, data, tmp_path / "run", hardware=CPU)
+    assert metadata(tmp_path / "run" / "weights.safetensors")["backbone"] == "none"
+
+
+def test_an_unreadable_photograph_is_named_or_left_out(tmp_path: Path) -> None:
+    data, run = photographs(tmp_path / "data"), tmp_path / "run"
+    (data / "001.png").write_bytes(b"nonsense")
+    with pytest.raises(
+        InputError, match="1 of 5 photographs cannot be read: .*001.png"
+    ):
+        train(TINY, data, run, hardware=CPU)
+    assert not run.exists()
+    with pytest.raises(Interrupted):
+        train(TINY, data, run, hardware=CPU, skip_bad=True, max_steps=1)
+    assert "001.png" in (run / "skipped.csv").read_text()
+    with pytest.raises(Interrupted, match="after step 2;"):
+        train(TINY, data, run, hardware=CPU, resume=True, max_steps=1)
+
+
+# What cannot be
+
+
+def wrong_losses(**values: object) -> Recipe:
+    return replace(TINY, losses=replace(TINY.losses, **values))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "arguments", "words"),
+    [
+        (TINY, {"resume": True}, "run: there is no run to resume"),
+        (TINY, {"max_hours": math.nan}, "max_hours is nan"),
+        (TINY, {"max_hours": 0.0}, "max_hours is 0.0"),
+        (TINY, {"hardware": Hardware("cpu", devices=0)}, "0 devices on 1 nodes"),
+        (TINY, {"hardware": Hardware("cake")}, "device 'cake' cannot be used"),
+        (wrong_losses(style="mine"), {}, "losses.style is 'mine'"),
+        (wrong_losses(taps="mine"), {}, "taps is 'mine'"),
+        (replace(TINY, backbone="cake"), {}, "network is 'cake'"),
+        (replace(TINY, data=replace(TINY.data, view="mine")), {}, "view 'mine'"),
+        (TINY, {"data": "nowhere"}, "nowhere: no such folder"),
+        (TINY, {"data": "0.tar"}, "0.tar: "),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_and_leaves_nothing(
+    recipe: Recipe,
+    arguments: dict[str, Any],
+    words: str,
+    data: Path,
+    tmp_path: Path,
+) -> None:
+    given = {"data": data, "out": tmp_path / "run", "hardware": CPU, **arguments}
+    with pytest.raises(InputError, match=words) as refused:
+        train(recipe, **given)
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_not_overwritten(data: Path, undisturbed: Path) -> None:
+    with pytest.raises(InputError, match="run: holds a run already"):
+        train(TINY, data, undisturbed, hardware=CPU)
+
+
+def test_as_many_processes_as_torchrun_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(InputError, match="torchrun started 4 processes; expected 1,"):
+        launch(CPU)
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert launch(CPU).world_size == 1
 
 
 def test_the_demo_recipe_is_what_the_shipped_weights_say() -> None:
+    from gin.recipes import DEMO
+
     net = gin.load(gin.pretrained.shipped())
     assert (net.variant, net.base_channels, net.composite) == (
-        DEMO.variant,
-        DEMO.base_channels,
-        DEMO.composite,
+        DEMO.network.variant,
+        DEMO.network.base_channels,
+        DEMO.network.composite,
     )

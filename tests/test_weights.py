@@ -8,8 +8,8 @@ from PIL import Image
 import gin
 from gin import masks
 from gin.checkpoints import metadata
-from gin.data import find_photographs
 from gin.pretrained import shipped
+from gin.sources import find_photographs
 
 MEGABYTE = 1e6
 

@@ -1,0 +1,301 @@
+"""One step of each stage, against a step written out in plain PyTorch."""
+
+import io
+from copy import deepcopy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+import gin
+from gin import losses
+from gin.backbone_weights import load_backbone
+from gin.backbones import Features
+from gin.learner import Learner
+from gin.recipes import RELEASED, SMOKE, NetworkRecipe, Recipe
+from gin.subsampling import three_mask_batch
+
+SIDE = 16
+TINY = replace(SMOKE, network=replace(SMOKE.network, base_channels=2))
+# The released order and losses, on a network that a few steps change visibly.
+TINY_RELEASED = replace(
+    RELEASED,
+    network=NetworkRecipe(
+        base_channels=2, composite=True, padding="released", initialisation="identity"
+    ),
+    losses=replace(RELEASED.losses, feature_size=None),
+    optimiser=replace(RELEASED.optimiser, clip=0.01),
+)
+both_orders = pytest.mark.parametrize(
+    "recipe", [TINY, TINY_RELEASED], ids=["paper", "released"]
+)
+
+
+@pytest.fixture(scope="module")
+def features() -> Features:
+    return Features(load_backbone("vgg19", "random"), "convolution", None)
+
+
+@pytest.fixture(scope="module")
+def fabric() -> Fabric:
+    return Fabric(accelerator="cpu")
+
+
+def batch(seed: int = 0, photographs: int = 1) -> tuple[Tensor, Tensor]:
+    torch.manual_seed(seed)
+    coarse = torch.rand(photographs, 3, 4, 4)
+    image = F.interpolate(coarse, size=SIDE, mode="bilinear")
+    return three_mask_batch(image, np.random.default_rng(seed))
+
+
+def weights(module: nn.Module) -> dict[str, Tensor]:
+    return {name: p.detach().clone() for name, p in module.named_parameters()}
+
+
+def moved(module: nn.Module, before: dict[str, Tensor]) -> float:
+    now = module.named_parameters()
+    return max((p - before[name]).abs().max().item() for name, p in now)
+
+
+# The flagship: the main step once more
+
+
+def written_out(
+    recipe: Recipe, net: nn.Module, judges: nn.Module, features: Features
+) -> None:
+    """Two steps of section 5.1's main stage: as simple as they can be said."""
+    adam_g = torch.optim.Adam(net.parameters(), 3e-4, recipe.optimiser.betas)
+    adam_d = torch.optim.Adam(judges.parameters(), 2e-4, recipe.optimiser.betas)
+    recipe_losses, released = recipe.losses, recipe.optimiser.order == "released"
+    image, mask = batch()
+    masked = image * (1 - mask) + mask
+
+    def discriminators_step(completed: Tensor) -> None:
+        pairs = torch.cat([masked, masked]), torch.cat([image, completed.detach()])
+        loss = torch.tensor(0.0)
+        for judged in judges(*pairs):
+            real, fake = judged[: len(image)], judged[len(image) :]
+            loss = loss + F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+        adam_d.zero_grad()
+        (recipe_losses.discriminator_factor * loss).backward()
+        adam_d.step()
+
+    def generators_step(done: gin.generator.Completion) -> None:
+        found = losses.Features(
+            features(done.out), features(done.completed), features(image)
+        )
+        maps = judges(masked, done.completed)
+        terms = losses.generator_terms(done, image, mask, found, maps, recipe_losses)
+        adam_g.zero_grad()
+        adam_d.zero_grad()
+        terms.total(recipe_losses).backward()
+        clipped = [*net.parameters(), *(judges.parameters() if released else [])]
+        squares = sum((p.grad**2).sum() for p in clipped)
+        scale = (recipe.optimiser.clip / (squares.sqrt() + 1e-6)).clamp(max=1)
+        assert scale < 1  # else the test would not notice clipping
+        for p in net.parameters():
+            p.grad *= scale
+        adam_g.step()
+
+    for _ in range(2):
+        done = net(image, mask)
+        if released:
+            generators_step(done)
+            discriminators_step(done.completed)
+        else:
+            discriminators_step(done.completed)
+            generators_step(done)
+
+
+@both_orders
+def test_the_main_step_is_the_one_written_out(
+    recipe: Recipe, features: Features, fabric: Fabric
+) -> None:
+    rates = {"generator_rate": 6e-4, "discriminator_rate": 4e-4, "clip": 0.01}
+    recipe = replace(
+        recipe,
+        optimiser=replace(recipe.optimiser, **rates),
+        # So that the discriminators' share in the clipped norm is no trifle.
+        losses=replace(recipe.losses, adversarial_weight=1.0),
+    )
+    learner = Learner(recipe, 0, features, fabric)
+    net, judges = deepcopy(learner.net), deepcopy(learner.discriminators)
+    for _ in range(2):
+        learner.main_step(*batch(), factor=0.5)
+    start = weights(net), weights(judges)
+    written_out(recipe, net, judges, features)
+    for ours, plain, before in (
+        (learner.net, net, start[0]),
+        (learner.discriminators, judges, start[1]),
+    ):
+        assert moved(plain, before) > 1e-4
+        difference = moved(ours, weights(plain))
+        print(f"{recipe.optimiser.order}: largest difference {difference:.1e}")
+        assert difference < 1e-6
+    # Adam hardly heeds the gradient's size, which clipping changes.
+    for p, expected in zip(learner.net.parameters(), net.parameters(), strict=True):
+        torch.testing.assert_close(p.grad, expected.grad, rtol=1e-3, atol=1e-7)
+
+
+# What each step changes, and what it tells
+
+
+def test_the_warm_up_learns_and_leaves_the_discriminators_alone(
+    fabric: Fabric,
+) -> None:
+    learner = Learner(TINY, 0, None, fabric)
+    judges = weights(learner.discriminators)
+    found = [learner.warm_up_step(*batch(), factor=5.0) for _ in range(20)]
+    assert all(terms.keys() == {"l1"} for terms in found)
+    assert found[-1]["l1"] < 0.9 * found[0]["l1"]
+    assert moved(learner.discriminators, judges) == 0
+
+
+@both_orders
+def test_the_main_step_moves_both_networks_and_names_every_term(
+    recipe: Recipe, features: Features, fabric: Fabric
+) -> None:
+    learner = Learner(recipe, 0, features, fabric)
+    before = weights(learner.net), weights(learner.discriminators)
+    terms = learner.main_step(*batch(), factor=1.0)
+    assert list(terms) == [*losses.Terms._fields, "total", "discriminators"]
+    assert all(term.shape == () and not term.requires_grad for term in terms.values())
+    generators = losses.Terms(*(terms[name] for name in losses.Terms._fields))
+    torch.testing.assert_close(terms["total"], generators.total(recipe.losses))
+    assert moved(learner.net, before[0]) > 0
+    assert moved(learner.discriminators, before[1]) > 0
+
+
+@both_orders
+def test_a_rate_of_zero_moves_nothing(
+    recipe: Recipe, features: Features, fabric: Fabric
+) -> None:
+    learner = Learner(recipe, 0, features, fabric)
+    before = weights(learner.net), weights(learner.discriminators)
+    learner.warm_up_step(*batch(), factor=0.0)
+    learner.main_step(*batch(), factor=0.0)
+    assert moved(learner.net, before[0]) == 0
+    assert moved(learner.discriminators, before[1]) == 0
+    assert learner.rate == 0
+
+
+@pytest.mark.parametrize("variant", ["StdResBlk (Coarse only)", "StdResBlk"])
+def test_the_other_variants_learn_too(
+    variant: str, features: Features, fabric: Fabric
+) -> None:
+    recipe = replace(TINY, network=replace(TINY.network, variant=variant))
+    learner = Learner(recipe, 0, features, fabric)
+    before = weights(learner.net)
+    terms = learner.main_step(*batch(), factor=1.0)
+    assert all(term.isfinite() for term in terms.values())
+    assert moved(learner.net, before) > 0
+
+
+def test_the_truths_features_are_those_of_each_photograph(
+    features: Features, fabric: Fabric
+) -> None:
+    """Computed for one of three copies, they stand for all three."""
+    image, mask = batch(photographs=2)
+    learner = Learner(TINY, 0, features, fabric)
+    done = learner.net(image, mask)
+    found = learner._compare(done, image)
+    for layer, all_three in zip(found.true, features(image), strict=True):
+        copies = layer.repeat_interleave(3, dim=0)
+        torch.testing.assert_close(copies, all_three, rtol=1e-5, atol=1e-5)
+    for name, part in (("out", done.out), ("completed", done.completed)):
+        for layer, alone in zip(getattr(found, name), features(part), strict=True):
+            torch.testing.assert_close(layer, alone, rtol=1e-5, atol=1e-5)
+
+
+def test_the_average_in_closed_form(fabric: Fabric) -> None:
+    """d = min(decay, (1 + n) / (10 + n)): at first a short memory."""
+    recipe = replace(TINY, optimiser=replace(TINY.optimiser, ema_decay=0.5))
+    learner = Learner(recipe, 0, None, fabric)
+    expected = weights(learner.net)
+    for steps in (1, 2, 3, 30):
+        learner.warm_up_step(*batch(), factor=1.0)
+        decay = min(0.5, (1 + steps) / (10 + steps))
+        for name, p in learner.net.named_parameters():
+            expected[name] = decay * expected[name] + (1 - decay) * p.detach()
+        learner.follow(steps)
+    assert moved(learner.average, expected) < 1e-6
+    assert moved(learner.average, weights(learner.net)) > 1e-4
+
+
+def test_without_a_decay_the_average_is_the_network(fabric: Fabric) -> None:
+    recipe = replace(TINY, optimiser=replace(TINY.optimiser, ema_decay=None))
+    learner = Learner(recipe, 0, None, fabric)
+    learner.warm_up_step(*batch(), factor=1.0)
+    learner.follow(1)
+    assert learner.average is learner.net
+
+
+@both_orders
+def test_bf16_steps_are_finite_and_the_weights_stay_float32(
+    recipe: Recipe, features: Features, fabric: Fabric
+) -> None:
+    found = {}
+    for precision in ("32-true", "bf16-mixed"):
+        here = Fabric(accelerator="cpu", precision=precision)
+        learner = Learner(recipe, 0, features, here)
+        warm = learner.warm_up_step(*batch(), factor=1.0)
+        found[precision] = {
+            **learner.main_step(*batch(), factor=1.0),
+            "warm": warm["l1"],
+        }
+        assert all(p.dtype == torch.float32 for p in learner.weights())
+        assert all(p.isfinite().all() for p in learner.weights())
+    for name, term in found["bf16-mixed"].items():
+        assert term.dtype == torch.float32
+        exact = found["32-true"][name]
+        torch.testing.assert_close(term, exact, rtol=0.1, atol=0.02)
+    assert found["bf16-mixed"]["warm"] != found["32-true"]["warm"]  # it was used
+
+
+# State
+
+
+@both_orders
+def test_a_learner_goes_on_from_its_state_bit_for_bit(
+    recipe: Recipe, features: Features, fabric: Fabric
+) -> None:
+    one = Learner(recipe, 0, features, fabric)
+    other = Learner(recipe, 1, features, fabric)
+    one.warm_up_step(*batch(0), factor=1.0)
+    one.main_step(*batch(1), factor=1.0)
+    one.follow(2)
+    file = io.BytesIO()
+    torch.save(one.state_dict(), file)
+    file.seek(0)
+    other.load_state_dict(torch.load(file, weights_only=True))
+    for learner in (one, other):
+        learner.main_step(*batch(2), factor=1.0)
+        learner.follow(3)
+    for name in ("net", "average", "discriminators"):
+        assert moved(getattr(other, name), weights(getattr(one, name))) == 0
+
+
+def test_the_seed_decides_the_first_weights(fabric: Fabric) -> None:
+    nets = [Learner(TINY, seed, None, fabric) for seed in (0, 0, 1)]
+    for name in ("net", "discriminators"):
+        first, same, other = (getattr(learner, name) for learner in nets)
+        assert moved(same, weights(first)) == 0
+        assert moved(other, weights(first)) > 0
+
+
+# What cannot be
+
+
+def test_the_main_stage_needs_a_backbone(fabric: Fabric) -> None:
+    with pytest.raises(gin.InputError, match="the main stage needs a backbone"):
+        Learner(TINY, 0, None, fabric).main_step(*batch(), factor=1.0)
+
+
+def test_a_recipe_is_checked_before_anything_is_built(fabric: Fabric) -> None:
+    recipe = replace(TINY, losses=replace(TINY.losses, style="mine"))
+    with pytest.raises(gin.InputError, match="losses.style is 'mine'; expected paper"):
+        Learner(recipe, 0, None, fabric)
