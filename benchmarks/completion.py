@@ -24,7 +24,7 @@ from skimage.restoration import inpaint_biharmonic
 from tqdm import tqdm
 
 from gin import Inpainter, masks
-from gin.data import find_photographs
+from gin.sources import find_photographs
 
 Method = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (H, W, 3), (H, W) uint8
 
