@@ -18,6 +18,9 @@ from gin.learner import Learner
 
 RECIPES = {"paper": TINY, "released": TINY_RELEASED}
 Found = dict[str, dict[str, Tensor]]
+# Adam divides a gradient by its size, so one that is rounding alone still moves a
+# weight as far as any: unless it is small beside Adam's epsilon, as in float64.
+EXACT: Any = "64-true"
 
 
 def as_rank(rank: int, port: int, program: str, *arguments: Any) -> None:
@@ -45,7 +48,7 @@ def run_gin_in_a_group(*arguments: str) -> None:
 
 def learn_together(where: Path) -> None:
     """One photograph for each process; the first one writes what came of it."""
-    fabric = Fabric(accelerator="cpu", strategy="ddp", devices=2)
+    fabric = Fabric(accelerator="cpu", strategy="ddp", devices=2, precision=EXACT)
     fabric.launch()
     image, mask = batch(photographs=2)
     own = slice(3 * fabric.global_rank, 3 * fabric.global_rank + 3)
@@ -59,7 +62,8 @@ def learn(fabric: Fabric, image: Tensor, mask: Tensor) -> Found:
 
     "moved" is how far the weights came from where they were.
     """
-    features = Features(load_backbone("vgg19", "random"), "convolution", None)
+    features = Features(load_backbone("vgg19", "random"), "convolution", None).double()
+    image, mask = image.double(), mask.double()
     found: Found = {}
     for order, recipe in RECIPES.items():
         for stage in ("warm_up", "main"):
