@@ -39,8 +39,7 @@ def save(
         name: tensor.detach().to("cpu", dtype).contiguous()
         for name, tensor in net.state_dict().items()
     }
-    configuration = {name: getattr(net, name) for name in _CONFIGURATION}
-    metadata = {**(notes or {}), "gin": json.dumps(configuration)}
+    metadata = {**(notes or {}), "gin": json.dumps(configuration(net))}
     with atomic(Path(path)) as temporary:
         save_file(state, temporary, metadata)
 
@@ -51,15 +50,20 @@ def load(path: str | PathLike[str]) -> DeepGIN:
     Raises InputError for a file that is missing, damaged, or not such a file.
     """
     path = Path(path)
-    configuration = _configuration(path, metadata(path))
+    found = _configuration(path, metadata(path))
     try:
-        net = DeepGIN(**configuration)
+        net = DeepGIN(**found)
     except (InputError, TypeError) as error:
         raise InputError(f"{path}: its configuration is not usable: {error}") from error
     with safe_open(path, "pt") as file:
         state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     load_exactly(net, state, str(path))
     return net.eval()
+
+
+def configuration(net: DeepGIN) -> dict[str, Any]:
+    """The arguments that make such a network."""
+    return {name: getattr(net, name) for name in _CONFIGURATION}
 
 
 def metadata(path: Path) -> dict[str, str]:
@@ -78,8 +82,8 @@ def metadata(path: Path) -> dict[str, str]:
 
 def _configuration(path: Path, notes: dict[str, str]) -> dict[str, Any]:
     try:
-        configuration = json.loads(notes["gin"])
-        return {name: configuration[name] for name in _CONFIGURATION}
+        found = json.loads(notes["gin"])
+        return {name: found[name] for name in _CONFIGURATION}
     except (KeyError, ValueError, TypeError) as error:
         raise InputError(
             f"{path}: holds tensors, but not DeepGIN's configuration; "

@@ -13,13 +13,14 @@ from torch.optim import Adam
 
 from gin import losses
 from gin.backbones import Features
+from gin.checkpoints import configuration, load
 from gin.discriminator import Discriminators
 from gin.errors import InputError
 from gin.generator import Completion, DeepGIN, composite
 from gin.initialisation import identity_initialisation
 from gin.masks import KINDS
 from gin.recipe_checks import check_recipe
-from gin.recipes import Recipe
+from gin.recipes import NetworkRecipe, Recipe
 
 
 class Learner:
@@ -48,9 +49,7 @@ class Learner:
         torch.manual_seed(seed)
         network, optimiser = recipe.network, recipe.optimiser
         self.recipe, self.fabric = recipe, fabric
-        self.net = DeepGIN(network.variant, network.base_channels, network.composite)
-        if network.initialisation == "identity":
-            identity_initialisation(self.net)
+        self.net = _start(network)
         self.discriminators = Discriminators(network.base_channels, network.padding)
         for module in (self.net, self.discriminators):
             module.to(memory_format=torch.channels_last)
@@ -99,17 +98,18 @@ class Learner:
         _set_rate(self.adam_g, factor * optimiser.generator_rate)
         _set_rate(self.adam_d, factor * optimiser.discriminator_rate)
         image = _channels_last(image)
+        masked = composite(torch.ones_like(image), image, mask)
         done = self._complete(image, mask)
         if optimiser.order == "paper":
-            judged = self._discriminate(done, image, mask)
-            terms = self._generate(done, image, mask)
+            judged = self._discriminate(done, image, masked)
+            terms = self._generate(done, image, mask, masked)
         else:
-            terms = self._generate(done, image, mask)
-            judged = self._discriminate(done, image, mask)
+            terms = self._generate(done, image, mask, masked)
+            judged = self._discriminate(done, image, masked)
         return {**terms, "discriminators": judged}
 
     def _generate(
-        self, done: Completion, image: Tensor, mask: Tensor
+        self, done: Completion, image: Tensor, mask: Tensor, masked: Tensor
     ) -> dict[str, Tensor]:
         """The generators' update (Eqs. 2 and 4 to 7)."""
         together = self.recipe.optimiser.order == "released"
@@ -118,7 +118,7 @@ class Learner:
         judge = self._judge if together else self.discriminators
         self.discriminators.requires_grad_(together)
         with self.fabric.autocast():
-            maps = judge(_masked(image, mask), done.completed)
+            maps = judge(masked, done.completed)
             features = self._compare(done, image)
         recipe = self.recipe.losses
         terms = losses.generator_terms(done, image, mask, features, maps, recipe)
@@ -131,9 +131,8 @@ class Learner:
         named = {name: term.detach() for name, term in terms._asdict().items()}
         return {**named, "total": total.detach()}
 
-    def _discriminate(self, done: Completion, image: Tensor, mask: Tensor) -> Tensor:
+    def _discriminate(self, done: Completion, image: Tensor, masked: Tensor) -> Tensor:
         """The discriminators' update (Eq. 3): one pass for true and completed."""
-        masked = _masked(image, mask)
         both = torch.cat([image, done.completed.detach()])
         maps = self._judge(torch.cat([masked, masked]), both)
         real, fake = zip(*(m.chunk(2) for m in maps), strict=True)
@@ -202,8 +201,20 @@ class Learner:
             getattr(self, name).load_state_dict(state[name])
 
 
-def _masked(image: Tensor, mask: Tensor) -> Tensor:
-    return composite(torch.ones_like(image), image, mask)
+def _start(recipe: NetworkRecipe) -> DeepGIN:
+    """The generators with their first weights."""
+    net = DeepGIN(recipe.variant, recipe.base_channels, recipe.composite)
+    if recipe.initialisation == "identity":
+        identity_initialisation(net)
+    elif recipe.initialisation != "paper":
+        weights = load(recipe.initialisation)
+        if (found := configuration(weights)) != (expected := configuration(net)):
+            raise InputError(
+                f"{recipe.initialisation}: holds {found}; expected {expected}, "
+                "as the recipe's network"
+            )
+        net.load_state_dict(weights.state_dict())
+    return net
 
 
 def _channels_last(image: Tensor) -> Tensor:

@@ -29,7 +29,10 @@ _FROM_ZERO = Expected(lambda x: 0 <= x < math.inf, "a number from 0")
 _FRACTION = Expected(lambda x: 0 <= x < 1, "from 0, below 1")
 
 EXPECTED = {
-    "network.initialisation": _one_of(STARTS),
+    "network.initialisation": Expected(
+        lambda found: found in STARTS or found.endswith(".safetensors"),
+        f"{', '.join(STARTS)} or a file of weights, .safetensors",
+    ),
     "losses.l1": _one_of(READINGS),
     "losses.style": _one_of(READINGS),
     "losses.variation": _one_of(READINGS),

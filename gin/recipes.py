@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 class NetworkRecipe:
     """Which networks, and how they start.
 
-    `padding` is the discriminators'; `initialisation` the generators', "paper" or
-    "identity" (see `gin.initialisation`). The discriminators start as PyTorch does.
+    `padding` is the discriminators'. `initialisation` is the generators', "paper" or
+    "identity" (see `gin.initialisation`), or a file of weights that `gin.save` wrote.
+    The discriminators start as PyTorch does.
     """
 
     variant: str = "SPDResBlk-MSSA-BP"
@@ -156,6 +157,8 @@ DEMO = Recipe(
     data=DataRecipe(
         view="crop", side=128, photographs=1, turns=True, reading="alternate"
     ),
+    # Weights with which L1, perceptual and style loss move the generators alike.
+    losses=LossRecipe(adversarial_weight=0.01, style_weight=5.0, feature_size=None),
     optimiser=OptimiserRecipe(
         warm_up_rate=1e-3,
         generator_rate=5e-4,
@@ -163,7 +166,7 @@ DEMO = Recipe(
         betas=(0.9, 0.99),
         ramp_steps=200,
         clip=1.0,
-        ema_decay=0.999,
+        ema_decay=0.998,
     ),
     schedule=Schedule(
         unit="steps", warm_up=18_000, flat=0, decay=6_000, shape="cosine"

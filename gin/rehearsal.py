@@ -7,8 +7,8 @@ count follows whatever the step does.
 import weakref
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -18,6 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
+from torch.utils.hooks import RemovableHandle
 
 from gin.backbone_weights import load_backbone
 from gin.backbones import Features
@@ -177,7 +178,7 @@ class Tally(TorchDispatchMode):
         self.live += size
 
 
-class Parts:
+class Parts(ExitStack):
     """Shares out among the parts of a step what `clock` counts meanwhile.
 
     The parts are `PARTS`, the first three as "generators, forward" and "generators,
@@ -188,9 +189,9 @@ class Parts:
     """
 
     def __init__(self, rehearsal: Rehearsal, clock: Callable[[], float]) -> None:
-        self.clock = clock
+        super().__init__()
+        self.clock, self._rehearsal = clock, rehearsal
         self.counted: defaultdict[str, float] = defaultdict(float)
-        self._rehearsal, self._handles = rehearsal, list[Any]()
 
     def __enter__(self) -> Self:
         learner, features = self._rehearsal.learner, self._rehearsal.features
@@ -203,7 +204,7 @@ class Parts:
             lambda done: done.coarse if done.out is None else done.out,
         )
         first = next(learner.net.coarse.parameters())  # the last to get its gradient
-        self._handles.append(
+        self._hold(
             first.register_post_accumulate_grad_hook(
                 lambda _: self._mark("generators, backward")
             )
@@ -212,21 +213,17 @@ class Parts:
             (learner.adam_g, "optimiser"),  # clipping
             (learner.adam_d, "discriminators, backward"),
         ):
-            self._handles += [
+            self._hold(
                 adam.register_step_pre_hook(lambda *_, n=before: self._mark(n)),
                 adam.register_step_post_hook(lambda *_: self._mark("optimiser")),
-            ]
+            )
         self._at = self.clock()
-        return self
+        return super().__enter__()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for handle in self._handles:
-            handle.remove()
+    def _hold(self, *handles: RemovableHandle) -> None:
+        """Hooks that are taken away at the end."""
+        for handle in handles:
+            self.callback(handle.remove)
 
     def _mark(self, name: str) -> None:
         now = self.clock()
@@ -252,7 +249,7 @@ class Parts:
             if out is not None and out.requires_grad:
                 out.register_hook(lambda _: self._mark("losses"))
 
-        self._handles += [
+        self._hold(
             module.register_forward_pre_hook(before),
             module.register_forward_hook(after),
-        ]
+        )

@@ -1,9 +1,8 @@
 """What a training shows while it runs: one progress bar, and TensorBoard's curves."""
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import torch
 from torch import Tensor
@@ -13,7 +12,7 @@ from tqdm import tqdm
 EVERY = 50  # steps between two points of a curve, at most
 
 
-class Report:
+class Report(ExitStack):
     """Averages terms from point to point; silent in all processes but the first.
 
     Args:
@@ -24,11 +23,13 @@ class Report:
     """
 
     def __init__(self, folder: Path, steps: int, progress: float, speaks: bool) -> None:
+        super().__init__()
         self.images, self.since = 0, time.perf_counter()
         self.terms: dict[str, list[Tensor]] = {}
         self.writer: SummaryWriter | None = None
         if speaks:
             self.writer = SummaryWriter(folder, purge_step=steps + 1)
+            self.callback(self.writer.close)
         self.bar = tqdm(
             total=1.0,
             initial=progress,
@@ -37,19 +38,7 @@ class Report:
             mininterval=1,
             miniters=0,
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.bar.close()
-        if self.writer is not None:
-            self.writer.close()
+        self.callback(self.bar.close)
 
     def step(
         self, terms: dict[str, Tensor], images: int, steps: int, progress: float

@@ -102,8 +102,13 @@ def check_recipe(recipe: DataRecipe) -> None:
     for name, (found, known) in expected.items():
         if found not in known:
             raise InputError(f"{name} {found!r}: expected {' or '.join(known)}")
-    if recipe.side < masks.SMALLEST or recipe.photographs < 1:
+    check_size("a batch", recipe.photographs, recipe.side)
+
+
+def check_size(what: str, photographs: int, side: int) -> None:
+    """Raise InputError, opening with `what`, unless such a batch can be made."""
+    if side < masks.SMALLEST or photographs < 1:
         raise InputError(
-            f"a batch of {recipe.photographs} photographs of {recipe.side} px; "
+            f"{what} of {photographs} photographs of {side} px; "
             f"expected at least one, of {masks.SMALLEST} px or more"
         )

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from gin.data import Key
 from gin.errors import InputError
-from gin.masks import SMALLEST
 from gin.recipes import Phase, Recipe, Schedule
+from gin.samples import check_size
 
 UNITS, SHAPES = ("epochs", "steps"), ("linear", "cosine")
 
@@ -110,8 +110,4 @@ def _check(schedule: Schedule, phases: tuple[Phase, ...]) -> None:
     if starts != sorted(starts) or any(not 0 <= start < 1 for start in starts):
         raise InputError(f"phases start at {starts}; expected rising from 0, below 1")
     for phase in phases:
-        if phase.side < SMALLEST or phase.photographs < 1:
-            raise InputError(
-                f"a phase with batches of {phase.photographs} photographs of "
-                f"{phase.side} px; expected at least one, of {SMALLEST} px or more"
-            )
+        check_size("a phase with batches", phase.photographs, phase.side)

@@ -5,8 +5,8 @@ import signal
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from types import FrameType, TracebackType
+from contextlib import ExitStack, contextmanager
+from types import FrameType
 from typing import Self
 
 import torch
@@ -17,32 +17,24 @@ NOTICED_EVERY = 10  # steps: asking a GPU or another process costs time
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
-class Stop:
+class Stop(ExitStack):
     """Watches for Ctrl-C and SIGTERM while it is open, and for this run's limits."""
 
     def __init__(
         self, fabric: Fabric, max_steps: int | None, max_hours: float | None
     ) -> None:
+        super().__init__()
         self.fabric, self.max_steps = fabric, max_steps
         self.ends = math.inf if max_hours is None else 3600 * max_hours
         self.begun, self.taken, self.code = time.monotonic(), 0, 0
         self.reason = ""
 
     def __enter__(self) -> Self:
-        self._before = {}
         if threading.current_thread() is threading.main_thread():
             for number in CODES:
-                self._before[number] = signal.signal(number, self._received)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+                before = signal.signal(number, self._received)
+                self.callback(signal.signal, number, before)
+        return super().__enter__()
 
     def _received(self, number: int, frame: FrameType | None) -> None:
         received = signal.Signals(number)

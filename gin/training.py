@@ -108,11 +108,11 @@ def _check_processes(hardware: Hardware) -> None:
             return
 
 
-def _workers(hardware: Hardware) -> int:
+def _workers(hardware: Hardware, device: torch.device) -> int:
     """Processes that make batches: one on a CPU, which has its hands full."""
     if hardware.workers is not None:
         return hardware.workers
-    if choose_device(hardware.device).type == "cpu":
+    if device.type == "cpu":
         return 1
     return max(1, (os.cpu_count() or 1) // hardware.devices - 1)
 
@@ -347,7 +347,7 @@ class Run:
             first=self.clock.photographs,
             rank=rank,
             world=world,
-            workers=_workers(hardware),
+            workers=_workers(hardware, fabric.device),
             pin=fabric.device.type == "cuda",
             chosen=None if streamed else keys,
         )

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from random_backbones import with_biases
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.models import vgg
@@ -28,22 +29,14 @@ from gin.errors import InputError
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def with_biases(backbone: Backbone) -> Backbone:
-    generator = torch.Generator().manual_seed(1)
-    for tensor in backbone.state.values():
-        if tensor.ndim == 1:
-            tensor.normal_(std=0.3, generator=generator)
-    return backbone
-
-
 @pytest.fixture(scope="session")
 def vgg19() -> Backbone:
-    return with_biases(load_backbone("vgg19", "random"))
+    return with_biases("vgg19")
 
 
 @pytest.fixture(scope="session")
 def vgg16() -> Backbone:
-    return with_biases(load_backbone("vgg16", "random", seed=2))
+    return with_biases("vgg16", seed=2)
 
 
 @pytest.fixture(scope="session")

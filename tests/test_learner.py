@@ -3,6 +3,7 @@
 import io
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import gin
 from gin import losses
 from gin.backbone_weights import load_backbone
 from gin.backbones import Features
+from gin.errors import InputError
 from gin.learner import Learner
 from gin.recipes import RELEASED, SMOKE, NetworkRecipe, Recipe
 from gin.subsampling import three_mask_batch
@@ -59,6 +61,28 @@ def weights(module: nn.Module) -> dict[str, Tensor]:
 def moved(module: nn.Module, before: dict[str, Tensor]) -> float:
     now = module.named_parameters()
     return max((p - before[name]).abs().max().item() for name, p in now)
+
+
+# The first weights
+
+
+def test_weights_from_a_file_are_where_the_learner_starts(
+    tmp_path: Path, fabric: Fabric
+) -> None:
+    given = Learner(TINY, 5, None, fabric).net
+    gin.save(given, path := tmp_path / "given.safetensors")
+    recipe = replace(TINY, network=replace(TINY.network, initialisation=str(path)))
+    learner = Learner(recipe, 6, None, fabric)
+    for net in (learner.net, learner.average):
+        assert moved(net, weights(given)) == 0
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path, fabric: Fabric) -> None:
+    path = tmp_path / "other.safetensors"
+    gin.save(gin.DeepGIN("SPDResBlk-MSSA", 2, composite=True), path)
+    recipe = replace(TINY, network=replace(TINY.network, initialisation=str(path)))
+    with pytest.raises(InputError, match=r"other\.safetensors: holds .*-MSSA', 'base"):
+        Learner(recipe, 0, None, fabric)
 
 
 # The flagship: the main step once more

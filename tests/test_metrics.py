@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from random_backbones import with_biases
 from safetensors.torch import save_file
 from torch import Tensor
 
-from gin.backbone_weights import Backbone, load_backbone
+from gin.backbone_weights import Backbone
 from gin.errors import InputError
 from gin.metrics import Lpips, lpips_metric
 
@@ -18,12 +19,7 @@ package = pytest.importorskip("lpips")
 
 @pytest.fixture(scope="session")
 def alexnet() -> Backbone:
-    backbone = load_backbone("alexnet", "random")
-    generator = torch.Generator().manual_seed(1)
-    for tensor in backbone.state.values():
-        if tensor.ndim == 1:
-            tensor.normal_(std=0.3, generator=generator)
-    return backbone
+    return with_biases("alexnet")
 
 
 @pytest.fixture(scope="session")
