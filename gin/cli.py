@@ -38,6 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(error.format_message(), BAD_INPUT)
     except InputError as error:
         return _fail(str(error), BAD_INPUT)
+    except ModuleNotFoundError as error:
+        needed = 'pip install "deepgin-book[train,export]"'
+        return _fail(f"{error.name} is not installed: {needed}", BAD_INPUT)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}", BAD_INPUT)

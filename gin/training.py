@@ -40,7 +40,7 @@ from gin.schedule import Clock, Timetable
 from gin.shards import Shards
 from gin.sources import Source, open_source
 from gin.stopping import NOTICED_EVERY, Finite, Stop, signals_held
-from gin.unreadable import Readable, read_bad, write_bad
+from gin.unreadable import Readable, add_bad, read_bad, write_bad
 from gin.unreadable import check as check_photographs
 
 SAVE_SECONDS = 300
@@ -291,6 +291,8 @@ class Run:
         with report, stop:
             for batch in self._batches():
                 terms = self._step(*on_device(batch, fabric.device))
+                if batch.bad:
+                    add_bad(batch.bad, folder.skipped)
                 count = len(batch.images) * fabric.world_size
                 self.clock = self.timetable.after(self.clock, count)
                 steps = self.clock.steps

@@ -99,6 +99,19 @@ def write_bad(bad: Iterable[Bad], path: Path) -> None:
         csv.writer(file).writerows([Bad._fields, *bad])
 
 
+def add_bad(bad: Iterable[Bad], path: Path) -> None:
+    """Append to the table those that it does not hold yet; it may have to be begun.
+
+    Shards show theirs on the way, and in every epoch again.
+    """
+    begun = path.exists()
+    known = {each.name for each in read_bad(path)} if begun else set()
+    rows = [each for each in bad if each.name not in known]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        csv.writer(file).writerows(rows if begun else [Bad._fields, *rows])
+
+
 def read_bad(path: Path) -> list[Bad]:
     """What `write_bad` wrote: a resumed training leaves out the same photographs."""
     try:

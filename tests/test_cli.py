@@ -391,6 +391,15 @@ def test_too_little_memory_is_said_in_a_line(
     assert "not enough memory (Unable to allocate 9 GiB)" in complaint
 
 
+def test_what_is_not_installed_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "gin.planning", None)  # as without an extra
+    options = ("--recipe", "smoke", "--data", ".", "--out", "run")
+    complaint = refused(capsys, "train", *options)
+    assert "gin.planning is not installed: pip install" in complaint
+
+
 # --- gin inpaint: what is done -----------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from data_trees import folder_of, shards_of
+from data_trees import encoded, folder_of, shards_of, write_tar
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_training import CPU, TINY, checkpoints, curves, last, photographs, same
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from gin.recipe_files import read_recipe
 from gin.recipes import Recipe
 from gin.reporting import Validation
 from gin.training import Hardware, launch, train
+from gin.unreadable import read_bad
 
 
 @pytest.fixture(scope="module")
@@ -314,6 +315,20 @@ def test_shards_are_trained_on_and_gone_on_with(tmp_path: Path) -> None:
     for _ in range(2):  # the second time there is nothing left to do
         train(recipe, data, run, resume=True, hardware=CPU)
         assert same(last(whole), last(run))
+
+
+def test_unreadable_photographs_of_shards_are_listed_once(tmp_path: Path) -> None:
+    folder, run = tmp_path / "shards", tmp_path / "run"
+    folder.mkdir()
+    pictures = {f"{n}.png": encoded(n) for n in range(3)}
+    data = str(write_tar(folder / "a.tar", {**pictures, "3.png": b"no"}))
+    recipe = replace(TINY, phases=())
+    with pytest.raises(InputError, match=r"3.png: cannot be read"):
+        train(recipe, data, tmp_path / "refused", hardware=CPU)
+    train(recipe, data, run, hardware=CPU, skip_bad=True)  # several epochs
+    ((name, reason),) = read_bad(run / "skipped.csv")
+    assert name.endswith("a.tar: 3.png")
+    assert "cannot be read as a picture" in reason
 
 
 def test_a_warm_up_alone_needs_no_backbone(data: Path, tmp_path: Path) -> None:
