@@ -162,6 +162,22 @@ def lines(
     return drawing
 
 
+def curves(series: Mapping[str, Mapping[int, float]], columns: int = 2) -> Drawing:
+    """A panel for each name, values over steps: every point, and a moving mean."""
+    height = -(-len(series) // columns)
+    drawing, axes = _canvas(height, columns, 1.9 * height, sharex=True)
+    for axis in axes.flat[len(series) :]:
+        axis.remove()
+    for axis, (name, points) in zip(axes.flat, series.items(), strict=False):
+        steps, values = list(points), np.array(list(points.values()))
+        axis.plot(steps, values, color=PALETTE[4], linewidth=0.6, alpha=0.6)
+        axis.plot(steps, _moving_mean(values), color=PALETTE[0])
+        axis.set_title(name, loc="left")
+    for axis in axes[-1]:
+        axis.set_xlabel("step")
+    return drawing
+
+
 def histograms(samples: Mapping[str, Sequence[float]], across: str) -> Drawing:
     """A histogram of percentages for each name, one below the other, with its mean."""
     drawing, axes = _canvas(len(samples), 1, 1.25 * len(samples), sharex=True)
@@ -218,6 +234,17 @@ def teaser(path: Path) -> None:
         drawn[label] = [with_hole(photo, mask), inpaint(photo, mask), photo]
     drawing = grid(drawn, ("masked", "completed", "original"))
     path.write_bytes(drawing.png(dpi=110))
+
+
+def _moving_mean(values: np.ndarray) -> np.ndarray:
+    """(N,) -> (N,): over an eighth of them, fewer at the ends."""
+    reach = len(values) // 16
+    return np.array(
+        [
+            values[max(0, place - reach) : place + reach + 1].mean()
+            for place in range(len(values))
+        ]
+    )
 
 
 def _line(tag: str, cells: Sequence[str], numbers: Sequence[bool]) -> str:

@@ -197,6 +197,19 @@ def test_the_teaser_shows_masked_completed_and_original(tmp_path, monkeypatch) -
         assert completed.getpixel((0, 0)) == (255, 0, 0)
 
 
+def test_curves_show_every_point_and_their_mean() -> None:
+    points = {step: float(step % 20 > 0) for step in range(10, 330, 10)}
+    drawing = figures.curves({"a": points, "b": {1: 5.0}, "c": {1: 2.0, 2: 4.0}})
+    first, second, _ = drawing.axes
+    every, mean = first.get_lines()
+    assert every.get_xdata().tolist() == list(points)
+    assert every.get_ydata().tolist() == list(points.values())
+    # A window of five points, of which two or three are 1.
+    assert set(mean.get_ydata()[2:-2].round(3)) == {0.4, 0.6}
+    assert second.get_lines()[1].get_ydata().tolist() == [5.0]
+    assert [axis.get_title("left") for axis in drawing.axes] == ["a", "b", "c"]
+
+
 def test_nothing_else_in_the_package_imports_figures() -> None:
     for path in sorted((ROOT / "gin").rglob("*.py")):
         if path.name == "figures.py":

@@ -11,11 +11,12 @@ import torch
 import yaml
 from data_trees import encoded, folder_of, shards_of, write_tar
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tiny_training import CPU, TINY, checkpoints, curves, last, photographs, same
+from tiny_training import CPU, TINY, checkpoints, last, photographs, same
 from torch import Tensor, nn
 
 import gin
 from gin.checkpoints import metadata
+from gin.curves import read_log
 from gin.errors import InputError, Interrupted
 from gin.generator import Completion
 from gin.recipe_files import read_recipe
@@ -193,7 +194,7 @@ def test_the_folder_of_a_training(undisturbed: Path, stopped: Path) -> None:
 
 
 def test_the_best_weights_are_those_with_the_least_error(undisturbed: Path) -> None:
-    errors = curves(undisturbed)["validation/error in the hole (%)"]
+    errors = read_log(undisturbed / "log")["validation/error in the hole (%)"]
     assert list(errors) == [3, 6, 9]
     assert len(set(errors.values())) == 3
     best = min(errors, key=lambda step: errors[step])
@@ -215,17 +216,17 @@ def test_the_curves_hold_every_term(undisturbed: Path, stopped: Path) -> None:
     """One point a checkpoint, and no step twice after three resumes."""
     main = {"adversarial", "perceptual", "style", "variation", "total"}
     for run, points in ((undisturbed, [3, 6, 9]), (stopped, [1, 3, 4, 6, 7, 9])):
-        found = curves(run)
+        found = read_log(run / "log")
         for name in ("loss/l1", "rate", "images per second"):
             assert list(found[name]) == points
         for name in (*main, "discriminators"):
             assert list(found[f"loss/{name}"]) == [step for step in points if step > 4]
         assert list(found["validation/error in the hole (%)"]) == [3, 6, 9]
-    rates, warm_up = curves(undisturbed)["rate"], TINY.optimiser.warm_up_rate
+    rates, warm_up = read_log(undisturbed / "log")["rate"], TINY.optimiser.warm_up_rate
     assert rates[3] == pytest.approx(warm_up * 3 / 5)  # of a ramp of 5 steps
     at = (9 - 1 - 4) / 5  # of the way down, before the last step
     assert rates[9] == pytest.approx(TINY.optimiser.generator_rate * (1 - at), rel=1e-5)
-    one, other = (curves(run) for run in (undisturbed, stopped))
+    one, other = (read_log(run / "log") for run in (undisturbed, stopped))
     name = "validation/error in the hole (%)"
     assert one[name] == other[name]
     # Where both averaged the same steps, both tell the same.
@@ -241,7 +242,7 @@ def test_the_curves_of_a_killed_training_are_cut_where_it_goes_on(
     (run / "checkpoints" / "step-000000009.pt").unlink()
     with pytest.raises(Interrupted):
         train(TINY, data, run, seed=1, resume=True, hardware=CPU, max_steps=1)
-    assert list(curves(run)["loss/l1"]) == [3, 6, 7]
+    assert list(read_log(run / "log")["loss/l1"]) == [3, 6, 7]
 
 
 def test_the_log_holds_pictures(undisturbed: Path) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from data_trees import folder_of
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 
 from gin.recipes import SMOKE, Phase, Recipe, Schedule
@@ -64,14 +63,3 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, list | tuple):
         return len(one) == len(other) and all(map(same, one, other))
     return bool(one == other)
-
-
-def curves(run: Path) -> dict[str, dict[int, float]]:
-    """TensorBoard's scalars: name -> step -> value. No step may stand there twice."""
-    events = EventAccumulator(str(run / "log")).Reload()
-    found = {}
-    for name in events.Tags()["scalars"]:
-        points = events.Scalars(name)
-        found[name] = {point.step: point.value for point in points}
-        assert len(found[name]) == len(points), name
-    return found
