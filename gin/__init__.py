@@ -3,17 +3,21 @@
 Masks are 1 where a pixel is missing; images are RGB in [0, 1].
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from gin._names import check_import_name
 
 check_import_name()  # before torch, so that a clash is explained at once
 
-from gin import masks, subsampling  # noqa: E402
-from gin.checkpoints import load, push_to_hub, save  # noqa: E402
-from gin.discriminator import Discriminators  # noqa: E402
-from gin.errors import InputError  # noqa: E402
-from gin.generator import VARIANTS, Completion, DeepGIN  # noqa: E402
-from gin.inpainting import Inpainter  # noqa: E402
-from gin.released import load_released  # noqa: E402
+if TYPE_CHECKING:
+    from gin import masks, subsampling
+    from gin.checkpoints import load, push_to_hub, save
+    from gin.discriminator import Discriminators
+    from gin.errors import InputError
+    from gin.generator import VARIANTS, Completion, DeepGIN
+    from gin.inpainting import Inpainter
+    from gin.released import load_released
 
 __all__ = [
     "VARIANTS",
@@ -29,3 +33,30 @@ __all__ = [
     "save",
     "subsampling",
 ]
+
+_HOMES = {
+    "VARIANTS": "generator",
+    "Completion": "generator",
+    "DeepGIN": "generator",
+    "Discriminators": "discriminator",
+    "Inpainter": "inpainting",
+    "InputError": "errors",
+    "load": "checkpoints",
+    "load_released": "released",
+    "push_to_hub": "checkpoints",
+    "save": "checkpoints",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names come when they are asked for: torch takes seconds to import."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = import_module(f"gin.{_HOMES.get(name, name)}")
+    found = getattr(home, name) if name in _HOMES else home
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -852,3 +852,22 @@ sys.exit(code)
     assert run.returncode == 2
     assert run.stdout == ""
     assert re.fullmatch(r"gin: gin-config 0\.5\.0 .*pip uninstall.*\n", run.stderr)
+
+
+# --- what is imported when ---------------------------------------------------------
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None; "
+        "from gin.cli import main; sys.exit(main(['train', '--help']))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert b"--dry-run" in run.stdout
+
+
+def test_every_public_name_is_there() -> None:
+    assert set(gin.__all__) <= set(dir(gin))
+    assert all(getattr(gin, name) is not None for name in gin.__all__)
+    with pytest.raises(AttributeError, match="module 'gin' has no attribute 'Inpaint'"):
+        _ = gin.Inpaint
