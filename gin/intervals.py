@@ -1,0 +1,127 @@
+"""How sure a mean over images is: bootstrap intervals, paired differences, buckets."""
+
+import math
+from bisect import bisect_left
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from gin.errors import InputError
+
+_EDGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+BUCKETS = (*(f"{i}-{i + 10} %" for i in range(0, 60, 10)), "60+ %")
+_BATCH = 256  # resamples in memory at a time
+
+
+class Summary(NamedTuple):
+    """The mean of the finite values, its interval, and what was left out.
+
+    Where no value is finite the mean is nan; where fewer than two are, so are
+    `low` and `high`.
+    """
+
+    mean: float
+    low: float
+    high: float
+    images: int
+    infinite: int
+    undefined: int
+
+    def left_out(self) -> str:
+        """For beneath a table: "2 infinite, 1 undefined"; empty if nothing was."""
+        counts = {"infinite": self.infinite, "undefined": self.undefined}
+        return ", ".join(f"{n} {name}" for name, n in counts.items() if n)
+
+
+def summarise(
+    values: ArrayLike, seed: int, level: float = 0.95, draws: int = 2000
+) -> Summary:
+    """The mean of `values` (N,), one an image, and the interval of `bootstrap`.
+
+    Infinite values (the PSNR of identical pairs) and nan (the error inside an empty
+    hole) are counted, and left out of the mean and the interval.
+    """
+    array = _column(values)
+    finite = array[np.isfinite(array)]
+    low, high = bootstrap(finite, seed, level, draws)
+    return Summary(
+        finite.mean().item() if finite.size else math.nan,
+        low,
+        high,
+        finite.size,
+        int(np.isinf(array).sum()),
+        int(np.isnan(array).sum()),
+    )
+
+
+def paired(
+    first: ArrayLike,
+    second: ArrayLike,
+    seed: int,
+    level: float = 0.95,
+    draws: int = 2000,
+) -> Summary:
+    """`summarise` of first − second: two methods on the same images, in one order.
+
+    Narrower than two intervals set side by side, because what makes an image hard
+    for both cancels. A pair with an infinite or undefined value is left out: one
+    infinite counts as infinite, two of the same sign as undefined.
+    Raises InputError if the lengths differ.
+    """
+    one, other = _column(first), _column(second)
+    if one.shape != other.shape:
+        raise InputError(
+            f"{one.size} and {other.size} values; expected two for each image"
+        )
+    with np.errstate(invalid="ignore"):  # inf - inf
+        return summarise(one - other, seed, level, draws)
+
+
+def bootstrap(
+    values: ArrayLike, seed: int, level: float = 0.95, draws: int = 2000
+) -> tuple[float, float]:
+    """A bootstrap interval of the mean of `values` (N,): (low, high).
+
+    Bias-corrected and accelerated (Efron, 1987), by SciPy: metrics are skewed, which
+    the percentile interval ignores. The same seed gives the same interval. It is
+    (nan, nan) below two values, and a point where all are equal.
+    Raises InputError for a value that is not finite.
+    """
+    array = _column(values)
+    if not np.isfinite(array).all():
+        raise InputError("values hold infinity or nan; expected finite numbers")
+    if array.size < 2:
+        return math.nan, math.nan
+    # Equal but for rounding: SciPy would answer with nan.
+    if np.ptp(array) <= 1e-12 * np.abs(array).max():
+        return array.min().item(), array.max().item()
+    interval = stats.bootstrap(
+        (array,),
+        np.mean,
+        n_resamples=draws,
+        batch=_BATCH,
+        confidence_level=level,
+        method="BCa",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return interval.low.item(), interval.high.item()
+
+
+def area_bucket(area: float) -> str:
+    """The bucket of a hole, one of `BUCKETS`; `area` is the missing fraction, 0 to 1.
+
+    A bucket holds its upper edge and not its lower one, as in Liu et al. (2018):
+    exactly 10 % is in "0-10 %", and so is an empty hole.
+    """
+    if not 0 <= area <= 1:
+        raise InputError(f"area is {area}; expected a fraction, 0 to 1")
+    return BUCKETS[bisect_left(_EDGES, area)]
+
+
+def _column(values: ArrayLike) -> np.ndarray:
+    array = np.asarray(values, np.float64)
+    if array.ndim != 1:
+        raise InputError(f"values are {array.shape}; expected (N,), one an image")
+    return array
