@@ -10,7 +10,6 @@ image (RGB), and the mean absolute error inside the hole in per cent of the rang
 
 import argparse
 import time
-import zlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -23,7 +22,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from skimage.restoration import inpaint_biharmonic
 from tqdm import tqdm
 
-from gin import Inpainter, masks
+from gin import Inpainter, mask_sets, masks
 from gin.sources import find_photographs
 
 Method = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (H, W, 3), (H, W) uint8
@@ -111,8 +110,7 @@ def pair(
     size = (options.size, options.size)
     with Image.open(path) as photograph:
         image = np.asarray(photograph.convert("RGB").resize(size, Image.Resampling.BOX))
-    key = [options.seed, zlib.crc32(path.name.encode()), masks.KINDS.index(kind)]
-    return image, masks.make(kind, *size, np.random.default_rng(key))
+    return image, mask_sets.draw(options.seed, path.name, kind, size)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Self-attention over all positions of a feature map (the non-local block).
 
-Taught in book/02_network.md.
+Taught in book/06_attention.md.
 """
 
 import torch.nn.functional as F

@@ -1,6 +1,6 @@
 """The back-projection head at the end of the refinement stage.
 
-Taught in book/02_network.md.
+Taught in book/08_back_projection.md.
 """
 
 import torch

@@ -2,6 +2,8 @@
 
 It carries the same ImageNet weights as torchvision, in a package index, which many
 machines reach that cannot reach torchvision's download.
+
+Taught in book/12_perceptual.md.
 """
 
 import json

@@ -1,4 +1,7 @@
-"""ImageNet weights for VGG-19, VGG16 and AlexNet, and where they come from."""
+"""ImageNet weights for VGG-19, VGG16 and AlexNet, and where they come from.
+
+Taught in book/12_perceptual.md.
+"""
 
 import logging
 from collections.abc import Mapping

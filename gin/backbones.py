@@ -1,4 +1,7 @@
-"""The feature maps that the perceptual and style terms compare."""
+"""The feature maps that the perceptual and style terms compare.
+
+Taught in book/12_perceptual.md.
+"""
 
 from collections.abc import Mapping
 from os import PathLike

@@ -41,6 +41,20 @@ class Size(StrEnum):
     paper = "paper"
 
 
+class EvaluationSize(StrEnum):
+    """`gin.evaluation_inputs.SIZES`."""
+
+    paper = "256"
+    original = "original"
+
+
+class PresetName(StrEnum):
+    """`gin.evaluation_plan.PRESETS`."""
+
+    table1 = "table1"
+    table2 = "table2"
+
+
 app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
@@ -75,6 +89,7 @@ def _print_version(wanted: bool) -> None:
     epilog=_examples(
         "gin inpaint photo.jpg --mask mask.png --out results",
         "gin mask --kind cellular --size 512x512 --out mask.png",
+        "gin evaluate --data photos/ --baseline telea --out results/table.md",
         "gin info",
     ),
 )
@@ -203,7 +218,8 @@ def mask(
     """Draw a random mask (white is missing) and print its area."""
     import numpy as np
 
-    from gin.jobs import check_new, write_mask
+    from gin import mask_sets
+    from gin.jobs import check_new
     from gin.masks import area, make
 
     if not (sides := re.fullmatch(r"(\d{1,4})x(\d{1,4})", size, re.ASCII)):
@@ -218,7 +234,7 @@ def mask(
     check_new(out, force)
     width, height = map(int, sides.groups())
     drawn = make(kind.name, height, width, np.random.default_rng(seed), reading)
-    write_mask(drawn, out)
+    mask_sets.write(drawn, out)
     typer.echo(f"{out}: {100 * area(drawn):.1f} % of {width} x {height} px is missing")
 
 
@@ -331,6 +347,132 @@ def train(
         max_hours=max_hours,
     )
     rank_zero_only(typer.echo)(f"trained weights: {out / WEIGHTS}")
+
+
+@app.command(
+    epilog=_examples(
+        "gin evaluate --data photos/ --out table.md",
+        "gin evaluate --weights W --data FOLDER --masks all --size 256 "
+        "--baseline deepfillv2=W2 --out table.md",
+        "gin evaluate --preset table2 --data lists/val.txt --out table2.md",
+        "gin evaluate --data photos/ --masks masks/ --size original --out table.md",
+        "gin evaluate --data photos/ --out table.md --resume",
+    )
+)
+def evaluate(
+    data: Annotated[
+        list[str],
+        typer.Option(
+            metavar="[NAME=]FOLDER|LIST",
+            help="Photographs: a folder, a .txt list, or torchvision:DATASET under "
+            "--root. May be given again, as --weights, --baseline, --masks and --size.",
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="TABLE.md",
+            help="The tables; TABLE.csv and TABLE.html lie beside them, and the folder "
+            "TABLE with masks, measurements and pictures.",
+        ),
+    ],
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]FILE|FOLDER|OWNER/NAME",
+            help="DeepGIN's, as for gin inpaint; without it the shipped weights.",
+        ),
+    ] = None,
+    baselines: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--baseline",
+            metavar="METHOD[=FILE]",
+            help="mean-colour, telea, navier-stokes, biharmonic or patchmatch; "
+            "classical, which is all five; deepfillv1 or deepfillv2 with weights.",
+        ),
+    ] = None,
+    masks: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND|[NAME=]FOLDER",
+            help="all (the default), rectangular, free-form, cellular; or a folder "
+            "with a mask for each photograph, of the same name and any suffix.",
+        ),
+    ] = None,
+    size: Annotated[
+        list[EvaluationSize] | None,
+        typer.Option(help="256 (the default) or original.", show_choices=False),
+    ] = None,
+    preset: Annotated[
+        PresetName | None,
+        typer.Option(help="Masks, sizes and number of photographs of a paper's table."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of masks and intervals.")] = 0,
+    invert: Annotated[
+        bool | None,
+        typer.Option(
+            "--invert/--no-invert",
+            help="In one's own masks black, or white, is missing; without it white, "
+            "and masks that look inverted are refused.",
+        ),
+    ] = None,
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="DeepGIN also as the mean of five views.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the evaluation in TABLE.")
+    ] = False,
+    root: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Of the pictures or dataset.")
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="AlexNet's weights for LPIPS; else fetched."),
+    ] = None,
+    inception: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Inception's for FID and KID; else fetched."),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu or cuda; chosen by what is there.")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="float32 or bf16; chosen by the device.")
+    ] = None,
+) -> None:
+    """Measure methods on photographs under seeded masks: tables and pictures."""
+    from gin import evaluation_plan, methods
+    from gin.evaluation import Evaluation
+    from gin.evaluation_inputs import choose_masks, open_datasets
+    from gin.instruments import Instruments
+    from gin.reports import Reports
+
+    started = time.perf_counter()
+    reports = Reports(out)
+    reports.check(resume)
+    kinds = {kind.value: kind.name for kind in Kind}
+    chosen = evaluation_plan.PRESETS[preset] if preset else evaluation_plan.DEFAULT
+    holes = choose_masks([kinds.get(m, m) for m in masks or chosen.masks], invert)
+    candidates = methods.candidates(
+        methods.weights_by_name(weights or []),
+        methods.named_baselines(baselines or []),
+        ensemble,
+        device,
+        precision,
+    )
+    datasets = open_datasets(data, root)
+    if preset is not None:
+        evaluation_plan.check_preset(preset, datasets)
+    plan = evaluation_plan.Plan(datasets, holes, [*(size or chosen.sizes)], seed)
+    instruments = Instruments.find(backbone, inception, device)
+    evaluation = Evaluation(plan, candidates, instruments, reports.folder)
+    evaluation.run(resume)
+    typer.echo(reports.write(evaluation))
+    for method, pace in reports.folder.pace().items():
+        typer.echo(f"{method}: {pace:.2f} s an image")
+    seconds = time.perf_counter() - started
+    typer.echo(f"evaluated in {seconds:.1f} s: see {out}")
 
 
 data_app = typer.Typer(rich_markup_mode=None)

@@ -1,6 +1,8 @@
 """A training's curves: from TensorBoard's log into a small table, and back.
 
 Drawn by `gin.figures.curves`. `python -m gin.curves run/log curves.csv` writes a table.
+
+Taught in book/17_main_stage.md.
 """
 
 import csv

@@ -4,7 +4,7 @@ A sample is a function of (seed, epoch, photograph), whatever process makes it, 
 batches do not depend on the number of workers, and a training can go on anywhere.
 Photographs are numbered from the start of the training on: number n is drawn in
 epoch n // N. A batch may reach into the next epoch, and none is shorter.
-Taught in book/02_network.md.
+Taught in book/03_batches.md.
 """
 
 import itertools

@@ -1,4 +1,7 @@
-"""Files from elsewhere: pinned by hash, placed whole or not at all."""
+"""Files from elsewhere: pinned by hash, placed whole or not at all.
+
+Taught in book/12_perceptual.md.
+"""
 
 import hashlib
 import shutil

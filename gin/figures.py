@@ -178,6 +178,45 @@ def curves(series: Mapping[str, Mapping[int, float]], columns: int = 2) -> Drawi
     return drawing
 
 
+def panels(
+    drawn: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]],
+    across: str,
+    dots: Sequence[str] = (),
+    limits: tuple[float, float] | None = None,
+) -> Drawing:
+    """Graphs side by side, each under its title: a line for each name, y over x.
+
+    A name has one colour in all of them; those in `dots` are points without a line.
+    `limits` of y hold for every graph; without them each finds its own.
+    """
+    names = list(dict.fromkeys(name for graph in drawn.values() for name in graph))
+    drawing, axes = _canvas(1, len(drawn), 3.2)
+    for axis, (title, graph) in zip(axes[0], drawn.items(), strict=True):
+        for name, (x, y) in graph.items():
+            place = names.index(name)
+            axis.plot(
+                x,
+                y,
+                color=PALETTE[place],
+                linestyle="none" if name in dots else DASHES[place],
+                marker="os^Dv"[place] if name in dots else None,
+                markersize=4,
+            )
+        axis.set_title(title)
+        axis.set_xlabel(across)
+        axis.set_ylim(limits)
+    keys = [line for axis in axes[0] for line in axis.get_lines()]
+    shown = dict(zip((n for g in drawn.values() for n in g), keys, strict=True))
+    drawing.legend(
+        handles=list(shown.values()),
+        labels=list(shown),
+        loc="outside upper center",
+        ncols=3,
+        frameon=False,
+    )
+    return drawing
+
+
 def histograms(samples: Mapping[str, Sequence[float]], across: str) -> Drawing:
     """A histogram of percentages for each name, one below the other, with its mean."""
     drawing, axes = _canvas(len(samples), 1, 1.25 * len(samples), sharex=True)

@@ -1,6 +1,6 @@
 """Two ways to start a generator.
 
-Taught in book/02_network.md.
+Taught in book/16_warm_up.md.
 """
 
 from torch import nn

@@ -4,19 +4,17 @@ All that can be refused is refused here, before the first completion.
 Taught in book/00_start.md.
 """
 
-import os
 import tempfile
-import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
+from gin import mask_sets
 from gin.errors import InputError
-from gin.masks import Mask, check_mask, load_mask, make
+from gin.masks import Mask, check_mask, load_mask
 from gin.photographs import Photograph
 from gin.pictures import open_picture
 from gin.png import write_png
@@ -46,10 +44,7 @@ class RandomMask:
 
     def draw(self, photograph: Path, size: tuple[int, int]) -> Mask:
         """A function of kind, seed, and the photograph's name and (width, height)."""
-        width, height = size
-        name = zlib.crc32(os.fsencode(photograph.name))
-        rng = np.random.default_rng([self.seed, name])
-        return make(self.kind, height, width, rng)
+        return mask_sets.draw(self.seed, photograph.name, self.kind, size)
 
 
 @dataclass(frozen=True)
@@ -82,7 +77,7 @@ class Job:
         picture, mask = self.load()
         completed = complete(picture, mask)
         if self.mask_copy:
-            write_mask(mask, self.mask_copy)
+            mask_sets.write(mask, self.mask_copy)
         write_png(completed, self.result)
 
 
@@ -188,8 +183,3 @@ def check_folder(folder: Path) -> None:
             f"{folder}: cannot be written ({existing}: {error.strerror}); "
             "expected a folder with write permission"
         ) from error
-
-
-def write_mask(mask: Mask, path: Path) -> None:
-    """Write a mask as a picture: white is missing."""
-    write_png(Image.fromarray(mask * np.uint8(255)), path)

@@ -1,4 +1,7 @@
-"""What a training will take, before it is begun: steps, operations, memory, time."""
+"""What a training will take, before it is begun: steps, operations, memory, time.
+
+Taught in book/17_main_stage.md.
+"""
 
 import os
 from bisect import bisect_left

@@ -1,4 +1,7 @@
-"""Recipes as YAML files, and changes to a recipe from the command line."""
+"""Recipes as YAML files, and changes to a recipe from the command line.
+
+Taught in book/17_main_stage.md.
+"""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Hyper-parameters by name, as typed dataclasses. Taught in book/02_network.md."""
+"""Hyper-parameters by name, as typed dataclasses. Taught in book/16_warm_up.md."""
 
 from dataclasses import dataclass, field, replace
 

@@ -2,6 +2,8 @@
 
 The trainer's own step runs on tensors that have shapes but no values, so that the
 count follows whatever the step does.
+
+Taught in book/17_main_stage.md.
 """
 
 import weakref

@@ -1,6 +1,8 @@
 """The folder of a training: checkpoints to go on from, and the weights it made.
 
 Everything is written whole or not at all.
+
+Taught in book/16_warm_up.md.
 """
 
 import pickle

@@ -2,6 +2,8 @@
 
 Paper, section 5.1: resized to 512 x 512 px, sub-sampled to 256 x 256 px, under one mask
 of each kind.
+
+Taught in book/03_batches.md.
 """
 
 from collections.abc import Callable, Iterable

@@ -2,6 +2,8 @@
 
 All of it is a function of the recipe and the clock, so a resumed training goes on as
 if it had not stopped. Paper, section 5.1.
+
+Taught in book/16_warm_up.md.
 """
 
 import math

@@ -2,6 +2,8 @@
 
 A shard holds samples; files of one name and several suffixes are one sample, and a
 sample's picture is one photograph. Shards are never unpacked or kept.
+
+Taught in book/03_batches.md.
 """
 
 import itertools

@@ -1,6 +1,8 @@
 """Where photographs come from: folders, lists of files, torchvision's datasets, shards.
 
 All give upright RGB pictures of 8 bits; `open_source` opens any of them by its name.
+
+Taught in book/03_batches.md.
 """
 
 import difflib

@@ -1,7 +1,7 @@
 """An image as the stack of its stride-s phases, and back; the three-mask batch.
 
 The paper's sub-sampling (section 5.1 and the tests of section 5.2) takes every s-th
-pixel, so no pixel is filtered or lost. Taught in book/01_masks.md.
+pixel, so no pixel is filtered or lost. Taught in book/03_batches.md.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """The two stages of section 5.1: warm-up, then generators against discriminators.
 
 The loop is in plain sight; Lightning Fabric brings the device, the precision and the
-other processes. Taught in book/02_network.md.
+other processes. Taught in book/16_warm_up.md.
 """
 
 import itertools

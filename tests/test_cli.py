@@ -20,13 +20,14 @@ from PIL import Image, ImageCms, PngImagePlugin
 from tiny_training import OPTIONS, SETTINGS, photographs
 
 import gin
-from gin import commands, masks
+from gin import commands, evaluation_inputs, evaluation_plan, mask_sets, masks
 from gin.cli import main
+from gin.downloads import Unavailable
 from gin.initialisation import identity_initialisation
 from gin.recipe_files import read_recipe
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("inpaint", "mask", "train", "info")
+COMMANDS = ("inpaint", "mask", "train", "evaluate", "info")
 WIDTH, HEIGHT = 64, 48
 
 
@@ -750,6 +751,106 @@ def test_gin_train_needs_a_recipe_or_a_run(
     assert words in refused(capsys, *TRAIN, *options)
 
 
+# --- gin evaluate ------------------------------------------------------------------
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither LPIPS' nor Inception's weights are to be had."""
+
+    def none(*_: object) -> None:
+        raise Unavailable("far away")
+
+    monkeypatch.setattr("gin.instruments.lpips_metric", none)
+    monkeypatch.setattr("gin.instruments.inception", none)
+
+
+EVALUATE = ["evaluate", "--data", "photos", "--size", "original", "--device", "cpu"]
+
+
+@pytest.mark.usefixtures("photos", "offline")
+def test_gin_evaluate_prints_the_table_that_it_writes(
+    weights: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [*EVALUATE, "--weights", weights, "--masks", "free-form"]
+    command += ["--baseline", "telea", "--baseline", "mean-colour", "--seed", "3"]
+    assert main([*command, "--out", "new/table.md"]) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    table = Path("new/table.md").read_text("utf-8")
+    assert said.out.startswith(table)
+    assert re.search(r"^telea: \d+\.\d\d s an image$", said.out, re.MULTILINE)
+    assert re.search(r"evaluated in \d+\.\d s: see new.table\.md\n$", said.out)
+    for words in ("| free form | deepgin |", "**FID**: not available: far away"):
+        assert words in table
+    mask = masks.load_mask("new/table/masks/photos/original/free_form/001.png")
+    drawn = mask_sets.draw(3, "001.png", "free_form", mask.shape[::-1])
+    assert np.array_equal(mask, drawn)
+    assert "holds an evaluation" in refused(capsys, *command, "--out", "new/table.md")
+    before = contents(Path("new"))
+    assert main([*command, "--out", "new/table.md", "--resume"]) == 0
+    assert contents(Path("new")) == before
+
+
+@pytest.mark.usefixtures("photos", "offline")
+def test_gin_evaluate_takes_several_weights_and_ones_own_masks(weights: str) -> None:
+    Path("holes").mkdir()
+    for path in Path("photos").iterdir():
+        hole(*Image.open(path).size).save(f"holes/{path.name}")
+    named = ["--weights", f"one={weights}", "--weights", f"two={weights}"]
+    options = ["--masks", "mine=holes", "--ensemble", "--out", "t.md"]
+    assert main([*EVALUATE, *named, *options]) == 0
+    table = Path("t.md").read_text("utf-8")
+    for method in ("one", "one-ensemble", "two", "two-ensemble"):
+        assert f"| mine | {method} |" in table
+
+
+@pytest.mark.usefixtures("photos", "offline")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--out", "t.txt"), "t.txt: expected a name that ends in .md"),
+        (("--out", "mask.png/t.md"), "cannot be written"),
+        (("--data", "nowhere"), "nowhere: no such folder"),
+        (("--data", "out"), "good.png: not a picture"),
+        (("--masks", "star"), "--masks star: expected all"),
+        (("--masks", "out"), "expected one mask in out .*found none"),
+        (("--masks", "inverted"), "inverted: .*75.0 %.*--invert"),
+        (("--size", "512"), "--size"),
+        (("--seed", "-1"), "--seed"),
+        (("--baseline", "star"), "baseline 'star': expected one of mean-colour"),
+        (("--baseline", "deepfillv2"), "baseline deepfillv2: expected its weights"),
+        (("--weights", "no.pth"), "no.pth: no such file"),
+        (("--preset", "table1"), "found 5 photographs; preset table1 expects 3,000"),
+        (("--preset", "table2"), "expects 523 .Oxford Buildings. or 1,000 .FFHQ."),
+        (("--backbone", "no.pth"), "far away"),
+        (("--resume", None), "there is no evaluation to resume"),
+        (("--invert", None), "--invert: goes with a folder of masks"),
+    ],
+)
+def test_gin_evaluate_refuses(
+    options: tuple[str, str | None],
+    words: str,
+    weights: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("inverted").mkdir()
+    for path in Path("photos").iterdir():
+        width, height = Image.open(path).size
+        white = np.full((height, width), 255, np.uint8)
+        white[: height // 4] = 0
+        Image.fromarray(white).save(f"inverted/{path.name}")
+    given = {"--data": "photos", "--out": "t.md", "--weights": weights}
+    given.update([options])
+    arguments = [part for option in given.items() for part in option if part]
+    assert re.search(words, refused(capsys, "evaluate", "--device=cpu", *arguments))
+
+
+def test_the_sizes_and_presets_are_the_librarys() -> None:
+    assert tuple(commands.EvaluationSize) == evaluation_inputs.SIZES
+    assert tuple(commands.PresetName) == tuple(evaluation_plan.PRESETS)
+
+
 # --- gin info, --version, --help ---------------------------------------------------
 
 
@@ -838,6 +939,7 @@ import sys, types
 gin = sys.modules["gin"] = types.ModuleType("gin")
 gin.__path__ = [{str(ROOT / "gin")!r}]
 from gin.cli import main
+from gin.downloads import Unavailable
 code = main(["--help"])
 assert "torch" not in sys.modules
 sys.exit(code)

@@ -197,6 +197,20 @@ def test_the_teaser_shows_masked_completed_and_original(tmp_path, monkeypatch) -
         assert completed.getpixel((0, 0)) == (255, 0, 0)
 
 
+def test_panels_give_a_name_one_colour_and_dots_no_line() -> None:
+    drawn = {
+        "one": {"curve": ([0, 1], [2, 3]), "seen": ([0.5], [2.5])},
+        "other": {"curve": ([0, 2], [5, 4])},
+    }
+    first, second = figures.panels(drawn, "x", dots=("seen",), limits=(0, 6)).axes
+    curve, seen = first.get_lines()
+    assert second.get_lines()[0].get_color() == curve.get_color() != seen.get_color()
+    assert seen.get_linestyle() == "None"
+    assert curve.get_xydata().tolist() == [[0, 2], [1, 3]]
+    assert [axis.get_title() for axis in (first, second)] == ["one", "other"]
+    assert first.get_ylim() == second.get_ylim() == (0, 6)
+
+
 def test_curves_show_every_point_and_their_mean() -> None:
     points = {step: float(step % 20 > 0) for step in range(10, 330, 10)}
     drawing = figures.curves({"a": points, "b": {1: 5.0}, "c": {1: 2.0, 2: 4.0}})

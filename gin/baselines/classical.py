@@ -1,0 +1,61 @@
+"""Classical methods, all of them as `gin.baselines.pairs.Method`."""
+
+from types import ModuleType
+
+import cv2
+import numpy as np
+from skimage.restoration import inpaint_biharmonic
+
+from gin.baselines.pairs import method
+from gin.downloads import Unavailable
+
+RADIUS = 3  # px around a point: what OpenCV's methods look at
+PATCH_RADIUS = 3  # px: patches of 7 x 7
+
+
+@method
+def mean_colour(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The mean of the known pixels."""
+    return np.broadcast_to(image[mask == 0].mean(axis=0), image.shape)
+
+
+@method
+def telea(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Telea's fast marching (2004), by OpenCV."""
+    return cv2.inpaint(image, mask, RADIUS, cv2.INPAINT_TELEA)
+
+
+@method
+def navier_stokes(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The method of Bertalmio et al. (2001) after the Navier-Stokes equations."""
+    return cv2.inpaint(image, mask, RADIUS, cv2.INPAINT_NS)
+
+
+@method
+def biharmonic(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The biharmonic equation solved in the hole, by scikit-image."""
+    return 255 * inpaint_biharmonic(image, mask, channel_axis=-1)
+
+
+@method
+def patchmatch(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """PatchMatch (Barnes et al., 2009; the paper's reference [3]), by PyPatchMatch.
+
+    Raises Unavailable where that package, or the library in it, is missing.
+    """
+    library = _patchmatch()
+    library.set_random_seed(0)  # the same picture gives the same completion
+    return library.inpaint(image, mask, patch_size=PATCH_RADIUS)
+
+
+def _patchmatch() -> ModuleType:
+    try:
+        import patchmatch as library
+    except ImportError as error:
+        raise Unavailable(
+            "patchmatch: the package PyPatchMatch is missing; expected "
+            "`pip install PyPatchMatch` to have been run"
+        ) from error
+    if not library.patchmatch_available:
+        raise Unavailable("patchmatch: PyPatchMatch has no library for this computer")
+    return library

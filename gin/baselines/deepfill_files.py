@@ -1,0 +1,134 @@
+"""DeepFill's weights: the published ones of v2, and those that a training wrote."""
+
+import json
+import pickle
+from collections.abc import Iterator, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from gin.baselines.deepfill_network import DeepFill
+from gin.baselines.deepfillv1 import DeepFillV1
+from gin.baselines.deepfillv2 import DeepFillV2
+from gin.checkpoints import metadata
+from gin.errors import InputError
+from gin.released import load_exactly
+
+MODELS: dict[str, type[DeepFillV1] | type[DeepFillV2]] = {
+    model.variant: model for model in (DeepFillV1, DeepFillV2)
+}
+_DECODER = (0, 1, 3, 4, 6, 7, 8)  # between them it is enlarged
+# Prefix and first number of the published layers, ours, and their places there.
+_LAYERS: tuple[tuple[str, int, str, tuple[int, ...]], ...] = (
+    ("conv", 1, "coarse.encoder", tuple(range(6))),
+    ("conv", 7, "coarse.dilated", tuple(range(4))),
+    ("conv", 11, "coarse.decoder", _DECODER),
+    ("xconv", 1, "refinement.encoder", tuple(range(6))),
+    ("xconv", 7, "refinement.dilated", tuple(range(4))),
+    ("pmconv", 1, "refinement.before_attention", tuple(range(6))),
+    ("pmconv", 9, "refinement.after_attention", tuple(range(2))),
+    ("allconv", 11, "refinement.decoder", _DECODER),
+)
+_ENDINGS = {
+    **dict.fromkeys((2, 4), "_downsample.conv"),
+    **dict.fromkeys((7, 8, 9, 10), "_atrous.conv"),
+    **dict.fromkeys((13, 15), "_upsample.conv.conv"),
+}
+
+
+def published_names() -> dict[str, str]:
+    """Every tensor of the published generator -> its name in `DeepFillV2`."""
+    return {
+        f"{theirs}.{tensor}": f"{ours}.{tensor}"
+        for theirs, ours in _modules()
+        for tensor in ("weight", "bias")
+    }
+
+
+def _modules() -> Iterator[tuple[str, str]]:
+    for prefix, first, part, places in _LAYERS:
+        for number, place in enumerate(places, first):
+            plain = part == "refinement.after_attention"  # whose numbers are 9 and 10
+            ending = ".conv" if plain else _ENDINGS.get(number, ".conv")
+            inner = "" if place == _DECODER[-1] else ".conv"  # the image has no gates
+            yield f"{prefix}{number}{ending}", f"{part}.{place}{inner}"
+
+
+def load_deepfillv2(source: str | PathLike[str] | Mapping[str, Any]) -> DeepFillV2:
+    """DeepFillv2's generator in evaluation mode.
+
+    Args:
+        source: the published weights in PyTorch's form, a `.pth` file or a state
+            dict, the generator alone or under "G"; or a `.safetensors` file that a
+            training here wrote. The base width is read off the shapes.
+
+    Raises:
+        InputError: the file cannot be read, or its tensors are not exactly those of
+            the generator; the difference is listed.
+    """
+    if isinstance(source, Mapping):
+        where, content = "the state dict", source
+    elif Path(source).suffix == ".safetensors":
+        net = load_deepfill(source)
+        if not isinstance(net, DeepFillV2):
+            raise InputError(f"{source}: holds {net.variant}; expected deepfillv2")
+        return net
+    else:
+        where, content = str(source), _read(Path(source))
+    theirs = content.get("G", content)
+    names = published_names()
+    width = theirs.get("conv1.conv.bias") if isinstance(theirs, Mapping) else None
+    if not isinstance(width, Tensor):
+        raise InputError(
+            f"{where}: has no conv1.conv.bias; expected DeepFillv2's generator"
+        )
+    net = DeepFillV2(len(width))
+    _fill(net, {names.get(key, key): value for key, value in theirs.items()}, where)
+    return net.eval()
+
+
+def load_deepfill(path: str | PathLike[str]) -> DeepFillV1 | DeepFillV2:
+    """The network in a file that `gin.save` wrote, v1 or v2, in evaluation mode.
+
+    Raises InputError for a file that is missing, damaged, or not such a file.
+    """
+    path = Path(path)
+    try:
+        found = json.loads(metadata(path)["gin"])
+        net = MODELS[found["variant"]](found["base_channels"])
+    except (KeyError, ValueError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{path}: holds no weights of DeepFill; expected a file written by gin.save"
+        ) from error
+    with safe_open(path, "pt") as file:
+        state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    _fill(net, state, str(path))
+    return net.eval()
+
+
+def _fill(net: DeepFill, state: Mapping[str, Tensor], where: str) -> None:
+    load_exactly(net, state, where)  # type: ignore[arg-type]  # any module will do
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    """The content of a `.pth` file; nothing in it is run."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected weights")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path}: refused, since it is not a plain file of tensors "
+            "(it may try to run code)"
+        ) from error
+    except Exception as error:  # damaged files raise many types in the unpickler
+        raise InputError(f"{path}: not a readable PyTorch file") from error
+    if not isinstance(content, Mapping):
+        raise InputError(f"{path}: holds no named tensors; expected a state dict")
+    return content

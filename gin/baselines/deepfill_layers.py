@@ -1,0 +1,99 @@
+"""The layers of DeepFillv1 and v2, with TensorFlow's padding."""
+
+from collections.abc import Callable
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution with TensorFlow's SAME padding by zeros; odd kernels.
+
+    ceil(size / stride) values come out a side. At stride 2 an even side gets one zero
+    more at its end than at its start.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        dilation: int = 1,
+    ) -> None:
+        even = dilation * (kernel_size // 2) if stride == 1 else 0
+        super().__init__(in_channels, out_channels, kernel_size, stride, even, dilation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C_in, H, W) -> (B, C_out, ceil(H / stride), ceil(W / stride))."""
+        stride, kernel = self.stride[0], self.kernel_size[0]
+        if stride > 1:
+            height, width = (_padding(n, kernel, stride) for n in x.shape[2:])
+            x = F.pad(x, (*width, *height))
+        return super().forward(x)
+
+
+def _padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Zeros before and after a side of `size`."""
+    count = -(-size // stride)
+    total = max(0, (count - 1) * stride + kernel - size)
+    return total // 2, total - total // 2
+
+
+class EluLayer(nn.Module):
+    """DeepFillv1's layer: a convolution and an ELU."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        stride: int = 1,
+        dilation: int = 1,
+        activation: Callable[[Tensor], Tensor] = F.elu,
+    ) -> None:
+        super().__init__()
+        self.conv = SameConv2d(in_channels, out_channels, kernel_size, stride, dilation)
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C_in, H, W) -> (B, C_out, H / stride, W / stride)."""
+        return self.activation(self.conv(x))
+
+
+class GatedLayer(EluLayer):
+    """DeepFillv2's gated convolution: half of the channels open or close the others.
+
+    Yu et al., Free-Form Image Inpainting with Gated Convolution (ICCV 2019), section
+    3.1.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        stride: int = 1,
+        dilation: int = 1,
+        activation: Callable[[Tensor], Tensor] = F.elu,
+    ) -> None:
+        super().__init__(
+            in_channels, 2 * out_channels, kernel_size, stride, dilation, activation
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C_in, H, W) -> (B, C_out, H / stride, W / stride)."""
+        features, gates = self.conv(x).chunk(2, dim=1)
+        return self.activation(features) * gates.sigmoid()
+
+
+Layer = type[EluLayer]
+
+
+def glorot_initialisation(net: nn.Module) -> None:
+    """Glorot's uniform weights and no biases, TensorFlow's habit."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

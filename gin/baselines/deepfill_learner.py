@@ -1,0 +1,284 @@
+"""DeepFill's training steps, for the same trainer and photographs as DeepGIN's.
+
+The trainer brings every photograph three times, under a mask of each kind. DeepFill's
+own batches hold it once, and all of them lie under one mask.
+"""
+
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from gin.backbones import Features
+from gin.baselines import deepfill_losses
+from gin.baselines.deepfill_files import MODELS
+from gin.baselines.deepfill_masks import Box, deepfillv1_mask, deepfillv2_mask
+from gin.baselines.deepfill_network import DeepFill
+from gin.baselines.deepfill_recipes import RECIPES
+from gin.baselines.deepfillv1 import Critics
+from gin.baselines.deepfillv2 import PatchDiscriminator
+from gin.errors import InputError
+from gin.generator import Completion
+from gin.learner import Learner
+from gin.losses import adversarial_loss, discriminator_loss
+from gin.masks import KINDS
+from gin.recipe_checks import check_recipe
+from gin.recipes import Recipe
+
+CRITIC_STEPS = 5  # v1: for each of the generator's
+
+
+class DeepFillLearner(Learner):
+    """The network, its judges, their optimisers and the moving average.
+
+    Args and errors as for `Learner`; `features` is not used.
+    """
+
+    net: DeepFill  # type: ignore[assignment]
+    average: DeepFill  # type: ignore[assignment]
+    discriminators: nn.Module  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        seed: int,
+        features: Features | None,
+        fabric: Fabric,
+        compiled: bool = False,
+    ) -> None:
+        check_recipe(recipe)
+        _check(recipe)
+        torch.manual_seed(seed)
+        network, optimiser = recipe.network, recipe.optimiser
+        self.recipe, self.fabric, self.seed, self.steps = recipe, fabric, seed, 0
+        self.net = MODELS[network.variant](network.base_channels)
+        self.discriminators = self._judges()
+        self.adam_g = Adam(
+            self.net.parameters(),
+            optimiser.generator_rate,
+            optimiser.betas,
+            fused=True,
+        )
+        self.adam_d = Adam(
+            self.discriminators.parameters(),
+            optimiser.discriminator_rate,
+            optimiser.betas,
+            fused=True,
+        )
+        net: Any = torch.compile(self.net) if compiled else self.net
+        self._complete, self._step_g = fabric.setup(net, self.adam_g)
+        self._judge, self._step_d = fabric.setup(self.discriminators, self.adam_d)
+        self.average = self.net
+        if optimiser.ema_decay is not None:
+            self.average = deepcopy(self.net).requires_grad_(False)
+
+    def _judges(self) -> nn.Module:
+        raise NotImplementedError
+
+    def _judges_channels(self) -> int:
+        """64 beside the published generator, and in proportion beside another."""
+        network = self.recipe.network
+        published = RECIPES[network.variant].network.base_channels
+        return max(1, 64 * network.base_channels // published)
+
+    def warm_up_step(
+        self, image: Tensor, mask: Tensor, factor: float
+    ) -> dict[str, Tensor]:
+        """There is none; raises InputError."""
+        raise InputError(f"{self.net.variant} has no warm-up stage")
+
+    def _set_rates(self, factor: float) -> None:
+        optimiser = self.recipe.optimiser
+        for adam, rate in (
+            (self.adam_g, optimiser.generator_rate),
+            (self.adam_d, optimiser.discriminator_rate),
+        ):
+            for group in adam.param_groups:
+                group["lr"] = factor * rate
+
+    def _rng(self) -> np.random.Generator:
+        """Of this step's mask: the same in every process, and in a resumed run."""
+        return np.random.default_rng([self.seed, self.steps])
+
+    def _learn(self, total: Tensor) -> None:
+        """The generator's update."""
+        self.adam_g.zero_grad()
+        self.fabric.backward(total)
+        self._update_generators(together=False)
+
+    def _criticise(self, loss: Tensor) -> None:
+        """The judges' update."""
+        self.adam_d.zero_grad()
+        self.fabric.backward(loss)
+        self._step_d.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "steps": self.steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.steps = state["steps"]
+
+
+class DeepFillV1Learner(DeepFillLearner):
+    """WGAN-GP: the critics learn at every step, the generator at every fifth."""
+
+    def _judges(self) -> nn.Module:
+        side, phases = self.recipe.data.side, self.recipe.phases
+        if any(phase.side != side for phase in phases):
+            raise InputError(
+                f"phases of other sides than data.side, {side} px; expected the same, "
+                "for deepfillv1's critics take one size"
+            )
+        return Critics(side, self._judges_channels())
+
+    def main_step(
+        self, image: Tensor, mask: Tensor, factor: float
+    ) -> dict[str, Tensor]:
+        """Arguments as for `Learner`; `mask` gives way to v1's own.
+
+        Returns every term, also where only the critics learn from it.
+        """
+        self._set_rates(factor)
+        image = image[:: len(KINDS)]
+        height, width = image.shape[2:]
+        hole, box = deepfillv1_mask(height, width, self._rng())
+        mask = _for_all(hole, image)
+        self.steps += 1
+        turn = self.steps % CRITIC_STEPS == 0
+        with torch.set_grad_enabled(turn):
+            done = self._complete(image, mask)
+        image = 2 * image - 1
+        judged = self._judge_both(done, image, mask, box)
+        with torch.set_grad_enabled(turn):
+            terms = self._terms(done, image, mask, box)
+        if turn:
+            self._learn(terms["total"])
+        named = {name: term.detach() for name, term in terms.items()}
+        return {**named, "discriminators": judged}
+
+    def _judge_both(
+        self, done: Completion, image: Tensor, mask: Tensor, box: Box
+    ) -> Tensor:
+        """The critics' update: both distances, both penalties."""
+        fake = 2 * done.completed.detach() - 1
+        both = torch.cat([image, fake])
+        scores = self._judge(box.crop(both), both)
+        loss = sum(deepfill_losses.critic_loss(*s.chunk(2)) for s in scores)
+        # Drawn on the CPU, whose random state is kept with the run.
+        shares = torch.rand(len(image), 1, 1, 1).to(image)
+        points = deepfill_losses.mixed(image, fake, shares)
+        boxes = deepfill_losses.mixed(box.crop(image), box.crop(fake), shares)
+        # In float32 and not compiled, for it is differentiated twice.
+        whole, part = self.discriminators(boxes, points)
+        penalty = deepfill_losses.gradient_penalty(whole, points, mask)
+        penalty = penalty + deepfill_losses.gradient_penalty(
+            part, boxes, box.crop(mask)
+        )
+        total = loss + deepfill_losses.PENALTY_WEIGHT * penalty
+        self._criticise(total)
+        return total.detach()
+
+    def _terms(
+        self, done: Completion, image: Tensor, mask: Tensor, box: Box
+    ) -> dict[str, Tensor]:
+        """The generator's loss and its parts."""
+        assert done.out is not None
+        coarse, out, completed = (
+            2 * part - 1 for part in (done.coarse, done.out, done.completed)
+        )
+        crops = (box.crop(part) for part in (coarse, out, image))
+        hole = deepfill_losses.hole_loss(*crops)
+        known = deepfill_losses.known_loss(coarse, out, image, mask)
+        self.discriminators.requires_grad_(False)
+        with self.fabric.autocast():
+            scores = self.discriminators(box.crop(completed), completed)
+        self.discriminators.requires_grad_(True)
+        adversarial = -sum(score.float().mean() for score in scores)
+        total = (
+            deepfill_losses.HOLE_WEIGHT * hole
+            + deepfill_losses.KNOWN_WEIGHT * known
+            + deepfill_losses.ADVERSARIAL_WEIGHT * adversarial
+        )
+        return {"l1": hole + known, "adversarial": adversarial, "total": total}
+
+
+class DeepFillV2Learner(DeepFillLearner):
+    """Hinge: at every step the discriminator learns, then the generator."""
+
+    def _judges(self) -> nn.Module:
+        return PatchDiscriminator(self._judges_channels())
+
+    def main_step(
+        self, image: Tensor, mask: Tensor, factor: float
+    ) -> dict[str, Tensor]:
+        """Arguments as for `Learner`; `mask` gives way to v2's own."""
+        self._set_rates(factor)
+        image = image[:: len(KINDS)]
+        height, width = image.shape[2:]
+        mask = _for_all(deepfillv2_mask(height, width, self._rng()), image)
+        self.steps += 1
+        done = self._complete(image, mask)
+        image = 2 * image - 1
+        judged = self._judge_both(done, image, mask)
+        terms = self._terms(done, image, mask)
+        self._learn(terms["total"])
+        named = {name: term.detach() for name, term in terms.items()}
+        return {**named, "discriminators": judged}
+
+    def _judge_both(self, done: Completion, image: Tensor, mask: Tensor) -> Tensor:
+        """The discriminator's update: one pass for true and completed."""
+        both = torch.cat([image, 2 * done.completed.detach() - 1])
+        real, fake = self._judge(torch.cat([mask, mask]), both).chunk(2)
+        loss = discriminator_loss([real], [fake], factor=0.5)
+        self._criticise(loss)
+        return loss.detach()
+
+    def _terms(
+        self, done: Completion, image: Tensor, mask: Tensor
+    ) -> dict[str, Tensor]:
+        """The generator's loss and its parts, all of weight 1."""
+        assert done.out is not None
+        coarse, out, completed = (
+            2 * part - 1 for part in (done.coarse, done.out, done.completed)
+        )
+        l1 = deepfill_losses.reconstruction_loss(coarse, out, image)
+        self.discriminators.requires_grad_(False)
+        with self.fabric.autocast():
+            map_ = self.discriminators(mask, completed)
+        self.discriminators.requires_grad_(True)
+        adversarial = adversarial_loss([map_])
+        return {"l1": l1, "adversarial": adversarial, "total": l1 + adversarial}
+
+
+LEARNERS: dict[str, type[DeepFillLearner]] = {
+    "deepfillv1": DeepFillV1Learner,
+    "deepfillv2": DeepFillV2Learner,
+}
+
+
+def _for_all(mask: np.ndarray, image: Tensor) -> Tensor:
+    """One mask (H, W) for a batch of images: (B, 1, H, W)."""
+    return torch.from_numpy(mask).to(image).expand(len(image), 1, -1, -1)
+
+
+def _check(recipe: Recipe) -> None:
+    network, variant = recipe.network, recipe.network.variant
+    if variant not in MODELS:
+        raise InputError(
+            f"network.variant is {variant!r}; expected one of {', '.join(MODELS)}"
+        )
+    if network.initialisation != "paper":
+        raise InputError(
+            f"network.initialisation is {network.initialisation!r}; expected paper, "
+            f"all that {variant} has"
+        )
+    if recipe.schedule.warm_up:
+        raise InputError(
+            f"schedule.warm_up is {recipe.schedule.warm_up}; expected 0, for {variant} "
+            "has no warm-up stage"
+        )

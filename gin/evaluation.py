@@ -1,0 +1,154 @@
+"""Methods measured on the same photographs under the same masks.
+
+Every measurement goes into a file at once, so that a killed evaluation goes on where
+it was; the tables are made of that file alone.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from tqdm import tqdm
+
+from gin.distribution import SET_METRICS, Distribution
+from gin.downloads import Unavailable
+from gin.evaluation_folder import HOLE, EvaluationFolder
+from gin.evaluation_plan import Cell, Group, Plan
+from gin.instruments import Instruments
+from gin.masks import area, load_mask
+from gin.methods import Candidate, complete
+
+SAVE = 100  # completions between two savings of Inception's features
+
+Values = dict[tuple[Group, str, str], dict[str, float]]
+
+
+@dataclass
+class Evaluation:
+    """Every method on every photograph of `plan` under every mask.
+
+    `run` fills `masks` (the SHA-256 of a group's), `values` (group, photograph,
+    method -> metric -> value, and the missing fraction as "hole"), `sets` (group,
+    method -> FID and KID), `absent` and `missing` (a method or a metric that is not
+    available -> why).
+    """
+
+    plan: Plan
+    candidates: Sequence[Candidate]
+    instruments: Instruments
+    folder: EvaluationFolder
+    masks: dict[Group, str] = field(default_factory=dict)
+    values: Values = field(default_factory=dict)
+    sets: dict[tuple[Group, str], dict[str, float]] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+    def run(self, resume: bool = False) -> None:
+        """Measure what is not measured yet.
+
+        Raises InputError, before anything is written, for masks that cannot be used
+        and for a folder that holds something (unless `resume`, and it is this).
+        """
+        self.plan.check()
+        self.folder.begin(self.settings(), resume)
+        self.masks = self.folder.write_masks(self.plan)
+        self.values = self.folder.measured()
+        self.missing |= self.instruments.missing
+        total = self.plan.count() * len(self.candidates)
+        with tqdm(total=total, unit="image", disable=None) as bar:
+            for cell in self.plan.cells():
+                for candidate in self.candidates:
+                    self._measure_all(cell, candidate, bar)
+        for method in self.present():
+            self._compare_sets(method.name)
+
+    def settings(self) -> dict[str, str]:
+        """What the results depend on, in words."""
+        methods = {f"method {each.name}": each.about for each in self.candidates}
+        return {**self.plan.settings(), **methods, **self.instruments.settings()}
+
+    def present(self) -> list[Candidate]:
+        """The methods that could be measured."""
+        return [each for each in self.candidates if each.name not in self.absent]
+
+    def _measure_all(
+        self, cell: Cell, candidate: Candidate, bar: "tqdm[NoReturn]"
+    ) -> None:
+        """One method on a group, as far as it was not measured before."""
+        group, photographs = cell.group, cell.dataset.names()
+        features = self._features(group, candidate.name)
+        paths = self.folder.masks(group, photographs)
+        try:
+            for index, photograph in enumerate(photographs):
+                bar.update()
+                key = (group, photograph, candidate.name)
+                lost = features and photograph not in features.features
+                if candidate.name in self.absent or (key in self.values and not lost):
+                    continue
+                self._measure(cell, index, paths[index], candidate, features)
+                if index % SAVE == 0:
+                    self._save(features, group, candidate.name)
+        finally:
+            self._save(features, group, candidate.name)
+
+    def _measure(
+        self,
+        cell: Cell,
+        index: int,
+        path: Path,
+        candidate: Candidate,
+        features: Distribution | None,
+    ) -> None:
+        """One method on one photograph; that it is not available is noted."""
+        photograph = cell.dataset.source.name(index)
+        image, mask = cell.dataset.read(index, cell.size), load_mask(path)
+        started = time.perf_counter()
+        try:
+            filled = complete(candidate.method, image, mask)
+        except Unavailable as error:
+            self.absent[candidate.name] = str(error)
+            return
+        seconds = time.perf_counter() - started
+        if features:
+            self.instruments.add(features, photograph, filled, image, mask)
+        key = (cell.group, photograph, candidate.name)
+        if key not in self.values:
+            found = {HOLE: area(mask), **self.instruments.measure(filled, image, mask)}
+            self.folder.add(*key, found, seconds)
+            self.values[key] = found
+
+    def _features(self, group: Group, method: str) -> Distribution | None:
+        """What Inception saw of a group so far; None where there is no Inception."""
+        if self.instruments.inception is None:
+            return None
+        found = Distribution(self.instruments.inception)
+        if (path := self.folder.features(group, method)).exists():
+            found.load(path)
+        return found
+
+    def _save(self, features: Distribution | None, group: Group, method: str) -> None:
+        if features and features.features:
+            features.save(self.folder.features(group, method))
+
+    def _compare_sets(self, method: str) -> None:
+        """FID and KID of each group, and of each dataset's size with all its masks."""
+        if self.instruments.inception is None:
+            return
+        for whole, groups in self.plan.pools().items():
+            union = Distribution(self.instruments.inception)
+            for group in groups:
+                each = self._features(group, method)
+                assert each
+                self._compare(each, group, method)
+                for name, pair in each.features.items():
+                    union.features[f"{group.masks}/{name}"] = pair
+            if len(groups) > 1:
+                self._compare(union, whole, method)
+
+    def _compare(self, features: Distribution, group: Group, method: str) -> None:
+        try:
+            self.sets[group, method] = features.compute()
+        except Unavailable as error:  # too few photographs
+            self.missing |= dict.fromkeys(SET_METRICS, str(error))

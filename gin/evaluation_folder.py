@@ -1,0 +1,137 @@
+"""The folder of an evaluation: its settings, masks, measurements and pictures."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from gin import mask_sets
+from gin.errors import InputError
+from gin.evaluation_plan import Group, Plan
+from gin.evaluation_records import Records
+from gin.files import atomic
+from gin.jobs import check_folder
+from gin.masks import Mask, load_mask
+from gin.metrics import METRICS
+
+KEY = (*Group._fields, "photograph", "method")
+HOLE = "hole"  # the missing fraction
+
+
+class EvaluationFolder:
+    """`run.json`, `masks/`, `records.csv`, `times.csv`, `features/`, `pictures/`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.run = path / "run.json"
+        self.records = Records(path / "records.csv", (*KEY, HOLE, *METRICS))
+        self.times = Records(path / "times.csv", (*KEY, "seconds"))
+
+    def check(self, resume: bool) -> None:
+        """Raise InputError unless there is something to resume, or nothing to lose."""
+        started = self.run.exists()
+        if resume and not started:
+            raise InputError(f"{self.path}: there is no evaluation to resume")
+        if resume:
+            return
+        if started:
+            raise InputError(
+                f"{self.path}: holds an evaluation; --resume goes on with it, or name "
+                "another --out"
+            )
+        if self.path.exists() and (not self.path.is_dir() or _visible(self.path)):
+            raise InputError(f"{self.path}: exists already; name another --out")
+        check_folder(self.path)
+
+    def begin(self, settings: dict[str, str], resume: bool) -> None:
+        """Write down what is evaluated, or compare it with what was.
+
+        Raises InputError as `check` does, and for other settings than before.
+        """
+        self.check(resume)
+        if resume:
+            self._compare(settings)
+            for leftover in self.path.rglob(".*-*.*"):  # half written
+                leftover.unlink()
+            return
+        with atomic(self.run) as temporary:
+            temporary.write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
+
+    def write_masks(self, plan: Plan) -> dict[Group, str]:
+        """Write the masks that are not there; -> the SHA-256 of each group's.
+
+        Raises InputError if one that is there is another one.
+        """
+        found = {}
+        with tqdm(total=plan.count(), desc="masks", leave=False, disable=None) as bar:
+            for cell in plan.cells():
+                mark = mask_sets.Fingerprint()
+                names = cell.dataset.names()
+                drawn = cell.holes.of(cell.dataset, cell.size, plan.seed)
+                paths = self.masks(cell.group, names)
+                for name, path, mask in zip(names, paths, drawn, strict=True):
+                    _keep(mask, path)
+                    mark.add(name, mask)
+                    bar.update()
+                found[cell.group] = mark.text()
+        return found
+
+    def masks(self, group: Group, names: list[str]) -> list[Path]:
+        """Where the masks of a group lie."""
+        return mask_sets.places(self.path.joinpath("masks", *group), names)
+
+    def features(self, group: Group, method: str) -> Path:
+        """Where the features of a group's completions lie."""
+        return self.path.joinpath("features", *group, f"{method}.safetensors")
+
+    def measured(self) -> dict[tuple[Group, str, str], dict[str, float]]:
+        """(group, photograph, method) -> what was measured; "hole" is among it."""
+        self.times.recover()
+        found = {}
+        for row in self.records.recover():
+            *place, photograph, method = (row.pop(name) for name in KEY)
+            values = {name: float(cell) for name, cell in row.items() if cell}
+            found[Group(*place), photograph, method] = values
+        return found
+
+    def add(
+        self,
+        group: Group,
+        photograph: str,
+        method: str,
+        values: dict[str, float],
+        seconds: float,
+    ) -> None:
+        """Keep a measurement; its time goes into a file of its own."""
+        key = dict(zip(KEY, (*group, photograph, method), strict=True))
+        self.times.append({**key, "seconds": f"{seconds:.4f}"})
+        self.records.append({**key, **values})
+
+    def pace(self) -> dict[str, float]:
+        """The mean seconds that each method took for an image."""
+        seconds: dict[str, list[float]] = {}
+        for row in self.times.recover():
+            seconds.setdefault(row["method"], []).append(float(row["seconds"]))
+        return {method: sum(each) / len(each) for method, each in seconds.items()}
+
+    def _compare(self, settings: dict[str, str]) -> None:
+        try:
+            begun = json.loads(self.run.read_text("utf-8"))
+        except ValueError as error:
+            raise InputError(f"{self.run}: not readable ({error})") from error
+        for key in {**begun, **settings}:
+            one, other = begun.get(key, "none"), settings.get(key, "none")
+            if one != other:
+                raise InputError(f"{self.run}: begun with {key}: {one}; found {other}")
+
+
+def _keep(mask: Mask, path: Path) -> None:
+    if not path.exists():
+        mask_sets.write(mask, path)
+    elif not np.array_equal(load_mask(path), mask):
+        raise InputError(f"{path}: is not the mask that the evaluation began with")
+
+
+def _visible(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if not path.name.startswith(".")]

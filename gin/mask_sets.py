@@ -1,0 +1,110 @@
+"""Sets of masks, one for each photograph: from a seed, in a folder, told apart.
+
+Everything that draws masks for named photographs draws them here, so that methods
+and programs meet the same holes.
+"""
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+from gin.errors import InputError
+from gin.masks import KINDS, Mask, make
+from gin.png import write_png
+
+SUSPICIOUS = 0.6  # of the picture: few sets of masks hide more of most pictures
+
+
+def draw(seed: int, name: str, kind: str, size: tuple[int, int]) -> Mask:
+    """The mask of a kind for a photograph, whatever is drawn before or after it.
+
+    A function of the seed, the photograph's file name (folders before it do not
+    count), the kind, one of `gin.masks.KINDS`, and the size (width, height).
+    Raises InputError as `gin.masks.make` does.
+    """
+    file = name.rpartition("/")[2].encode("utf-8", "surrogateescape")
+    number = KINDS.index(kind) if kind in KINDS else len(KINDS)  # which make refuses
+    rng = np.random.default_rng([seed, zlib.crc32(file), number])
+    width, height = size
+    return make(kind, height, width, rng)
+
+
+def write(mask: Mask, path: Path) -> None:
+    """Write a mask as a picture, whole or not at all: white is missing."""
+    write_png(Image.fromarray(mask * np.uint8(255)), path)
+
+
+def places(folder: Path, names: Iterable[str]) -> list[Path]:
+    """Where in `folder` the masks of these photographs lie: `deep/a.jpg` in deep/a.png.
+
+    Raises InputError if two of them would share a file.
+    """
+    taken: dict[str, str] = {}
+    found = []
+    for name in names:
+        parts = [part for part in PurePosixPath(name).parts if part not in ("..", "/")]
+        path = folder.joinpath(*parts).with_suffix(".png")
+        # Names that differ in case are one file on many systems.
+        if (key := str(path).casefold()) in taken:
+            raise InputError(
+                f"{taken[key]} and {name}: the masks of both would be {path}; "
+                "rename one, or name it once"
+            )
+        taken[key] = name
+        found.append(path)
+    return found
+
+
+def fitted(mask: Mask, size: tuple[int, int]) -> Mask:
+    """`mask` at (width, height), by its nearest pixels."""
+    picture = Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)
+    return np.asarray(picture)
+
+
+class Fingerprint:
+    """The SHA-256 of a set: every name and mask in their order.
+
+    It is of the masks, not of their files, so that another PNG encoder changes
+    nothing.
+    """
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def add(self, name: str, values: np.ndarray) -> None:
+        """Take in a named mask, or a named picture; values uint8."""
+        shape = "x".join(map(str, values.shape))
+        # No name has a line break, so no two sets read the same.
+        line = f"{name}\n{shape}\n".encode("utf-8", "surrogateescape")
+        self._hash.update(line)
+        self._hash.update(np.ascontiguousarray(values).data)
+
+    def text(self) -> str:
+        """64 hexadecimal digits."""
+        return self._hash.hexdigest()
+
+
+def check_polarity(folder: Path, paths: Sequence[Path], areas: Sequence[float]) -> None:
+    """Raise InputError if masks in which white is missing look inverted.
+
+    They do if most of `areas`, the missing fractions of the masks in `paths`, are
+    above 60 %: then it is what they leave that makes a hole of a usual size.
+    """
+    large = [
+        (path, part)
+        for path, part in zip(paths, areas, strict=True)
+        if part > SUSPICIOUS
+    ]
+    if 2 * len(large) <= len(areas):
+        return
+    path, part = large[0]
+    raise InputError(
+        f"{folder}: {len(large):,} of {len(areas):,} masks hide more than "
+        f"{100 * SUSPICIOUS:.0f} % of a picture, such as {path} ({100 * part:.1f} %); "
+        "expected white where pixels are missing, so they look inverted: --invert "
+        "takes black as missing, --no-invert takes them as they are"
+    )

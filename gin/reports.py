@@ -1,0 +1,45 @@
+"""The files that an evaluation leaves: tables to read and to compute with, pictures."""
+
+from pathlib import Path
+
+from gin.errors import InputError
+from gin.evaluation import Evaluation
+from gin.evaluation_folder import EvaluationFolder
+from gin.evaluation_page import Page
+from gin.evaluation_report import Report
+from gin.evaluation_summary import rows, write_csv
+from gin.files import atomic
+from gin.jobs import check_new
+
+
+class Reports:
+    """`table.md`, `table.csv` and `table.html` beside the folder `table`.
+
+    Raises InputError unless `out` ends in .md.
+    """
+
+    def __init__(self, out: Path) -> None:
+        if out.suffix.lower() != ".md":
+            raise InputError(f"{out}: expected a name that ends in .md")
+        self.out = out
+        self.folder = EvaluationFolder(out.with_suffix(""))
+
+    def check(self, resume: bool) -> None:
+        """Raise InputError if something would be lost, or cannot be written."""
+        self.folder.check(resume)
+        for suffix in (".md", ".csv", ".html"):
+            check_new(self.out.with_suffix(suffix), force=resume)
+
+    def write(self, evaluation: Evaluation) -> str:
+        """Write all three; -> the tables in Markdown."""
+        found = rows(evaluation)
+        report = Report(evaluation, found).markdown()
+        files = {
+            self.out: report,
+            self.out.with_suffix(".csv"): write_csv(found),
+            self.out.with_suffix(".html"): Page(evaluation).html(),
+        }
+        for path, text in files.items():
+            with atomic(path) as temporary:
+                temporary.write_bytes(text.encode("utf-8", "surrogateescape"))
+        return report
