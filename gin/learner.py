@@ -47,10 +47,9 @@ class Learner:
     ) -> None:
         check_recipe(recipe)
         torch.manual_seed(seed)
-        network, optimiser = recipe.network, recipe.optimiser
+        optimiser = recipe.optimiser
         self.recipe, self.fabric = recipe, fabric
-        self.net = _start(network)
-        self.discriminators = Discriminators(network.base_channels, network.padding)
+        self.net, self.discriminators = self._networks()
         for module in (self.net, self.discriminators):
             module.to(memory_format=torch.channels_last)
         self.adam_g = _adam(self.net, optimiser.warm_up_rate, optimiser.betas)
@@ -67,6 +66,11 @@ class Learner:
         self.average = self.net
         if optimiser.ema_decay is not None:
             self.average = deepcopy(self.net).requires_grad_(False)
+
+    def _networks(self) -> tuple[DeepGIN, Discriminators]:
+        """The generators and the discriminators, with their first weights."""
+        network = self.recipe.network
+        return _start(network), Discriminators(network.base_channels, network.padding)
 
     def warm_up_step(
         self, image: Tensor, mask: Tensor, factor: float
@@ -94,19 +98,23 @@ class Learner:
 
         As in `warm_up_step`; each photograph stands three times in a row.
         """
-        optimiser = self.recipe.optimiser
-        _set_rate(self.adam_g, factor * optimiser.generator_rate)
-        _set_rate(self.adam_d, factor * optimiser.discriminator_rate)
+        self.set_rates(factor)
         image = _channels_last(image)
         masked = composite(torch.ones_like(image), image, mask)
         done = self._complete(image, mask)
-        if optimiser.order == "paper":
+        if self.recipe.optimiser.order == "paper":
             judged = self._discriminate(done, image, masked)
             terms = self._generate(done, image, mask, masked)
         else:
             terms = self._generate(done, image, mask, masked)
             judged = self._discriminate(done, image, masked)
         return {**terms, "discriminators": judged}
+
+    def set_rates(self, factor: float) -> None:
+        """Of the main stage: the recipe's, times `factor`."""
+        optimiser = self.recipe.optimiser
+        _set_rate(self.adam_g, factor * optimiser.generator_rate)
+        _set_rate(self.adam_d, factor * optimiser.discriminator_rate)
 
     def _generate(
         self, done: Completion, image: Tensor, mask: Tensor, masked: Tensor

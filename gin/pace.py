@@ -53,14 +53,20 @@ def measure(rehearsal: Rehearsal, step: Step, cost: Cost, roof: float) -> Pace:
     each, most = cost.of("generators") / len(image), SECONDS * roof
     if each * len(image) > most:
         image, mask = image[:1], mask[:1]
-    while each * len(image) > most and image.shape[-1] >= 2 * SMALLEST:
+    while (
+        rehearsal.timed == "warm-up"
+        and each * len(image) > most
+        and image.shape[-1] >= 2 * SMALLEST
+    ):
         side = image.shape[-1] // 32 * 16
         image, mask, each = image[..., :side, :side], mask[..., :side, :side], each / 4
 
     with Tally() as tally:  # and the first step is slower
-        rehearsal.take("warm-up", image, mask)
+        rehearsal.take(rehearsal.timed, image, mask)
     with Parts(rehearsal, lambda: now(device)) as parts:
-        taken = _repeat(lambda: rehearsal.take("warm-up", image, mask), device).taken
+        taken = _repeat(
+            lambda: rehearsal.take(rehearsal.timed, image, mask), device
+        ).taken
     update = parts.counted.pop("optimiser") / taken
     networks = taken * tally.operations / sum(parts.counted.values())
     phi = rehearsal.features

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 class NetworkRecipe:
     """Which networks, and how they start.
 
-    `padding` is the discriminators'. `initialisation` is the generators', "paper" or
-    "identity" (see `gin.initialisation`), or a file of weights that `gin.save` wrote.
-    The discriminators start as PyTorch does.
+    `variant` is one of `gin.VARIANTS`, or "deepfillv1" or "deepfillv2", whose networks
+    have no other choice than their width. `padding` is the discriminators', which
+    start as PyTorch does. `initialisation` is the generators', "paper" or "identity"
+    (see `gin.initialisation`), or a file of weights that `gin.save` wrote.
     """
 
     variant: str = "SPDResBlk-MSSA-BP"
@@ -132,7 +133,8 @@ class Recipe:
     """Everything that a training's result depends on, but for the data and the seed.
 
     `phases` change the batches on the way, each from its start to the next one's.
-    `backbone` is "vgg19", or "random" for trials that need no downloaded weights.
+    `backbone` is "vgg19", "random" for trials that need no downloaded weights, or None
+    for networks that learn without one.
     """
 
     network: NetworkRecipe = field(default_factory=NetworkRecipe)
@@ -141,7 +143,7 @@ class Recipe:
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
     schedule: Schedule = field(default_factory=Schedule)
     phases: tuple[Phase, ...] = ()
-    backbone: str = "vgg19"
+    backbone: str | None = "vgg19"
 
 
 PAPER = Recipe()
@@ -188,4 +190,31 @@ SMOKE = replace(
     phases=(),
     backbone="random",
 )
-RECIPES = {"paper": PAPER, "released": RELEASED, "demo": DEMO, "smoke": SMOKE}
+# DeepFill's published settings. Only its schedule is not its own: DeepGIN's 110 epochs,
+# without decay. The losses have no part in it, and there is no warm-up.
+DEEPFILLV1 = Recipe(
+    network=NetworkRecipe(variant="deepfillv1", base_channels=32, composite=True),
+    data=DataRecipe(view="crop", side=256, photographs=16),
+    optimiser=OptimiserRecipe(
+        generator_rate=1e-4, discriminator_rate=1e-4, betas=(0.5, 0.9)
+    ),
+    schedule=Schedule(warm_up=0, flat=110, decay=0),
+    backbone=None,
+)
+DEEPFILLV2 = Recipe(
+    network=NetworkRecipe(variant="deepfillv2", base_channels=48, composite=True),
+    data=DataRecipe(view="crop", side=256, photographs=16),
+    optimiser=OptimiserRecipe(
+        generator_rate=1e-4, discriminator_rate=1e-4, betas=(0.5, 0.999)
+    ),
+    schedule=Schedule(warm_up=0, flat=110, decay=0),
+    backbone=None,
+)
+RECIPES = {
+    "paper": PAPER,
+    "released": RELEASED,
+    "demo": DEMO,
+    "smoke": SMOKE,
+    "deepfillv1": DEEPFILLV1,
+    "deepfillv2": DEEPFILLV2,
+}

@@ -24,6 +24,7 @@ from torch.utils.hooks import RemovableHandle
 
 from gin.backbone_weights import load_backbone
 from gin.backbones import Features
+from gin.baselines.deepfill_learner import LEARNERS
 from gin.learner import Learner
 from gin.masks import KINDS
 from gin.recipes import Recipe
@@ -68,6 +69,9 @@ class Cost:
 class Rehearsal:
     """A learner with random weights, to be counted or timed.
 
+    `timed` is the stage whose steps tell a machine's pace: the warm-up, or the main
+    stage of networks that have no other, and take images of one size.
+
     Args:
         recipe: as for a training.
         fabric: the device and the precision.
@@ -76,11 +80,13 @@ class Rehearsal:
 
     def __init__(self, recipe: Recipe, fabric: Fabric, compiled: bool = False) -> None:
         self.fabric, self.features = fabric, None
-        if recipe.schedule.flat + recipe.schedule.decay:
+        if recipe.backbone and recipe.schedule.flat + recipe.schedule.decay:
             # Whose weights makes no difference here.
             backbone, losses = load_backbone("vgg19", "random"), recipe.losses
             self.features = Features(backbone, losses.taps, losses.feature_size)
-        self.learner = Learner(recipe, 0, self.features, fabric, compiled)
+        kind = LEARNERS.get(recipe.network.variant, Learner)
+        self.timed = "main" if recipe.network.variant in LEARNERS else "warm-up"
+        self.learner = kind(recipe, 0, self.features, fabric, compiled)
 
     def take(self, stage: str, image: Tensor, mask: Tensor) -> None:
         """One step of the learner."""

@@ -7,9 +7,10 @@ import pickle
 from collections.abc import Iterator, Mapping
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gin.errors import InputError
 from gin.generator import DeepGIN
@@ -103,10 +104,25 @@ def load_released(source: str | PathLike[str] | Mapping[str, Tensor]) -> DeepGIN
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """The tensors in a file written by `torch.save`; nothing in it is run."""
+    content = read_saved(path)
+    if not isinstance(content, dict) or not all(
+        isinstance(value, Tensor) for value in content.values()
+    ):
+        raise InputError(
+            f"{path}: holds something other than named tensors; expected a state dict"
+        )
+    return content
+
+
+def read_saved(path: Path) -> Any:
+    """What `torch.save` wrote, of plain types; nothing in it is run.
+
+    Raises InputError for a file that is missing, damaged, or wants to run code.
+    """
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected weights")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path}: refused, since it is not a plain file of tensors "
@@ -117,16 +133,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             f"{path}: not a readable PyTorch file; "
             "expected a state dict saved by torch.save"
         ) from error
-    if not isinstance(content, dict) or not all(
-        isinstance(value, Tensor) for value in content.values()
-    ):
-        raise InputError(
-            f"{path}: holds something other than named tensors; expected a state dict"
-        )
-    return content
 
 
-def load_exactly(net: DeepGIN, state: Mapping[str, Tensor], where: str) -> None:
+def load_exactly(net: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
     """Fill `net` from `state`, which must have just its names and shapes."""
     own = net.state_dict()
     _same_names(where, set(own), set(state))

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from gin.backbone_weights import Backbone, load_backbone
 from gin.backbones import Features
+from gin.baselines.deepfill_learner import LEARNERS
 from gin.data import batches, on_device
 from gin.devices import choose_device, choose_precision
 from gin.errors import InputError, Interrupted
@@ -229,11 +230,12 @@ class Run:
         compiled = self.hardware.compiled
         if compiled is None:
             compiled = self.fabric.device.type == "cuda"
-        self.learner = Learner(self.recipe, self.seed, features, self.fabric, compiled)
+        kind = LEARNERS.get(self.recipe.network.variant, Learner)
+        self.learner = kind(self.recipe, self.seed, features, self.fabric, compiled)
 
     def _backbone(self, path: str | os.PathLike[str] | None) -> Backbone | None:
         schedule, name = self.recipe.schedule, self.recipe.backbone
-        if not schedule.flat + schedule.decay:
+        if name is None or not schedule.flat + schedule.decay:
             return None
         if name == "random":
             return load_backbone("vgg19", path or "random")

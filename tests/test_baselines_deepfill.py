@@ -278,9 +278,9 @@ def test_a_missing_and_an_extra_tensor_are_named() -> None:
 def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(gin.InputError, match="none.pth: no such file"):
         load_deepfillv2(tmp_path / "none.pth")
-    for content, reason in (([1], "no named tensors"), ({"G": 1}, "no conv1")):
+    for content in ([1], {"G": 1}):
         torch.save(content, tmp_path / "other.pth")
-        with pytest.raises(gin.InputError, match=f"other.pth: .*{reason}"):
+        with pytest.raises(gin.InputError, match="other.pth: has no conv1.conv.bias"):
             load_deepfillv2(tmp_path / "other.pth")
     torch.save(Path("runs code"), tmp_path / "code.pth")
     with pytest.raises(gin.InputError, match="code.pth: refused"):

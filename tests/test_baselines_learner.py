@@ -4,14 +4,17 @@ import io
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
+from tiny_training import CPU, last, photographs, same
 from torch import Tensor, nn
 
+from gin.baselines import load_deepfill
 from gin.baselines.deepfill_learner import (
     CRITIC_STEPS,
     LEARNERS,
@@ -21,10 +24,12 @@ from gin.baselines.deepfill_learner import (
 )
 from gin.baselines.deepfill_losses import discount
 from gin.baselines.deepfill_masks import deepfillv1_mask, deepfillv2_mask
-from gin.baselines.deepfill_recipes import DEEPFILLV1, DEEPFILLV2, RECIPES
-from gin.errors import InputError
-from gin.recipes import Phase, Recipe
+from gin.checkpoints import metadata
+from gin.errors import InputError, Interrupted
+from gin.planning import plan
+from gin.recipes import DEEPFILLV1, DEEPFILLV2, Phase, Recipe, Schedule
 from gin.schedule import Timetable
+from gin.training import train
 
 SIDE, SEED = 32, 7
 TERMS = ["l1", "adversarial", "total", "discriminators"]
@@ -256,8 +261,7 @@ def test_the_average_completes_any_batch(recipe: Recipe, fabric: Fabric) -> None
 
 
 def test_the_published_settings() -> None:
-    for name, recipe in RECIPES.items():
-        assert recipe.network.variant == name
+    for recipe in (DEEPFILLV1, DEEPFILLV2):
         assert recipe.optimiser.generator_rate == 1e-4
         assert recipe.optimiser.discriminator_rate == 1e-4
         assert (recipe.data.side, recipe.data.photographs) == (256, 16)
@@ -285,3 +289,31 @@ def test_what_a_recipe_cannot_ask_for(fabric: Fabric) -> None:
         DeepFillV1Learner(replace(V1, phases=phases), 0, None, fabric)
     with pytest.raises(InputError, match="deepfillv2 has no warm-up"):
         learner(V2, fabric).warm_up_step(*batch(), factor=1.0)
+
+
+# The trainer
+
+
+@both
+def test_the_trainer_stops_goes_on_and_ends_in_the_same_weights(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    data = photographs(tmp_path / "data")
+    recipe = replace(
+        recipe, schedule=Schedule("steps", warm_up=0, flat=7, decay=0, save_steps=3)
+    )
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(recipe, data, whole, hardware=CPU)
+    with pytest.raises(Interrupted):
+        train(recipe, data, parts, hardware=CPU, max_steps=4)
+    train(recipe, data, parts, hardware=CPU, resume=True)
+    assert same(last(whole), last(parts))
+    net = load_deepfill(parts / "weights.safetensors")
+    assert net.variant == recipe.network.variant
+    assert metadata(parts / "weights.safetensors")["backbone"] == "none"
+
+
+@both
+def test_a_training_is_planned(recipe: Recipe, tmp_path: Path) -> None:
+    lines = plan(recipe, str(photographs(tmp_path / "data")), None, CPU)
+    assert any("operations" in line or "FLOP" in line for line in lines)

@@ -1,22 +1,19 @@
 """DeepFill's weights: the published ones of v2, and those that a training wrote."""
 
 import json
-import pickle
 from collections.abc import Iterator, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from gin.baselines.deepfill_network import DeepFill
 from gin.baselines.deepfillv1 import DeepFillV1
 from gin.baselines.deepfillv2 import DeepFillV2
 from gin.checkpoints import metadata
 from gin.errors import InputError
-from gin.released import load_exactly
+from gin.released import load_exactly, read_saved
 
 MODELS: dict[str, type[DeepFillV1] | type[DeepFillV2]] = {
     model.variant: model for model in (DeepFillV1, DeepFillV2)
@@ -78,8 +75,8 @@ def load_deepfillv2(source: str | PathLike[str] | Mapping[str, Any]) -> DeepFill
             raise InputError(f"{source}: holds {net.variant}; expected deepfillv2")
         return net
     else:
-        where, content = str(source), _read(Path(source))
-    theirs = content.get("G", content)
+        where, content = str(source), read_saved(Path(source))
+    theirs = content.get("G", content) if isinstance(content, Mapping) else {}
     names = published_names()
     width = theirs.get("conv1.conv.bias") if isinstance(theirs, Mapping) else None
     if not isinstance(width, Tensor):
@@ -87,7 +84,9 @@ def load_deepfillv2(source: str | PathLike[str] | Mapping[str, Any]) -> DeepFill
             f"{where}: has no conv1.conv.bias; expected DeepFillv2's generator"
         )
     net = DeepFillV2(len(width))
-    _fill(net, {names.get(key, key): value for key, value in theirs.items()}, where)
+    load_exactly(
+        net, {names.get(key, key): value for key, value in theirs.items()}, where
+    )
     return net.eval()
 
 
@@ -108,27 +107,5 @@ def load_deepfill(path: str | PathLike[str]) -> DeepFillV1 | DeepFillV2:
         ) from error
     with safe_open(path, "pt") as file:
         state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    _fill(net, state, str(path))
+    load_exactly(net, state, str(path))
     return net.eval()
-
-
-def _fill(net: DeepFill, state: Mapping[str, Tensor], where: str) -> None:
-    load_exactly(net, state, where)  # type: ignore[arg-type]  # any module will do
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    """The content of a `.pth` file; nothing in it is run."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected weights")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"{path}: refused, since it is not a plain file of tensors "
-            "(it may try to run code)"
-        ) from error
-    except Exception as error:  # damaged files raise many types in the unpickler
-        raise InputError(f"{path}: not a readable PyTorch file") from error
-    if not isinstance(content, Mapping):
-        raise InputError(f"{path}: holds no named tensors; expected a state dict")
-    return content

@@ -4,21 +4,18 @@ The trainer brings every photograph three times, under a mask of each kind. Deep
 own batches hold it once, and all of them lie under one mask.
 """
 
-from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim import Adam
 
 from gin.backbones import Features
 from gin.baselines import deepfill_losses
 from gin.baselines.deepfill_files import MODELS
 from gin.baselines.deepfill_masks import Box, deepfillv1_mask, deepfillv2_mask
 from gin.baselines.deepfill_network import DeepFill
-from gin.baselines.deepfill_recipes import RECIPES
 from gin.baselines.deepfillv1 import Critics
 from gin.baselines.deepfillv2 import PatchDiscriminator
 from gin.errors import InputError
@@ -26,8 +23,7 @@ from gin.generator import Completion
 from gin.learner import Learner
 from gin.losses import adversarial_loss, discriminator_loss
 from gin.masks import KINDS
-from gin.recipe_checks import check_recipe
-from gin.recipes import Recipe
+from gin.recipes import RECIPES, Recipe
 
 CRITIC_STEPS = 5  # v1: for each of the generator's
 
@@ -50,31 +46,13 @@ class DeepFillLearner(Learner):
         fabric: Fabric,
         compiled: bool = False,
     ) -> None:
-        check_recipe(recipe)
-        _check(recipe)
-        torch.manual_seed(seed)
-        network, optimiser = recipe.network, recipe.optimiser
-        self.recipe, self.fabric, self.seed, self.steps = recipe, fabric, seed, 0
-        self.net = MODELS[network.variant](network.base_channels)
-        self.discriminators = self._judges()
-        self.adam_g = Adam(
-            self.net.parameters(),
-            optimiser.generator_rate,
-            optimiser.betas,
-            fused=True,
-        )
-        self.adam_d = Adam(
-            self.discriminators.parameters(),
-            optimiser.discriminator_rate,
-            optimiser.betas,
-            fused=True,
-        )
-        net: Any = torch.compile(self.net) if compiled else self.net
-        self._complete, self._step_g = fabric.setup(net, self.adam_g)
-        self._judge, self._step_d = fabric.setup(self.discriminators, self.adam_d)
-        self.average = self.net
-        if optimiser.ema_decay is not None:
-            self.average = deepcopy(self.net).requires_grad_(False)
+        super().__init__(recipe, seed, features, fabric, compiled)
+        self.seed, self.steps = seed, 0
+
+    def _networks(self) -> tuple[DeepFill, nn.Module]:  # type: ignore[override]
+        _check(self.recipe)
+        network = self.recipe.network
+        return MODELS[network.variant](network.base_channels), self._judges()
 
     def _judges(self) -> nn.Module:
         raise NotImplementedError
@@ -90,15 +68,6 @@ class DeepFillLearner(Learner):
     ) -> dict[str, Tensor]:
         """There is none; raises InputError."""
         raise InputError(f"{self.net.variant} has no warm-up stage")
-
-    def _set_rates(self, factor: float) -> None:
-        optimiser = self.recipe.optimiser
-        for adam, rate in (
-            (self.adam_g, optimiser.generator_rate),
-            (self.adam_d, optimiser.discriminator_rate),
-        ):
-            for group in adam.param_groups:
-                group["lr"] = factor * rate
 
     def _rng(self) -> np.random.Generator:
         """Of this step's mask: the same in every process, and in a resumed run."""
@@ -143,7 +112,7 @@ class DeepFillV1Learner(DeepFillLearner):
 
         Returns every term, also where only the critics learn from it.
         """
-        self._set_rates(factor)
+        self.set_rates(factor)
         image = image[:: len(KINDS)]
         height, width = image.shape[2:]
         hole, box = deepfillv1_mask(height, width, self._rng())
@@ -217,7 +186,7 @@ class DeepFillV2Learner(DeepFillLearner):
         self, image: Tensor, mask: Tensor, factor: float
     ) -> dict[str, Tensor]:
         """Arguments as for `Learner`; `mask` gives way to v2's own."""
-        self._set_rates(factor)
+        self.set_rates(factor)
         image = image[:: len(KINDS)]
         height, width = image.shape[2:]
         mask = _for_all(deepfillv2_mask(height, width, self._rng()), image)
