@@ -92,6 +92,4 @@ def read(file: IO[bytes], network: str) -> dict[str, Tensor]:
 
 
 def _place(network: str) -> Path:
-    return (
-        Path(torch.hub.get_dir()) / "checkpoints" / f"{network}-{PACKAGE}.safetensors"
-    )
+    return downloads.cache() / f"{network}-{PACKAGE}.safetensors"

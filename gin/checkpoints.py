@@ -12,7 +12,7 @@ import torch
 from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from gin.errors import InputError
 from gin.files import atomic
@@ -55,9 +55,7 @@ def load(path: str | PathLike[str]) -> DeepGIN:
         net = DeepGIN(**found)
     except (InputError, TypeError) as error:
         raise InputError(f"{path}: its configuration is not usable: {error}") from error
-    with safe_open(path, "pt") as file:
-        state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    load_exactly(net, state, str(path))
+    load_exactly(net, load_file(path), str(path))
     return net.eval()
 
 

@@ -63,6 +63,15 @@ app = typer.Typer(
 )
 
 Seed = typer.Option(min=0, help="Of the random mask; the same seed, the same mask.")
+Device = Annotated[
+    str | None, typer.Option(help="cpu or cuda; chosen by what is there.")
+]
+Precision = Annotated[
+    str | None, typer.Option(help="float32 or bf16; chosen by the device.")
+]
+Root = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="Of the pictures or dataset.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 Weights = Annotated[
     str | None,
@@ -152,12 +161,8 @@ def inpaint(
         typer.Option(help="paper: sides rounded to multiples of 256, as released."),
     ] = None,
     weights: Weights = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu or cuda; chosen by what is there.")
-    ] = None,
-    precision: Annotated[
-        str | None, typer.Option(help="float32 or bf16; chosen by the device.")
-    ] = None,
+    device: Device = None,
+    precision: Precision = None,
     force: Force = False,
 ) -> None:
     """Fill the holes of photographs. Known pixels and metadata stay as they are."""
@@ -270,9 +275,7 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="PATH=VALUE", help="Change a recipe's value."),
     ] = None,
-    root: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Of the pictures or dataset.")
-    ] = None,
+    root: Root = None,
     seed: Annotated[int, typer.Option(min=0, help="Of first weights and batches.")] = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the folder.")
@@ -291,14 +294,10 @@ def train(
     max_hours: Annotated[
         float | None, typer.Option(min=0, help="Stop after so long.")
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu or cuda; chosen by what is there.")
-    ] = None,
+    device: Device = None,
     devices: Annotated[int, typer.Option(min=1, help="Processes a machine.")] = 1,
     nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
-    precision: Annotated[
-        str | None, typer.Option(help="float32 or bf16; chosen by the device.")
-    ] = None,
+    precision: Precision = None,
     compiled: Annotated[
         bool | None,
         typer.Option("--compile/--no-compile", help="torch.compile; on CUDA the rule."),
@@ -423,9 +422,7 @@ def evaluate(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the evaluation in TABLE.")
     ] = False,
-    root: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Of the pictures or dataset.")
-    ] = None,
+    root: Root = None,
     backbone: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="AlexNet's weights for LPIPS; else fetched."),
@@ -434,12 +431,8 @@ def evaluate(
         str | None,
         typer.Option(metavar="FILE", help="Inception's for FID and KID; else fetched."),
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu or cuda; chosen by what is there.")
-    ] = None,
-    precision: Annotated[
-        str | None, typer.Option(help="float32 or bf16; chosen by the device.")
-    ] = None,
+    device: Device = None,
+    precision: Precision = None,
 ) -> None:
     """Measure methods on photographs under seeded masks: tables and pictures."""
     from gin import evaluation_plan, methods

@@ -103,7 +103,9 @@ def inception(source: str | PathLike[str] | None = None) -> nn.Module:
             f'FID and KID need pip install "deepgin-book[train]" ({error})'
         ) from error
     path = (
-        Path(source) if source is not None else _downloaded(original.URL_INCEPTION_V3)
+        Path(source)
+        if source is not None
+        else downloads.cached(original.URL_INCEPTION_V3)
     )
     read_state_dict(path)  # nothing in the file is run; torch-fidelity would
     try:
@@ -162,12 +164,3 @@ class _AsTheyAre(nn.Identity):
     def __init__(self, dimensions: int) -> None:
         super().__init__()
         self.num_features = dimensions
-
-
-def _downloaded(url: str) -> Path:
-    """The file that torch-fidelity itself would use, downloaded if it is not there."""
-    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
-    if not path.is_file():
-        # The name ends with the start of the hash.
-        downloads.from_url(url, path, path.stem.rpartition("-")[2])
-    return path

@@ -23,6 +23,25 @@ class Unavailable(InputError):
     """A file that cannot be had from one place; another place may have it."""
 
 
+def cache() -> Path:
+    """Where torch, torchvision and torch-fidelity keep the weights they download."""
+    from torch.hub import get_dir  # here, for torch takes seconds to import
+
+    return Path(get_dir()) / "checkpoints"
+
+
+def cached(url: str) -> Path:
+    """The file that they would use for `url`, downloaded if it is not there.
+
+    Its name ends with the start of its hash, as in vgg19-dcbb9e9d.pth. Raises
+    Unavailable as `from_url` does.
+    """
+    path = cache() / url.rpartition("/")[2]
+    if not path.is_file():
+        from_url(url, path, path.stem.rpartition("-")[2])
+    return path
+
+
 def from_url(url: str, path: Path, sha256: str) -> None:
     """Download `url` to `path`; `sha256` is the hash, or the start of it.
 

@@ -48,7 +48,7 @@ class Learner:
         check_recipe(recipe)
         torch.manual_seed(seed)
         optimiser = recipe.optimiser
-        self.recipe, self.fabric = recipe, fabric
+        self.recipe, self.seed, self.fabric = recipe, seed, fabric
         self.net, self.discriminators = self._networks()
         for module in (self.net, self.discriminators):
             module.to(memory_format=torch.channels_last)

@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import Tensor
 
 from gin.baselines.deepfillv1 import DeepFillV1
@@ -99,13 +99,11 @@ def load_deepfill(path: str | PathLike[str]) -> DeepFillV1 | DeepFillV2:
     try:
         found = json.loads(metadata(path)["gin"])
         net = MODELS[found["variant"]](found["base_channels"])
+    except InputError:
+        raise
     except (KeyError, ValueError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(
             f"{path}: holds no weights of DeepFill; expected a file written by gin.save"
         ) from error
-    with safe_open(path, "pt") as file:
-        state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    load_exactly(net, state, str(path))
+    load_exactly(net, load_file(path), str(path))
     return net.eval()

@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from gin.backbones import Features
 from gin.baselines import deepfill_losses
 from gin.baselines.deepfill_files import MODELS
 from gin.baselines.deepfill_masks import Box, deepfillv1_mask, deepfillv2_mask
@@ -38,16 +36,7 @@ class DeepFillLearner(Learner):
     average: DeepFill  # type: ignore[assignment]
     discriminators: nn.Module  # type: ignore[assignment]
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        seed: int,
-        features: Features | None,
-        fabric: Fabric,
-        compiled: bool = False,
-    ) -> None:
-        super().__init__(recipe, seed, features, fabric, compiled)
-        self.seed, self.steps = seed, 0
+    steps = 0
 
     def _networks(self) -> tuple[DeepFill, nn.Module]:  # type: ignore[override]
         _check(self.recipe)
@@ -72,6 +61,14 @@ class DeepFillLearner(Learner):
     def _rng(self) -> np.random.Generator:
         """Of this step's mask: the same in every process, and in a resumed run."""
         return np.random.default_rng([self.seed, self.steps])
+
+    def _opinion(self, beside: Tensor, completed: Tensor) -> Any:
+        """What the judges say, which here do not learn from it."""
+        self.discriminators.requires_grad_(False)
+        with self.fabric.autocast():
+            said = self.discriminators(beside, completed)
+        self.discriminators.requires_grad_(True)
+        return said
 
     def _learn(self, total: Tensor) -> None:
         """The generator's update."""
@@ -156,17 +153,11 @@ class DeepFillV1Learner(DeepFillLearner):
         self, done: Completion, image: Tensor, mask: Tensor, box: Box
     ) -> dict[str, Tensor]:
         """The generator's loss and its parts."""
-        assert done.out is not None
-        coarse, out, completed = (
-            2 * part - 1 for part in (done.coarse, done.out, done.completed)
-        )
+        coarse, out, completed = _signed(done)
         crops = (box.crop(part) for part in (coarse, out, image))
         hole = deepfill_losses.hole_loss(*crops)
         known = deepfill_losses.known_loss(coarse, out, image, mask)
-        self.discriminators.requires_grad_(False)
-        with self.fabric.autocast():
-            scores = self.discriminators(box.crop(completed), completed)
-        self.discriminators.requires_grad_(True)
+        scores = self._opinion(box.crop(completed), completed)
         adversarial = -sum(score.float().mean() for score in scores)
         total = (
             deepfill_losses.HOLE_WEIGHT * hole
@@ -211,16 +202,9 @@ class DeepFillV2Learner(DeepFillLearner):
         self, done: Completion, image: Tensor, mask: Tensor
     ) -> dict[str, Tensor]:
         """The generator's loss and its parts, all of weight 1."""
-        assert done.out is not None
-        coarse, out, completed = (
-            2 * part - 1 for part in (done.coarse, done.out, done.completed)
-        )
+        coarse, out, completed = _signed(done)
         l1 = deepfill_losses.reconstruction_loss(coarse, out, image)
-        self.discriminators.requires_grad_(False)
-        with self.fabric.autocast():
-            map_ = self.discriminators(mask, completed)
-        self.discriminators.requires_grad_(True)
-        adversarial = adversarial_loss([map_])
+        adversarial = adversarial_loss([self._opinion(mask, completed)])
         return {"l1": l1, "adversarial": adversarial, "total": l1 + adversarial}
 
 
@@ -228,6 +212,12 @@ LEARNERS: dict[str, type[DeepFillLearner]] = {
     "deepfillv1": DeepFillV1Learner,
     "deepfillv2": DeepFillV2Learner,
 }
+
+
+def _signed(done: Completion) -> tuple[Tensor, Tensor, Tensor]:
+    """I_coarse, I_out and I_compltd in [-1, 1]."""
+    assert done.out is not None
+    return 2 * done.coarse - 1, 2 * done.out - 1, 2 * done.completed - 1
 
 
 def _for_all(mask: np.ndarray, image: Tensor) -> Tensor:
