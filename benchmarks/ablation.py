@@ -1,0 +1,71 @@
+"""Table 1 at a size for one CPU core: seven variants, several seeds, one recipe.
+
+Every network of Table 1 is trained with ablation.yaml beside this file, once for each
+seed, and then all of them complete the same photographs under the same masks. A run
+that was interrupted goes on where it was when the program is started again.
+
+    python benchmarks/ablation.py --data train/ --val val/ --out runs/ablation
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from gin.cli import main as gin
+from gin.generator import VARIANTS
+
+RECIPE = Path(__file__).with_suffix(".yaml")
+
+
+def short(variant: str) -> str:
+    """A variant's name in a file's: "StdResBlk (Coarse only)" -> "StdResBlk-Coarse"."""
+    return variant.replace(" (Coarse only)", "-Coarse")
+
+
+def runs(folder: Path, seeds: int) -> Iterator[tuple[str, int, Path]]:
+    """(variant, seed, folder of the run): all variants of a seed, then the next."""
+    for seed in range(seeds):
+        for variant in VARIANTS:
+            yield variant, seed, folder / f"{short(variant)}_{seed}"
+
+
+def train(variant: str, seed: int, run: Path, data: str) -> None:
+    if (run / "recipe.yaml").exists():
+        begin = ["--resume"]
+    else:
+        begin = ["--recipe", str(RECIPE), "--set", f"network.variant={variant}"]
+    where = ["--data", data, "--out", str(run), "--seed", str(seed)]
+    settings = ["--device", "cpu", "--precision", "float32", "--workers", "0"]
+    call("train", *begin, *where, *settings)
+
+
+def evaluate(folder: Path, seeds: int, data: str) -> None:
+    out = folder / "table.md"
+    weights = [
+        f"--weights={run.name}={run / 'weights.safetensors'}"
+        for _, _, run in runs(folder, seeds)
+    ]
+    resume = ["--resume"] if out.with_suffix("").exists() else []
+    call("evaluate", *weights, "--data", data, "--out", str(out), *resume)
+
+
+def call(*arguments: str) -> None:
+    if code := gin([*arguments]):
+        sys.exit(f"gin {' '.join(arguments)} ended with {code}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default="data/photos", help="to train on")
+    parser.add_argument("--val", default="data/photos", help="to measure on")
+    parser.add_argument("--out", type=Path, default=Path("runs/ablation"))
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args()
+    for variant, seed, run in runs(options.out, options.seeds):
+        train(variant, seed, run, options.data)
+    evaluate(options.out, options.seeds, options.val)
+
+
+if __name__ == "__main__":
+    main()
