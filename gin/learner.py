@@ -37,6 +37,8 @@ class Learner:
         InputError: a value of the recipe cannot be used.
     """
 
+    copies = len(KINDS)  # completions of a photograph in a step
+
     def __init__(
         self,
         recipe: Recipe,

@@ -58,7 +58,7 @@ def plan(
     yield ""
 
     costs = {step: rehearsal.count(step) for step in {s.step: None for s in found}}
-    yield from _table(found, costs, world)
+    yield from _table(found, costs, rehearsal.learner.copies, world)
     yield ""
     roof = ceiling(device, precision)
     yield f"ceiling       {_flop(roof)}/s, measured: matrix products"
@@ -145,23 +145,23 @@ HEADER = (
 
 
 def _table(
-    found: Sequence[Segment], costs: Mapping[Step, Cost], world: int
+    found: Sequence[Segment], costs: Mapping[Step, Cost], copies: int, world: int
 ) -> Iterator[str]:
     """A row a segment, then totals; the last columns share out the operations."""
     rows: list[tuple[str, ...]] = [HEADER]
     for segment in found:
         step, cost = segment.step, costs[segment.step]
-        images = step.images * world
+        images = copies * step.photographs
         rows.append(
             (
                 step.stage,
                 f"{step.side} px",
-                f"{images}",
+                f"{images * world}",
                 f"{segment.steps:,}",
-                f"{segment.steps * images:,}",
+                f"{segment.steps * images * world:,}",
                 f"{cost.memory / 1e9:.2f} GB",
                 *(
-                    f"{count / step.images / 1e9:.1f}"
+                    f"{count / images / 1e9:.1f}"
                     for count in (cost.operations, *map(cost.of, HEADER[7:]))
                 ),
             )

@@ -31,7 +31,6 @@ from gin.devices import choose_device, choose_precision
 from gin.errors import InputError, Interrupted
 from gin.generator import DeepGIN
 from gin.learner import Learner
-from gin.masks import KINDS
 from gin.recipe_files import flat, write_recipe
 from gin.recipes import Recipe
 from gin.reporting import EVERY, Report, Validation
@@ -301,7 +300,7 @@ class Run:
                 learner.follow(steps)
                 finite.note(terms, steps)
                 progress = self.timetable.progress(self.clock)
-                report.step(terms, len(KINDS) * count, steps, progress)
+                report.step(terms, self.learner.copies * count, steps, progress)
 
                 stopped = stop.after_step()
                 done = self.timetable.finished(self.clock)
@@ -396,7 +395,7 @@ class Run:
             "seed": str(self.seed),
             "steps": str(self.clock.steps),
             "warm-up steps": str(self.clock.warm_up_steps),
-            "images": str(len(KINDS) * self.clock.photographs),
+            "images": str(self.learner.copies * self.clock.photographs),
             "minutes": f"{self.seconds / 60:.0f}",
             "backbone": self.backbone,
         }

@@ -310,7 +310,9 @@ def test_the_trainer_stops_goes_on_and_ends_in_the_same_weights(
     assert same(last(whole), last(parts))
     net = load_deepfill(parts / "weights.safetensors")
     assert net.variant == recipe.network.variant
-    assert metadata(parts / "weights.safetensors")["backbone"] == "none"
+    notes = metadata(parts / "weights.safetensors")
+    assert notes["backbone"] == "none"
+    assert notes["images"] == "14"  # each photograph once, not under three masks
 
 
 @both

@@ -36,7 +36,7 @@ class DeepFillLearner(Learner):
     average: DeepFill  # type: ignore[assignment]
     discriminators: nn.Module  # type: ignore[assignment]
 
-    steps = 0
+    copies, steps = 1, 0
 
     def _networks(self) -> tuple[DeepFill, nn.Module]:  # type: ignore[override]
         _check(self.recipe)
