@@ -1,18 +1,28 @@
 """Table 1 at a size for one CPU core: seven variants, several seeds, one recipe.
 
 Every network of Table 1 is trained with ablation.yaml beside this file, once for each
-seed, and then all of them complete the same photographs under the same masks. A run
-that was interrupted goes on where it was when the program is started again.
+seed, and then all of them complete the same photographs under the same masks. What
+was interrupted goes on where it was when the program is started again. Each network's
+scores of each photograph, means over the three kinds of masks, go to OUT/ablation.csv;
+data/results holds such a file.
 
     python benchmarks/ablation.py --data train/ --val val/ --out runs/ablation
 """
 
 import argparse
+import csv
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+from _table import machine, show
+
+from gin import ablation, recorded
+from gin.claims import read_claims
 from gin.cli import main as gin
+from gin.files import atomic
 from gin.generator import VARIANTS
 
 RECIPE = Path(__file__).with_suffix(".yaml")
@@ -50,6 +60,22 @@ def evaluate(folder: Path, seeds: int, data: str) -> None:
     call("evaluate", *weights, "--data", data, "--out", str(out), *resume)
 
 
+def record(folder: Path, seeds: int) -> Path:
+    """Write ablation.csv, which `gin.ablation.read_scores` reads."""
+    names = {run.name: (variant, seed) for variant, seed, run in runs(folder, seeds)}
+    found: dict[tuple[str, int, str], list[list[float]]] = defaultdict(list)
+    with (folder / "table" / "records.csv").open(newline="") as stream:
+        for row in csv.DictReader(stream):
+            key = (*names[row["method"]], row["photograph"])
+            found[key].append([float(row[metric]) for metric in recorded.SHOWN])
+    rows = [(*key, *np.mean(kinds, axis=0).round(5)) for key, kinds in found.items()]
+    path = folder / "ablation.csv"
+    with atomic(path) as temporary, temporary.open("w", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerows([(*ablation.KEYS, *recorded.SHOWN), *rows])
+    return path
+
+
 def call(*arguments: str) -> None:
     if code := gin([*arguments]):
         sys.exit(f"gin {' '.join(arguments)} ended with {code}")
@@ -65,6 +91,11 @@ def main() -> None:
     for variant, seed, run in runs(options.out, options.seeds):
         train(variant, seed, run, options.data)
     evaluate(options.out, options.seeds, options.val)
+    path = record(options.out, options.seeds)
+    paper = [c.paper["PSNR"] for c in read_claims() if c.group == "Table 1"]
+    print(machine())
+    for table in (recorded.variants, recorded.steps, recorded.order):
+        show(*table(path, paper))
 
 
 if __name__ == "__main__":

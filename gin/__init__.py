@@ -12,11 +12,13 @@ check_import_name()  # before torch, so that a clash is explained at once
 
 if TYPE_CHECKING:
     from gin import masks, subsampling
+    from gin.application.view import InpaintApp, app
     from gin.checkpoints import load, push_to_hub, save
     from gin.discriminator import Discriminators
     from gin.errors import InputError
     from gin.generator import VARIANTS, Completion, DeepGIN
     from gin.inpainting import Inpainter
+    from gin.painter import MaskPainter
     from gin.released import load_released
 
 __all__ = [
@@ -24,8 +26,11 @@ __all__ = [
     "Completion",
     "DeepGIN",
     "Discriminators",
+    "InpaintApp",
     "Inpainter",
     "InputError",
+    "MaskPainter",
+    "app",
     "load",
     "load_released",
     "masks",
@@ -39,8 +44,11 @@ _HOMES = {
     "Completion": "generator",
     "DeepGIN": "generator",
     "Discriminators": "discriminator",
+    "InpaintApp": "application.view",
     "Inpainter": "inpainting",
     "InputError": "errors",
+    "MaskPainter": "painter",
+    "app": "application.view",
     "load": "checkpoints",
     "load_released": "released",
     "push_to_hub": "checkpoints",

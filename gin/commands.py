@@ -468,6 +468,30 @@ def evaluate(
     typer.echo(f"evaluated in {seconds:.1f} s: see {out}")
 
 
+@app.command(
+    epilog=_examples(
+        "gin export --out deepgin.onnx",
+        "gin export --weights run/weights.safetensors --half --out deepgin.onnx",
+    )
+)
+def export(
+    out: Annotated[Path, typer.Option(metavar="FILE", help="A new .onnx file.")],
+    weights: Weights = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Weights of 16 bits: half the size.")
+    ] = False,
+    force: Force = False,
+) -> None:
+    """Write the network as ONNX, once its pictures are found to equal PyTorch's."""
+    from gin.export import export_weights
+
+    written = export_weights(weights, out, half, force)
+    typer.echo(
+        f"{out}: {written.size / 1e6:.1f} MB; its pictures differ from PyTorch's by "
+        f"{written.difference:.1e} at most (1 is white)"
+    )
+
+
 data_app = typer.Typer(rich_markup_mode=None)
 app.add_typer(data_app, name="data", help="Lists of photographs to train on.")
 
@@ -502,6 +526,35 @@ def split(
     counts = divide(layout, data, out, seed, force)
     for name, count in counts.items():
         typer.echo(f"{out / name}.txt: {count:,} photographs")
+
+
+@app.command(
+    "app",
+    epilog=_examples("gin app", "gin app --photo photo.jpg --port 9000 --no-browser"),
+)
+def application(
+    photo: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The first photograph.")
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[deepfillv2=]FILE|FOLDER|OWNER/NAME",
+            help="To choose from, beside the shipped ones. May be given again.",
+        ),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Without it the first free from 8866 on."),
+    ] = None,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print its address, and open nothing.")
+    ] = False,
+) -> None:
+    """Serve a page to paint and complete on, to this computer alone, until Ctrl-C."""
+    from gin.application.page import serve
+
+    serve(photo, weights or [], port, not no_browser)
 
 
 @app.command(epilog=_examples("gin info", "gin info --weights run/weights.safetensors"))

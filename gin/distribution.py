@@ -1,4 +1,7 @@
-"""FID and KID: how far a set of completions, as a whole, is from the photographs."""
+"""FID and KID: how far a set of completions, as a whole, is from the photographs.
+
+Taught in book/18_measuring.md.
+"""
 
 import warnings
 from collections.abc import Sequence

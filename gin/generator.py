@@ -1,6 +1,6 @@
 """The coarse and the refinement generator, DeepGIN and Table 1's variants.
 
-Taught in book/02_network.md.
+Taught in book/02_network.md, book/05_coarse.md and book/07_mssa.md.
 """
 
 from collections.abc import Callable

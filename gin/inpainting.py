@@ -1,6 +1,6 @@
 """Any photograph, any size: prepare, complete, paste the known pixels.
 
-Taught in book/00_start.md.
+Taught in book/00_start.md and book/20_any_photograph.md.
 """
 
 from pathlib import Path

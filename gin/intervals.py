@@ -1,4 +1,7 @@
-"""How sure a mean over images is: bootstrap intervals, paired differences, buckets."""
+"""How sure a mean over images is: bootstrap intervals, paired differences, buckets.
+
+Taught in book/18_measuring.md.
+"""
 
 import math
 from bisect import bisect_left

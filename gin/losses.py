@@ -2,8 +2,8 @@
 
 Each term is a scalar, float32 or wider whatever autocast made of its inputs: what
 comes in narrower is widened before it is subtracted, multiplied or summed.
-Taught in book/10_l1.md, book/11_hinge.md, book/12_perceptual.md and
-book/13_style.md.
+Taught in book/10_l1.md, book/11_hinge.md, book/12_perceptual.md,
+book/13_style.md, book/14_variation.md and book/15_total.md.
 """
 
 from collections.abc import Iterable, Sequence

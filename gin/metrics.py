@@ -1,4 +1,7 @@
-"""How far a completed image is from the photograph, one value an image and metric."""
+"""How far a completed image is from the photograph, one value an image and metric.
+
+Taught in book/18_measuring.md.
+"""
 
 import warnings
 from functools import partial

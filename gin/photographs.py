@@ -1,6 +1,7 @@
 """A PIL photograph as numbers for the network, and back with its hole filled.
 
 Known pixels, transparency and what is known about the picture stay as they were.
+Taught in book/20_any_photograph.md.
 """
 
 from dataclasses import dataclass

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import jupytext
 import pytest
-import yaml
+from contents import pages
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -57,8 +57,7 @@ def test_the_readme_lists_each_chapter_with_its_modules_and_tests() -> None:
         for module in re.findall(r"\((gin/\S+?)\)", modules):
             listed.setdefault(ROOT / module, []).append(chapter)
     assert listed == MODULES
-    toc = yaml.safe_load(text_of(ROOT / "_toc.yml"))
-    files = [toc["root"], *(entry["file"] for entry in toc["chapters"])]
+    files = [name for name in pages() if not name.startswith("book/appendix_")]
     named = {chapter for chapters in listed.values() for chapter in chapters}
     assert sorted(named) == sorted(f"{name}.md" for name in files)
 

@@ -27,7 +27,7 @@ from gin.initialisation import identity_initialisation
 from gin.recipe_files import read_recipe
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("inpaint", "mask", "train", "evaluate", "info")
+COMMANDS = ("inpaint", "mask", "train", "evaluate", "export", "app", "info")
 WIDTH, HEIGHT = 64, 48
 
 

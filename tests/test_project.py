@@ -46,7 +46,7 @@ def test_all_names_every_extra():
     extras = PROJECT["project"]["optional-dependencies"]
     (everything,) = map(Requirement, extras["all"])
     assert everything.name == PROJECT["project"]["name"]
-    assert everything.extras == extras.keys() - {"all"}
+    assert everything.extras == extras.keys() - {"all", "browser"}
 
 
 def test_environment_yml_lists_what_all_brings():
@@ -125,7 +125,9 @@ def test_a_wheel_contains_the_package_and_the_weights(tmp_path):
     )
     contents = set(zipfile.ZipFile(wheel).namelist())
     modules = {
-        path.relative_to(ROOT).as_posix() for path in (ROOT / "gin").rglob("*.py")
+        path.relative_to(ROOT).as_posix()
+        for kind in ("py", "js", "css")
+        for path in (ROOT / "gin").rglob(f"*.{kind}")
     }
     assert contents >= modules | {"gin/_weights/some.safetensors"}
 

@@ -1,4 +1,7 @@
-"""Classical methods, all of them as `gin.baselines.pairs.Method`."""
+"""Classical methods, all of them as `gin.baselines.pairs.Method`.
+
+Taught in book/19_tables.md.
+"""
 
 from types import ModuleType
 

@@ -2,6 +2,8 @@
 
 Yu et al., Generative Image Inpainting with Contextual Attention (CVPR 2018), section
 4, in plain batched tensor operations.
+
+Taught in book/19_tables.md.
 """
 
 import torch

@@ -1,4 +1,7 @@
-"""The layers of DeepFillv1 and v2, with TensorFlow's padding."""
+"""The layers of DeepFillv1 and v2, with TensorFlow's padding.
+
+Taught in book/19_tables.md.
+"""
 
 from collections.abc import Callable
 

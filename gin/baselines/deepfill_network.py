@@ -1,4 +1,7 @@
-"""The two stages that DeepFillv1 and v2 have in common."""
+"""The two stages that DeepFillv1 and v2 have in common.
+
+Taught in book/19_tables.md.
+"""
 
 from typing import ClassVar, NamedTuple
 

@@ -2,6 +2,8 @@
 
 Yu et al., Generative Image Inpainting with Contextual Attention (CVPR 2018), written
 from its published figures.
+
+Taught in book/19_tables.md.
 """
 
 from typing import ClassVar

@@ -2,6 +2,8 @@
 
 Yu et al., Free-Form Image Inpainting with Gated Convolution (ICCV 2019), written from
 its published figures.
+
+Taught in book/19_tables.md.
 """
 
 from typing import ClassVar

@@ -1,0 +1,50 @@
+/* A picture file, or a sample's address, as a canvas. */
+
+import { MOST_PIXELS } from "./painter.js";
+
+const SMALLEST = 16; // px a side: the network's stride
+
+/** The reader's own file, turned upright; rejects with a sentence. */
+export async function readFile(file) {
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(file, { colorSpaceConversion: "none" });
+  } catch {
+    throw new Error(`${file.name}: not a picture that this browser can read.`);
+  }
+  return onCanvas(bitmap, file.name);
+}
+
+/** A picture of this site. */
+export async function fetchPhoto(url) {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`The photograph is missing (${response.status}).`);
+  return onCanvas(await createImageBitmap(await response.blob()), url.pathname);
+}
+
+/** On white, where it is transparent: a canvas cannot keep colours behind glass. */
+function onCanvas(bitmap, name) {
+  const { width, height } = bitmap;
+  if (Math.min(width, height) < SMALLEST) {
+    throw new Error(
+      `${name}: ${width} × ${height} px; expected at least ${SMALLEST} px a side.`,
+    );
+  }
+  if (width * height > MOST_PIXELS) {
+    const found = Math.round((width * height) / 1e6);
+    const most = MOST_PIXELS / 1e6;
+    throw new Error(`${name}: ${found} megapixels; expected at most ${most}.`);
+  }
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.fillStyle = "white";
+  context.fillRect(0, 0, width, height);
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return canvas;
+}
+
+/** { data, width, height }, RGBA. */
+export function pixelsOf(canvas) {
+  return canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+}

@@ -1,0 +1,67 @@
+"""A photograph that came from a person: checked, and as the painter's page shows it."""
+
+import hashlib
+import io
+import os
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from gin.errors import InputError
+from gin.photographs import Photograph
+from gin.pictures import open_picture
+
+MOST_PIXELS = 50_000_000  # painter.js has the same limit
+
+Photo = Image.Image | str | os.PathLike[str] | np.ndarray
+
+
+def read(photo: Photo) -> Image.Image:
+    """`photo` upright, after every check that a completion would make.
+
+    Raises InputError for a file that is no picture, for what `Photograph.read`
+    refuses, and for more than 50 megapixels.
+    """
+    if isinstance(photo, str | os.PathLike):
+        photo = open_picture(photo)
+    elif isinstance(photo, np.ndarray):
+        photo = _from_array(photo)
+    if isinstance(photo, Image.Image) and photo.width * photo.height > MOST_PIXELS:
+        found = f"{photo.width * photo.height / 1e6:.1f} megapixels"
+        raise InputError(
+            f"photo: {found} ({photo.width} x {photo.height} px); "
+            f"expected at most {MOST_PIXELS / 1e6:.0f}"
+        )
+    Photograph.read(photo)
+    return ImageOps.exif_transpose(photo)
+
+
+def _from_array(array: np.ndarray) -> Image.Image:
+    try:
+        return Image.fromarray(array)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"photo: an array of shape {array.shape}, type {array.dtype}; "
+            "expected uint8 (H, W) or (H, W, 3 or 4)"
+        ) from error
+
+
+def for_the_page(image: Image.Image, number: int) -> dict[str, Any]:
+    """What painter.js shows: a JPEG file, its size, and what tells it from others."""
+    photograph = Photograph.read(image)
+    values = photograph.values
+    if values.dtype.itemsize == 2:
+        values = (values >> 8).astype(np.uint8)
+    channels = values.shape[2]
+    shown = Image.fromarray(values[..., 0] if channels == 1 else values)
+    stream = io.BytesIO()
+    shown.convert("RGB").save(stream, "jpeg", quality=90)
+    width, height = photograph.size
+    return {
+        "number": number,
+        "width": width,
+        "height": height,
+        "digest": hashlib.sha256(stream.getvalue()).hexdigest()[:16],
+        "data": stream.getvalue(),
+    }
