@@ -2,6 +2,7 @@
 #
 #   make test PYTHON=python3.12      another Python
 #   make test CONSTRAINTS=           the newest releases instead of constraints.txt
+#   make test WORKERS=8              more processes, each of one thread
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -11,6 +12,7 @@ SHELL := bash
 PYTHON ?= python3
 VENV ?= .venv
 CONSTRAINTS ?= -c constraints.txt
+WORKERS ?= 2
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -49,7 +51,7 @@ check: $(INSTALLED)  ## lint, formatting and types
 	$(BIN)/mypy
 
 test: check  ## check, then the unit tests and every chapter
-	$(BIN)/pytest --nbval
+	OMP_NUM_THREADS=1 $(BIN)/pytest --nbval -n $(WORKERS)
 
 bench: $(INSTALLED)  ## run every benchmark
 	for program in benchmarks/[!_]*.py; do $(BIN)/python "$$program" || exit 1; done
