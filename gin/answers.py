@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable
 from numbers import Number
 from types import EllipsisType
+from typing import SupportsFloat
 
 from gin.errors import InputError
 
@@ -35,9 +36,8 @@ def check(answer: Answer | EllipsisType, expected: str) -> None:
 def _plain(answer: Answer) -> str:
     if isinstance(answer, str):
         return "".join(answer.split()).lower()
-    if getattr(answer, "ndim", None) == 0:  # a scalar of NumPy or torch
-        answer = answer.item()  # type: ignore[union-attr]
-    if isinstance(answer, bool | int | float):
+    # Arrays have a float too, and are sequences unless they have no axis.
+    if isinstance(answer, SupportsFloat) and not getattr(answer, "ndim", 0):
         return f"{float(answer) + 0.0:.2e}".replace("-0.00e", "0.00e")
     if isinstance(answer, Iterable):
         return f"({','.join(_plain(each) for each in answer)})"

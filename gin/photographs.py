@@ -89,10 +89,19 @@ class Photograph:
         values = self.values.copy()
         levels = np.iinfo(values.dtype).max
         values[hole, : colours.shape[1]] = np.rint(colours * levels)
-        single = values.shape[2] == 1
-        picture = Image.fromarray(values[..., 0] if single else values)
+        picture = _picture(values)
         picture.info = dict(self.info)
         return picture
+
+    def in_8_bits(self) -> Image.Image:
+        """The picture as a page shows it: 8 bits a channel, no metadata."""
+        deep = self.values.dtype.itemsize == 2
+        return _picture((self.values >> 8).astype(np.uint8) if deep else self.values)
+
+
+def _picture(values: np.ndarray) -> Image.Image:
+    """(H, W, channels) as PIL has it."""
+    return Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
 
 
 def _metadata(picture: Image.Image) -> dict[str | tuple[int, int], object]:

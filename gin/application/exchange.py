@@ -38,7 +38,7 @@ def from_file(content: bytes, name: str) -> Image.Image:
 
 def shown(picture: Image.Image) -> bytes:
     """`picture` for a page: a PNG of every pixel, or a smaller JPEG if it is large."""
-    view = _viewable(picture)
+    view = Photograph.read(picture).in_8_bits()
     stream = io.BytesIO()
     if view.width * view.height <= EXACT:
         view.save(stream, "png", compress_level=1)
@@ -46,14 +46,6 @@ def shown(picture: Image.Image) -> bytes:
         view.thumbnail((SHOWN, SHOWN))
         view.convert("RGB").save(stream, "jpeg", quality=92)
     return stream.getvalue()
-
-
-def _viewable(picture: Image.Image) -> Image.Image:
-    """With 8 bits a channel, as browsers show it."""
-    values = Photograph.read(picture).values
-    if values.dtype.itemsize == 2:
-        values = (values >> 8).astype(np.uint8)
-    return Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
 
 
 def png(picture: Image.Image) -> bytes:

@@ -50,13 +50,8 @@ def _from_array(array: np.ndarray) -> Image.Image:
 def for_the_page(image: Image.Image, number: int) -> dict[str, Any]:
     """What painter.js shows: a JPEG file, its size, and what tells it from others."""
     photograph = Photograph.read(image)
-    values = photograph.values
-    if values.dtype.itemsize == 2:
-        values = (values >> 8).astype(np.uint8)
-    channels = values.shape[2]
-    shown = Image.fromarray(values[..., 0] if channels == 1 else values)
     stream = io.BytesIO()
-    shown.convert("RGB").save(stream, "jpeg", quality=90)
+    photograph.in_8_bits().convert("RGB").save(stream, "jpeg", quality=90)
     width, height = photograph.size
     return {
         "number": number,
