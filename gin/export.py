@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from gin import pretrained
-from gin.checkpoints import FILE_NAME, configuration, metadata
+from gin.checkpoints import configuration
 from gin.errors import InputError
 from gin.files import atomic
 from gin.generator import STRIDE, DeepGIN
@@ -124,10 +124,7 @@ def export_weights(
     check_new(path, force)
     check_folder(path.parent)
     net = pretrained.network(weights)
-    file = pretrained.shipped() if weights is None else Path(weights)
-    file = file / FILE_NAME if file.is_dir() else file
-    written_by_gin = file.suffix == ".safetensors"
-    return export(net, path, half, metadata(file) if written_by_gin else None)
+    return export(net, path, half, pretrained.notes(weights))
 
 
 def to_onnx(net: DeepGIN) -> "ModelProto":

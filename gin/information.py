@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from gin import devices, pretrained
-from gin.checkpoints import FILE_NAME, metadata
 from gin.discriminator import Discriminators
 from gin.errors import InputError
 from gin.generator import VARIANTS, DeepGIN
@@ -63,10 +62,8 @@ def _weights(weights: str | None) -> Iterator[Row]:
     yield "base width", net.base_channels
     yield "composite", "as released" if net.composite else "as the paper writes it"
     yield "parameters", f"{_count(net):,}"
-    file = path / FILE_NAME if path.is_dir() else path
-    if file.suffix == ".safetensors":
-        notes = metadata(file)
-        yield from ((key, notes[key]) for key in sorted(notes) if key != "gin")
+    notes = pretrained.notes(weights)
+    yield from ((key, notes[key]) for key in sorted(notes) if key != "gin")
 
 
 def _sizes() -> Iterator[Row]:

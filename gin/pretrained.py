@@ -22,9 +22,7 @@ def network(weights: str | PathLike[str] | None = None) -> DeepGIN:
     file, a folder that holds `deepgin.safetensors`, or "owner/name" on the Hugging
     Face Hub. Raises InputError if there are none, or they are not of this network.
     """
-    path = shipped() if weights is None else Path(weights)
-    if path.is_dir():
-        path = path / checkpoints.FILE_NAME
+    path = _local(weights)
     if path.suffix in (".pth", ".pt"):
         return load_released(path)
     if path.is_file() or path.suffix == ".safetensors":
@@ -35,6 +33,18 @@ def network(weights: str | PathLike[str] | None = None) -> DeepGIN:
         f"{weights}: no such file or folder; expected a .safetensors or .pth file, a "
         f"folder with {checkpoints.FILE_NAME}, or owner/name on the Hugging Face Hub"
     )
+
+
+def notes(weights: str | PathLike[str] | None = None) -> dict[str, str]:
+    """What a `.safetensors` file among `network`'s says of itself; else nothing."""
+    path = _local(weights)
+    return checkpoints.metadata(path) if path.suffix == ".safetensors" else {}
+
+
+def _local(weights: str | PathLike[str] | None) -> Path:
+    """Where the file lies that is meant, unless it is a name on the Hub."""
+    path = shipped() if weights is None else Path(weights)
+    return path / checkpoints.FILE_NAME if path.is_dir() else path
 
 
 def shipped() -> Path:
