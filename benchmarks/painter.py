@@ -2,7 +2,7 @@
 
 python benchmarks/painter.py
 
-Needs the extra `browser` and Chromium, and says so where they are missing.
+Needs the extra `test` and Chromium, and says so where they are missing.
 """
 
 import math
@@ -78,7 +78,7 @@ def to_the_kernel(browser: Any) -> list[list[str]]:
 def strokes_of(lab: Lab, size: tuple[int, int]) -> list[str]:
     lab.ask("0", f"painter.image = painter.image.resize({size}); arrivals.clear()")
     shown = lab.page.get_by_label(f"Photograph, {size[0]} by {size[1]} pixels")
-    shown.wait_for()
+    shown.first.wait_for()
     times = [one_stroke(lab, size, count) for count in range(STROKES)]
     what = f"pointer-up to mask in the kernel, {name(size)} (ms)"
     return [what, *ms(*np.percentile(times, [50, 95]))]

@@ -5,7 +5,7 @@ machine. Ready: the page is there, the network loaded and started.
 
     python benchmarks/static_page.py
 
-Needs the extra `browser` and Chromium, and says so where they are missing.
+Needs the extra `test` and Chromium, and says so where they are missing.
 """
 
 import argparse

@@ -3,6 +3,7 @@
 import functools
 import http.client
 import http.server
+import importlib.util
 import os
 import secrets
 import shutil
@@ -30,10 +31,10 @@ FLAGS = [
 
 def why_not() -> str:
     """Why there is no browser to test in; empty if there is one."""
-    try:
-        import playwright.sync_api  # noqa: F401
-    except ModuleNotFoundError:
-        return 'playwright is not installed: pip install -e ".[browser]"'
+    if os.environ.get("CI"):
+        return "no tests in a browser where the variable CI is set"
+    if not importlib.util.find_spec("playwright"):
+        return 'playwright is not installed: pip install -e ".[test]"'
     return "" if CHROMIUM else "no chromium on the path: apt-get install chromium"
 
 
@@ -97,7 +98,11 @@ class JupyterLab:
             stdout=self.log,
             stderr=subprocess.STDOUT,
         )
-        wait_for(lambda: self.ask("GET", "/api/status") == 200, "a Jupyter server")
+        try:
+            wait_for(lambda: self.ask("GET", "/api/status") == 200, "a Jupyter server")
+        except AssertionError:
+            self.close()
+            raise
 
     def ask(self, method: str, path: str) -> int:
         """The status of an answer of the server; 0 if there is none."""
@@ -122,7 +127,7 @@ class JupyterLab:
         newest = max(files, key=lambda path: path.stat().st_mtime)
         client = BlockingKernelClient(connection_file=str(newest))
         client.load_connection_file()
-        client.start_channels()
+        client.start_channels(hb=False)
         return client
 
     def close(self) -> None:
@@ -133,6 +138,22 @@ class JupyterLab:
             self.process.kill()
             self.process.wait()
         self.log.close()
+
+
+def run_cell(page: Any) -> None:
+    """Run the only cell of the notebook that `page` shows.
+
+    A cell that is still being set up lets the keys pass, so they may be pressed again.
+    """
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
+    cell = page.locator(".jp-CodeCell")
+
+    def taken() -> bool:
+        cell.locator(".cm-content").press("Control+Enter")
+        page.wait_for_timeout(500)
+        return cell.locator(".jp-InputPrompt").inner_text() != "[ ]:"
+
+    wait_for(taken, "run of the cell", 120)
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:

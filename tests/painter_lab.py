@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from browser import JupyterLab, wait_for
+from browser import JupyterLab, run_cell, wait_for
 from painter_page import Stage
 
 CELL = """import gin
@@ -40,9 +40,7 @@ class Lab:
         self.client = server.kernel()
 
     def run_cell(self) -> None:
-        self.page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
-        self.page.locator(".jp-CodeCell .cm-content").first.focus()
-        self.page.keyboard.press("Control+Enter")
+        run_cell(self.page)
         self.page.locator(".gin-painter canvas").nth(3).wait_for()
 
     def reload(self) -> None:

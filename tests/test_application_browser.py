@@ -129,11 +129,7 @@ def lab(
 def app(lab: tools.JupyterLab, chromium: Any) -> Page:
     app = Page(chromium.new_page(viewport={"width": 1280, "height": 1600}))
     app.page.goto(lab.address("main.ipynb"))
-    app.page.locator(".jp-CodeCell .cm-content").first.click()
-    prompt = app.page.locator(".jp-InputPrompt").first
-    while prompt.inner_text().strip() == "[ ]:":  # until the kernel is there
-        app.page.keyboard.press("Control+Enter")
-        app.page.wait_for_timeout(1000)
+    tools.run_cell(app.page)
     app.outcome.wait_for()
     app.painter.root.get_by_text("0.0 % missing", exact=True).wait_for()
     return app
@@ -252,8 +248,8 @@ def test_a_kernel_that_died_is_said_and_nothing_is_lost(
     before = app.painter.missing
     kernel = lab.kernel()
     kernel.execute("import os; os._exit(1)")
-    kernel.stop_channels()
     app.page.locator(".jp-Dialog button").click()
+    kernel.stop_channels()
     app.says(re.compile("The kernel has ended: .* is kept on this page"))
     assert app.painter.missing == before
 

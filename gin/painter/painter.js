@@ -55,12 +55,12 @@ class Mask {
     this.undone = [];
   }
 
-  /** Everything within `size` / 2 of the line from `a` to `b`. */
+  /** Everything within `size` / 2 of the line from `a` to `b`; the rectangle to draw anew. */
   stroke(a, b, size, value) {
     const [ax, ay] = snap(a, size);
     const [bx, by] = snap(b, size);
     const radius = size / 2;
-    this.#rows(Math.min(ay, by) - radius, Math.max(ay, by) + radius, value, (y) => [
+    return this.#rows(Math.min(ay, by) - radius, Math.max(ay, by) + radius, value, (y) => [
       capsule(ax, ay, bx, by, radius, y),
     ]);
   }
@@ -125,7 +125,8 @@ class Mask {
     return this.#move(this.undone, this.done);
   }
 
-  /** Fill the intervals that `spans(y)` gives for the pixel centres' heights. */
+  /** Fill the intervals that `spans(y)` gives for the pixel centres' heights; the rectangle
+      around them. */
   #rows(top, bottom, value, spans) {
     const first = Math.max(0, Math.ceil(top - 0.5));
     const last = Math.min(this.height - 1, Math.floor(bottom - 0.5));
@@ -140,17 +141,13 @@ class Mask {
         right = Math.max(right, end);
       }
     }
-    if (left < right) this.#touch(left, first, right, last + 1);
+    if (left >= right) return null;
+    this.#touch(left, first, right, last + 1);
+    return [left, first, right, last + 1];
   }
 
   #touch(left, top, right, bottom) {
-    const old = this.touched ?? [left, top, right, bottom];
-    this.touched = [
-      Math.min(old[0], left),
-      Math.min(old[1], top),
-      Math.max(old[2], right),
-      Math.max(old[3], bottom),
-    ];
+    this.touched = around(this.touched, [left, top, right, bottom]);
   }
 
   #difference() {
@@ -189,6 +186,14 @@ class Mask {
     to.push(step);
     return step.area;
   }
+}
+
+/** The smallest rectangle around two; `a` may be null. */
+function around(a, b) {
+  if (!a) return b;
+  return [
+    Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.max(a[2], b[2]), Math.max(a[3], b[3]),
+  ];
 }
 
 /** Odd brushes sit on a pixel's centre, even ones on a corner, so that each is symmetrical
@@ -771,15 +776,10 @@ class MaskEditor {
     this.frame ||= requestAnimationFrame(() => this.#draw());
   }
 
-  /** Draw what was touched with the next frame. */
-  #redrawMask(area = this.mask.touched) {
+  /** Draw the mask in `area`, px of the photograph, with the next frame. */
+  #redrawMask(area) {
     if (!area) return;
-    const [a, b] = [this.stale ?? area, area];
-    if (a !== "view") {
-      this.stale = [
-        Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.max(a[2], b[2]), Math.max(a[3], b[3]),
-      ];
-    }
+    if (this.stale !== "view") this.stale = around(this.stale, area);
     this.frame ||= requestAnimationFrame(() => this.#draw());
   }
 
@@ -876,8 +876,7 @@ class MaskEditor {
     const { press } = this;
     if (this.tool === "lasso") this.#freehand(point);
     else if (this.tool !== "rectangle") {
-      this.mask.stroke(press.last, point, this.size, press.value);
-      this.#redrawMask();
+      this.#redrawMask(this.mask.stroke(press.last, point, this.size, press.value));
     }
     press.last = point;
   }
