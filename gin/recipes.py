@@ -159,7 +159,7 @@ DEMO = Recipe(
     data=DataRecipe(
         view="crop", side=128, photographs=1, turns=True, reading="alternate"
     ),
-    # Weights with which L1, perceptual and style loss move the generators alike.
+    # Weights with which no term drowns the others (measured in book/15_total.md).
     losses=LossRecipe(adversarial_weight=0.01, style_weight=5.0, feature_size=None),
     optimiser=OptimiserRecipe(
         warm_up_rate=1e-3,

@@ -1,6 +1,6 @@
 """What was measured once and is kept in `data/results`, as rows of text for a table.
 
-Each function gives (header, rows); the rows are empty where nothing is recorded.
+All but `means` give (header, rows); the rows are empty where nothing is recorded.
 Taught in book/19_tables.md.
 """
 
@@ -20,21 +20,28 @@ Lines = tuple[list[str], list[tuple[str, ...]]]
 SHOWN = ("PSNR", "SSIM", "L1 hole", "LPIPS")
 
 
-def methods(path: Path, size: str) -> Lines:
-    """A line for each method: its means over all masks at a size, with intervals.
+def means(path: Path, size: str) -> dict[str, dict[str, Estimate]]:
+    """Method -> metric -> mean over all masks at a size.
 
     `path` is a CSV that `gin evaluate` wrote.
     """
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, Estimate]] = {}
     for line in _read(path):
         whole = line["masks"] == line["hole"] == ALL and not line["minus"]
         if whole and line["size"] == size:
             estimate = Estimate(*(float(line[k]) for k in ("mean", "low", "high")))
-            text = in_words(estimate, _digits(line["metric"]))
-            found.setdefault(line["method"], {})[line["metric"]] = text
+            found.setdefault(line["method"], {})[line["metric"]] = estimate
+    return found
+
+
+def methods(path: Path, size: str) -> Lines:
+    """A line for each method of `means`; "-" stands for what was not measured."""
     rows: list[tuple[str, ...]] = [
-        (name, *(row.get(metric, "-") for metric in SHOWN))
-        for name, row in found.items()
+        (
+            name,
+            *(in_words(row[m], _digits(m)) if m in row else "-" for m in SHOWN),
+        )
+        for name, row in means(path, size).items()
     ]
     return [f"size: {size}", *SHOWN], rows
 
