@@ -469,3 +469,16 @@ def test_dark_pages_and_systems_get_a_dark_painter(visit):
     assert ground(page) == light
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
     assert ground(page) == dark
+
+
+def test_the_cursor_is_drawn_for_the_keyboard_alone(visit):
+    page = visit()
+    stage = Stage(page, SIZE)
+    outline = stage.root.locator("svg path.over")
+    stage.drag((40.5, 30.5), (129.5, 99.5))
+    page.mouse.move(1, 1)
+    assert not outline.get_attribute("d")
+    page.keyboard.press("ArrowRight")
+    assert outline.get_attribute("d").endswith("v18")  # the cross
+    stage.root.get_by_role("button", name="Undo", exact=True).focus()
+    assert not outline.get_attribute("d")

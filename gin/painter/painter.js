@@ -551,8 +551,6 @@ function button(name, title, key, action) {
   );
 }
 
-let editors = 0; // for ids that are unique on the page
-
 // -------------------------------------------------------------------------- the editor
 
 export function createMaskEditor(element, options) {
@@ -646,7 +644,8 @@ class MaskEditor {
   // ---- building
 
   #build(element) {
-    const id = `gin-painter-${++editors}`;
+    // Jupyter loads this module once for each widget, so counting would not do.
+    const id = `gin-painter-${Math.random().toString(36).slice(2)}`;
     this.photoCanvas = make("canvas", { "aria-hidden": "true" });
     this.maskCanvas = make("canvas", { "aria-hidden": "true" });
     this.outline = drawing({ class: "under" }, { class: "over" });
@@ -721,8 +720,14 @@ class MaskEditor {
     on("pointerleave", () => this.#hover(null));
     on("dblclick", () => this.#closePolygon());
     on("contextmenu", (event) => event.preventDefault());
-    on("blur", () => this.#liftKeyboard());
-    on("focus", () => this.#outlineNow());
+    on("blur", () => {
+      this.#liftKeyboard();
+      this.#outlineNow();
+    });
+    on("focus", () => {
+      this.typing = true; // until a pointer presses
+      this.#outlineNow();
+    });
     this.stage.addEventListener("wheel", (event) => this.#wheel(event), {
       ...options, passive: false,
     });
@@ -833,7 +838,7 @@ class MaskEditor {
 
   #shape() {
     const at = (point) => this.view.toStage(point).map((value) => value.toFixed(1));
-    const keyboard = this.stage.matches(":focus-visible") && !this.hovered;
+    const keyboard = this.typing && this.stage.matches(":focus") && !this.hovered;
     const point = this.hovered ?? (keyboard ? center(this.cursor) : null);
     let shape = "";
     if (this.path) {
@@ -944,6 +949,7 @@ class MaskEditor {
   #down(event) {
     if (!this.mask) return;
     this.stage.focus({ preventScroll: true });
+    this.typing = false;
     this.stage.setPointerCapture(event.pointerId);
     const at = this.#at(event);
     this.pointers.set(event.pointerId, at);
@@ -1036,6 +1042,7 @@ class MaskEditor {
     const step = fine ? 1 : Math.max(1, Math.round(Math.max(this.width, this.height) / 64));
     const hold = (value, side) => Math.min(side - 1, Math.max(0, value));
     const [x, y] = this.cursor;
+    this.typing = true;
     this.cursor = [hold(x + dx * step, this.width), hold(y + dy * step, this.height)];
     this.hovered = null;
     if (this.pen) this.#drag(center(this.cursor));
@@ -1046,6 +1053,7 @@ class MaskEditor {
 
   #putDown(enter, erase) {
     const point = center(this.cursor);
+    this.typing = true;
     this.hovered = null;
     if (this.tool === "hand") return;
     if (this.tool === "lasso") {
