@@ -140,18 +140,56 @@ class JupyterLab:
         self.log.close()
 
 
+class Connection:
+    """The web sockets from a page to its kernels; to be made before the page loads."""
+
+    def __init__(self, page: Any) -> None:
+        self.whole, self.lines = True, []
+        page.route_web_socket("**/channels**", self._join)
+
+    def _join(self, line: Any) -> None:
+        if self.whole:
+            line.connect_to_server()
+            self.lines.append(line)
+        else:
+            line.close()
+
+    def cut(self) -> None:
+        self.whole = False
+        for line in self.lines:
+            line.close()
+
+    def mend(self) -> None:
+        """Let the page connect again, which it tries by itself."""
+        self.whole = True
+
+
+def reload(page: Any, shown: str) -> None:
+    """Load a notebook anew, again where JupyterLab gives up on a slow machine."""
+    for _ in range(3):
+        page.reload()
+        failed = page.get_by_text("model not found")
+        page.locator(shown).or_(failed).first.wait_for()
+        if not failed.count():
+            return
+
+
 def run_cell(page: Any) -> None:
     """Run the only cell of the notebook that `page` shows.
 
-    A cell that is still being set up lets the keys pass, so they may be pressed again.
+    A cell that is still being set up, or whose kernel is, lets the keys pass, so they
+    may be pressed again.
     """
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
     cell = page.locator(".jp-CodeCell")
+    mark = "(all) => all.forEach((each) => each.classList.add('old'))"
+    cell.locator(".jp-OutputArea-child").evaluate_all(mark)
 
     def taken() -> bool:
         cell.locator(".cm-content").press("Control+Enter")
         page.wait_for_timeout(500)
-        return cell.locator(".jp-InputPrompt").inner_text() != "[ ]:"
+        ran = cell.locator(".jp-InputPrompt").inner_text() != "[ ]:"
+        return ran and not cell.locator(".old").count()
 
     wait_for(taken, "run of the cell", 120)
 

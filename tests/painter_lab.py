@@ -43,15 +43,6 @@ class Lab:
         run_cell(self.page)
         self.page.locator(".gin-painter canvas").nth(3).wait_for()
 
-    def reload(self) -> None:
-        """Load the page anew, again where JupyterLab gives up on a slow machine."""
-        for _ in range(3):
-            self.page.reload()
-            failed = self.page.get_by_text("model not found")
-            self.page.locator(".gin-painter").or_(failed).first.wait_for()
-            if not failed.count():
-                return
-
     def ask(self, expression: str, code: str = "") -> Any:
         """The value of an expression in the kernel, after `code`."""
         reply = self.client.execute(

@@ -52,6 +52,7 @@ class Page:
     def __init__(self, page: Any) -> None:
         self.page = page
         page.set_default_timeout(120_000)  # machines may be slow
+        self.connection = tools.Connection(page)
         self.source = page.locator(".gin-app-source")
         self.outcome = page.locator(".gin-app-outcome")
         self.painter = Stage(page, SIZE, 1)  # between the two
@@ -240,6 +241,31 @@ def test_a_bad_file_is_said_and_nothing_is_lost(app: Page) -> None:
     app.upload("large.png", large.getvalue())
     app.source.get_by_text("60.0 megapixels").wait_for()
     assert app.painter.missing == before != "0.0 % missing"
+
+
+def test_a_lost_connection_is_said_and_mends_itself(app: Page) -> None:
+    before = app.painter.missing
+    app.connection.cut()
+    app.says(re.compile("The connection is lost. .* is kept on this page"))
+    assert app.painter.missing == before
+    app.connection.mend()
+    app.outcome.get_by_text("The connection is lost").wait_for(state="hidden")
+    shown = app.result
+    app.painter.choose("Random strokes")  # by the kernel
+    app.painter.root.get_by_text(before, exact=True).wait_for(state="hidden")
+    app.press("Complete")
+    tools.wait_for(lambda: app.result != shown, "new result")
+
+
+def test_a_reloaded_page_shows_the_mask_and_the_result(app: Page) -> None:
+    before = app.painter.missing
+    app.page.keyboard.press("Control+s")
+    app.page.wait_for_timeout(1000)
+    tools.reload(app.page, ".gin-app-outcome")
+    app.painter.root.get_by_text(before, exact=True).wait_for()
+    tools.wait_for(lambda: app.result, "result")
+    app.press("Complete")
+    app.says(re.compile(r"telea: \d|DeepGIN, shipped weights: \d"))
 
 
 def test_a_kernel_that_died_is_said_and_nothing_is_lost(

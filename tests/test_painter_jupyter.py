@@ -133,7 +133,7 @@ def test_a_reloaded_page_shows_the_kernels_mask(lab):
     lab.wait_for_mask(expected)
     lab.page.keyboard.press("Control+s")
     lab.page.wait_for_timeout(1000)
-    lab.reload()
+    tools.reload(lab.page, ".gin-painter")
     lab.wait_for_text(stage, share(expected))
     stage.drag((50, 150), (350, 160))
     line = stage.near((50, 150), (350, 160))
@@ -159,25 +159,14 @@ def test_a_kernel_that_dies_loses_nothing(lab):
 
 def test_a_lost_connection_loses_nothing(server, chromium):
     page = chromium.new_page(viewport={"width": 1000, "height": 1500})
-    lines, cut = [], []
-
-    def connect(line: Any) -> None:
-        if cut:
-            line.close()
-        else:
-            line.connect_to_server()
-            lines.append(line)
-
-    page.route_web_socket("**/channels**", connect)
+    connection = tools.Connection(page)
     lab = Lab(server, page, SIZE, "line.ipynb")
     stage = Stage(page, SIZE)
-    cut.append(True)
-    for line in lines:
-        line.close()
+    connection.cut()
     lab.wait_for_text(stage, "The connection is lost. The mask is kept")
     stage.drag((50, 50), (350, 60))
     assert not lab.mask().any()
-    cut.clear()
+    connection.mend()
     line = stage.near((50, 50), (350, 60))
     lab.wait_for_mask(stroked(SIZE, line, stage.brush))
     lab.client.stop_channels()

@@ -29,7 +29,6 @@ class Part {
     this.line = make("p", { class: "gin-app-line", role: "status" });
     this.root = make("section", {
       class: `gin-painter gin-app gin-app-${model.get("part")}`,
-      "data-lm-suppress-shortcuts": "true",
     });
     element.append(this.root);
     this.listeners = {

@@ -45,7 +45,7 @@ class Inpaint {
     this.status = make("p", { className: "gin-inpaint-status", role: "status" });
     this.progress = make("progress", { hidden: true, ariaLabel: "Progress" });
     this.fillButton = make("button", { type: "button", textContent: "Fill the hole" });
-    this.stopButton = make("button", { type: "button", textContent: "Stop", disabled: true });
+    this.stopButton = make("button", { type: "button", textContent: "Stop", ariaDisabled: "true" });
     this.result = make("div", { className: "gin-inpaint-result" });
     this.stage = make("div", { className: "gin-inpaint-stage" });
     this.fillButton.onclick = () => this.fill();
@@ -146,8 +146,8 @@ class Inpaint {
   }
 
   #busy(yes) {
-    this.fillButton.disabled = yes;
-    this.stopButton.disabled = !yes;
+    this.fillButton.ariaDisabled = String(yes); // and keeps the keyboard's focus
+    this.stopButton.ariaDisabled = String(!yes);
     this.progress.hidden = !yes;
     this.progress.removeAttribute("value");
     if (yes) this.say("Loading the network.");
