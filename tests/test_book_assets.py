@@ -260,3 +260,14 @@ def test_only_backticks_are_markup_in_a_docstring() -> None:
         "of `one",
         "*name*` more\\*",
     ]
+
+
+def test_the_api_leaves_out_what_a_signature_says_already() -> None:
+    from gin.ablation import Estimate
+
+    left = [
+        api_pages.leave_out(None, "class", name, getattr(Estimate, name), False, None)
+        for name in ("value", "low", "high")
+    ]
+    assert left == [True] * 3
+    assert not api_pages.leave_out(None, "module", "e", Estimate, False, None)

@@ -46,9 +46,10 @@ def escape(app: Sphinx, what: str, name: str, thing: object, options, lines) -> 
 
 
 def leave_out(app: Sphinx, what: str, name: str, thing: object, skip: bool, options):
-    """What a class has from a library's hands, such as matplotlib's `set`."""
+    """What a class has from other hands: a library's, or a named tuple's field."""
     home = getattr(thing, "__module__", None) or "gin"
-    return skip or home.partition(".")[0] != "gin"
+    field = (getattr(thing, "__doc__", None) or "").startswith("Alias for field number")
+    return skip or field or home.partition(".")[0] != "gin"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
