@@ -159,6 +159,22 @@ def test_painted_completed_compared_and_downloaded(
     app.page.get_by_label("refined").check()
 
 
+def test_twenty_rapid_completions_end_with_the_last_mask(
+    app: Page, photo: Image.Image
+) -> None:
+    app.painter.choose("Clear")
+    for k in range(20):
+        app.painter.drag((20.5 + 4 * k, 30.5), (23.5 + 4 * k, 60.5))
+        app.press("Complete")
+    last = pixels(
+        gin.Inpainter.from_pretrained()(photo, boxed(SIZE, (20, 30), (99, 60)))
+    )
+    tools.wait_for(
+        lambda: np.array_equal(pixels(app.download()[1]), last), "result of the last"
+    )
+    assert "DeepGIN, shipped weights" in app.outcome.get_by_role("status").inner_text()
+
+
 def test_the_slider_moves_by_keys_and_by_drag(app: Page) -> None:
     slider = app.page.get_by_label("From before to after")
     slider.focus()
@@ -298,6 +314,8 @@ def server(
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        # What a shell starts in the background ignores Ctrl-C, and so do its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     yield process
     process.kill()

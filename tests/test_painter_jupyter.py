@@ -52,7 +52,7 @@ def lab(opened: Lab) -> Lab:
 
 
 def share(mask: np.ndarray) -> str:
-    return f"{100 * mask.mean():.1f} % missing"
+    return f"{100 * int(mask.sum()) / mask.size:.1f} % missing"
 
 
 def test_the_kernel_has_each_painters_mask_to_the_pixel(lab):
@@ -141,10 +141,13 @@ def test_a_reloaded_page_shows_the_kernels_mask(lab):
 
 
 def test_a_kernel_that_dies_loses_nothing(lab):
-    stage = Stage(lab.page, SIZE)
+    stage, second = Stage(lab.page, SIZE), Stage(lab.page, SIZE, 1)
     stage.drag((50, 50), (350, 60))
     expected = stroked(SIZE, stage.near((50, 50), (350, 60)), stage.brush)
     lab.wait_for_mask(expected)
+    second.drag((200, 100), (200, 250))
+    other = stroked(SIZE, second.near((200, 100), (200, 250)), second.brush)
+    lab.wait_for_mask(other, "other")
     lab.client.execute("import os; os._exit(1)")
     lab.page.locator(".jp-Dialog button").click()
     lab.wait_for_text(stage, "The kernel has ended. The mask is kept")
@@ -155,6 +158,7 @@ def test_a_kernel_that_dies_loses_nothing(lab):
     lab.run_cell()
     lab.wait_for_text(stage, "The mask that was painted before is back.")
     lab.wait_for_mask(expected)
+    lab.wait_for_mask(other, "other")
 
 
 def test_a_lost_connection_loses_nothing(server, chromium):

@@ -1202,6 +1202,7 @@ async function load(source) {
 // ----------------------------------------------------------- Jupyter, through anywidget
 
 const PATIENCE = 4000; // ms until the page says that Python has not answered
+const TURN = 1000; // ms that painters wait for one whose mask it was
 const ENDED = ["dead", "restarting", "autorestarting", "terminating"];
 
 /** One view of a MaskPainter. The page's mask leads: it goes to Python after each action,
@@ -1211,8 +1212,10 @@ class Link {
     this.model = model;
     this.element = element;
     // Alone of its kind, and in the order of creation.
-    this.id = `${Date.now()}-${Math.random().toString(36).slice(2)}`;
+    this.nth = `${model.get("_nth")}-`;
+    this.id = `${this.nth}${Date.now()}-${Math.random().toString(36).slice(2)}`;
     this.sent = this.taken = 0; // numbers of the last mask sent, and of the last taken
+    this.news = ""; // to be read until the person goes on
     this.state = "live"; // or "apart": no connection; or "ended": no kernel any more
   }
 
@@ -1223,7 +1226,10 @@ class Link {
     this.editor = createMaskEditor(this.element, {
       ...this.#picture(),
       mask,
-      onChange: (changed) => this.#changed(changed),
+      onChange: (changed) => {
+        this.news = "";
+        this.#changed(changed);
+      },
       random: (kind) => this.#random(kind),
     });
     this.listeners = {
@@ -1307,7 +1313,7 @@ class Link {
     this.taken = taken.stroke;
     if (this.taken < this.sent) return;
     this.#calm();
-    if (this.worried) this.editor.setStatus("");
+    if (this.worried) this.editor.setStatus(this.news);
     this.worried = false;
   }
 
@@ -1401,11 +1407,16 @@ class Link {
 
   /** What was painted on this photograph before Python or the page ended. */
   async #bringBack() {
-    const text = this.#takeBack();
+    let text = this.#takeBack(this.nth);
+    if (!text) {
+      await new Promise((resolve) => setTimeout(resolve, TURN));
+      if (!this.editor.getMask().includes(1)) text = this.#takeBack();
+    }
     if (!text) return;
     const mask = await this.#unpack(Uint8Array.from(atob(text), (each) => each.charCodeAt(0)));
     this.editor.setMask(mask);
-    this.editor.setStatus("The mask that was painted before is back.");
+    this.news = "The mask that was painted before is back.";
+    this.editor.setStatus(this.news);
     this.#changed(mask);
   }
 }

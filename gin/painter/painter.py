@@ -3,6 +3,7 @@
 Needs anywidget, which the extra `book` brings. The page's side is painter.js.
 """
 
+import itertools
 import zlib
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from PIL import Image
 from gin import masks
 from gin.errors import InputError
 from gin.painter.photo import Photo, for_the_page, read
+
+_numbers = itertools.count()
 
 
 class MaskPainter(anywidget.AnyWidget):
@@ -37,6 +40,9 @@ class MaskPainter(anywidget.AnyWidget):
 
     mask_bits = traitlets.Bytes()
 
+    # How many painters this Python made before. If it ends and the same cells run anew,
+    # the page gives each its mask back by this.
+    _nth = traitlets.Int().tag(sync=True)
     # What the page shows. The number tells which photograph a mask was painted on.
     _photo = traitlets.Dict().tag(sync=True)
     # The mask on its way, from or to the page. From there, its bits are a memoryview.
@@ -44,7 +50,7 @@ class MaskPainter(anywidget.AnyWidget):
 
     def __init__(self, photo: Photo, **layout: Any) -> None:
         image = read(photo)
-        super().__init__(_photo=for_the_page(image, 0), **layout)
+        super().__init__(_photo=for_the_page(image, 0), _nth=next(_numbers), **layout)
         self._image = image
         self.clear()
         self.on_msg(self._random)
