@@ -9,6 +9,7 @@ import math
 import shutil
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -63,15 +64,14 @@ def to_the_kernel(browser: Any) -> list[list[str]]:
     with tempfile.TemporaryDirectory() as folder:
         Image.open(PHOTO).save(Path(folder) / "photo.png")
         write_notebook(Path(folder) / "painter.ipynb")
-        server = JupyterLab(Path(folder))
-        page = browser.new_page(viewport={"width": 1000, "height": 1500})
-        lab = Lab(server, page, SIZES[0], "painter.ipynb")
-        lab.ask("0", ARRIVALS)
-        page.evaluate(LISTEN)
-        rows = [strokes_of(lab, size) for size in SIZES]
-        lab.client.stop_channels()
-        page.close()
-        server.close()
+        with closing(JupyterLab(Path(folder))) as server:
+            page = browser.new_page(viewport={"width": 1000, "height": 1500})
+            lab = Lab(server, page, SIZES[0], "painter.ipynb")
+            lab.ask("0", ARRIVALS)
+            page.evaluate(LISTEN)
+            rows = [strokes_of(lab, size) for size in SIZES]
+            lab.client.stop_channels()
+            page.close()
     return rows
 
 
