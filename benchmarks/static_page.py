@@ -19,17 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _table import machine, show
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from _table import machine, show
+from browser import chromium, served, why_not
+from in_browser import build
 
 from gin import Inpainter
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
-
-from browser import chromium, served, why_not  # noqa: E402
-from in_browser import build  # noqa: E402
-
 PHOTO = ROOT / "data" / "photos" / "monuments_colosseum.jpg"
 LOAD = """async () => {
   const { Model } = await import("../_static/inpaint/model.js");

@@ -4,12 +4,13 @@ import shutil
 import sys
 from pathlib import Path
 
+# Sphinx finds the book's extensions so too.
+sys.path.append(str(Path(__file__).parents[1] / "book" / "_ext"))
+
+import browser_model
+import vendor
+
 ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT / "book" / "_ext"))
-
-import browser_model  # noqa: E402  (found through the line above, as by Sphinx)
-import vendor  # noqa: E402
-
 PAGE = """<!doctype html>
 <html lang="en">
   <meta charset="utf-8">

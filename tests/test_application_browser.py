@@ -82,6 +82,15 @@ class Page:
             self.press("Download PNG")
         return found.value.suggested_filename, Image.open(found.value.path())
 
+    def completes(self, name: str, expected: Image.Image) -> None:
+        """Paint, complete and download; the file has this name and these pixels."""
+        self.paint()
+        self.press("Complete")
+        self.says(re.compile(r"DeepGIN, shipped weights: \d+\.\d s"))
+        found, file = self.download()
+        assert found == name
+        np.testing.assert_array_equal(pixels(file), pixels(expected))
+
     def controls(self) -> list[tuple[str, str]]:
         """Role and name of everything that can be used, as a screen reader has it."""
         line = self.page.context.new_cdp_session(self.page)
@@ -144,12 +153,7 @@ def test_nothing_painted_is_said_on_the_page(app: Page) -> None:
 def test_painted_completed_compared_and_downloaded(
     app: Page, expected: Image.Image
 ) -> None:
-    app.paint()
-    app.press("Complete")
-    app.says(re.compile(r"DeepGIN, shipped weights: \d+\.\d s"))
-    name, file = app.download()
-    assert name == "photo-refined.png"
-    np.testing.assert_array_equal(pixels(file), pixels(expected))
+    app.completes("photo-refined.png", expected)
     app.page.get_by_label("coarse").check()
     name, coarse = app.download()
     assert name == "photo-coarse.png"
@@ -358,12 +362,7 @@ def test_the_page_completes_what_was_uploaded_and_painted(
         app.upload("mine.png", stream.getvalue())
         app.source.get_by_text(f"{text} px").wait_for()
     app.painter.root.get_by_text("0.0 % missing", exact=True).wait_for()
-    app.paint()
-    app.press("Complete")
-    app.says(re.compile(r"DeepGIN, shipped weights: \d+\.\d s"))
-    name, file = app.download()
-    assert name == "mine-refined.png"
-    np.testing.assert_array_equal(pixels(file), pixels(expected))
+    app.completes("mine-refined.png", expected)
     assert all(name for _, name in app.controls())
     assert app.cut_off() == []
     width = app.page.evaluate("document.documentElement.scrollWidth")

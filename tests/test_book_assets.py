@@ -17,15 +17,16 @@ import pytest
 import yaml
 from nbclient.output_widget import OutputWidget
 
+# Sphinx finds the book's extensions so too.
+sys.path.append(str(Path(__file__).parents[1] / "book" / "_ext"))
+
+import api_pages
+import launch
+import lean_pages
+import patient_kernels
+import vendor
+
 ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT / "book" / "_ext"))
-
-import api_pages  # noqa: E402  (found through the line above, as by Sphinx)
-import launch  # noqa: E402
-import lean_pages  # noqa: E402
-import patient_kernels  # noqa: E402
-import vendor  # noqa: E402
-
 FILES = {"package/a.js": b"let a", "package/fonts/b.woff": b"b", "package/c.md": b"c"}
 
 

@@ -6,7 +6,7 @@ Knows nothing of widgets, and nothing of photographs.
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from gin.errors import InputError
 
@@ -119,7 +119,7 @@ class Controller(Generic[Result]):
             self._set(stopping=False, progress=0.0, said="", error=None)
             return job
 
-    def _run(self, job: Callable[[Watch], Result]) -> dict[str, object]:
+    def _run(self, job: Callable[[Watch], Result]) -> dict[str, Any]:
         """What the job changes in the state."""
         try:
             return {"result": job(self._watch), "progress": 1.0}
@@ -128,9 +128,9 @@ class Controller(Generic[Result]):
         except Exception as error:  # whatever a method raises, the page goes on
             return {"said": sentence(error), "error": error}
 
-    def _set(self, **changes: object) -> None:
+    def _set(self, **changes: Any) -> None:
         with self._lock:
-            self.state = replace(self.state, **changes)  # type: ignore[arg-type]
+            self.state = replace(self.state, **changes)
             self._tell(self.state)
 
 

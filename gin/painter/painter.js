@@ -1211,8 +1211,8 @@ class Link {
   constructor(model, element) {
     this.model = model;
     this.element = element;
+    this.nth = `${model.get("_nth")}-`; // which painter it is, in any kernel
     // Alone of its kind, and in the order of creation.
-    this.nth = `${model.get("_nth")}-`;
     this.id = `${this.nth}${Date.now()}-${Math.random().toString(36).slice(2)}`;
     this.sent = this.taken = 0; // numbers of the last mask sent, and of the last taken
     this.news = ""; // to be read until the person goes on
