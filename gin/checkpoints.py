@@ -12,7 +12,8 @@ import torch
 from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as as_bytes
 
 from gin.errors import InputError
 from gin.files import atomic
@@ -41,7 +42,7 @@ def save(
     }
     metadata = {**(notes or {}), "gin": json.dumps(configuration(net))}
     with atomic(Path(path)) as temporary:
-        save_file(state, temporary, metadata)
+        temporary.write_bytes(as_bytes(state, metadata))
 
 
 def load(path: str | PathLike[str]) -> DeepGIN:

@@ -73,18 +73,21 @@ def export(
     path: str | PathLike[str],
     half: bool = False,
     notes: dict[str, str] | None = None,
+    replace: bool = True,
 ) -> Export:
     """Write `net` as ONNX, if onnxruntime gives the same pictures as torch.
 
     Args:
         net: in any variant; it stays as it is.
-        path: ends in .onnx; written atomically, an older file is replaced.
+        path: ends in .onnx; written atomically.
         half: store the weights in 16 bits; what is computed stays float32.
         notes: go into the file's metadata beside `ABOUT` and the configuration.
+        replace: whether an older file is replaced.
 
     Raises:
-        InputError: another suffix, a folder that cannot be written, or pictures that
-            differ by more than `TOLERANCE`; then no file is written.
+        InputError: another suffix, a folder that cannot be written, a file that may
+            not be replaced, or pictures that differ by more than `TOLERANCE`; then
+            no file is written.
         ModuleNotFoundError: one of `PACKAGES` (the extra `export`) is missing.
     """
     path = Path(path)
@@ -108,7 +111,7 @@ def export(
             f"{path}: not written, since onnxruntime's pictures differ from torch's by "
             f"{difference:.2g}; expected at most {TOLERANCE:g}"
         )
-    with atomic(path) as temporary:
+    with atomic(path, replace) as temporary:
         temporary.write_bytes(content)
     return Export(path, len(content), difference)
 
@@ -124,7 +127,7 @@ def export_weights(
     check_new(path, force)
     check_folder(path.parent)
     net = pretrained.network(weights)
-    return export(net, path, half, pretrained.notes(weights))
+    return export(net, path, half, pretrained.notes(weights), force)
 
 
 def to_onnx(net: DeepGIN) -> "ModelProto":

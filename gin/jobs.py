@@ -4,6 +4,7 @@ All that can be refused is refused here, before the first completion.
 Taught in book/00_start.md.
 """
 
+import os
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -14,6 +15,7 @@ from PIL import Image
 
 from gin import mask_sets
 from gin.errors import InputError
+from gin.files import taken
 from gin.masks import Mask, check_mask, load_mask
 from gin.photographs import Photograph
 from gin.pictures import open_picture
@@ -49,12 +51,16 @@ class RandomMask:
 
 @dataclass(frozen=True)
 class Job:
-    """One photograph to complete. A random mask is kept in `mask_copy`."""
+    """One photograph to complete. A random mask is kept in `mask_copy`.
+
+    What `outputs` names is replaced only if `force`.
+    """
 
     photograph: Path
     mask: MaskPicture | RandomMask
     result: Path
     mask_copy: Path | None
+    force: bool = False
 
     def inputs(self) -> list[Path]:
         """The files that are read."""
@@ -77,8 +83,8 @@ class Job:
         picture, mask = self.load()
         completed = complete(picture, mask)
         if self.mask_copy:
-            mask_sets.write(mask, self.mask_copy)
-        write_png(completed, self.result)
+            mask_sets.write(mask, self.mask_copy, self.force)
+        write_png(completed, self.result, self.force)
 
 
 def collect(paths: Iterable[Path]) -> list[Path]:
@@ -130,7 +136,8 @@ def plan(
     for photograph, mask in zip(photographs, masks, strict=True):
         random = isinstance(mask, RandomMask)
         copy = out / f"{photograph.stem}.mask.png" if random else None
-        jobs.append(Job(photograph, mask, out / f"{photograph.stem}.png", copy))
+        result = out / f"{photograph.stem}.png"
+        jobs.append(Job(photograph, mask, result, copy, force))
     _check_outputs(jobs, force)
     check_folder(out)
     for job in jobs:
@@ -168,8 +175,8 @@ def check_new(path: Path, force: bool) -> None:
     """Raise InputError if writing `path` would replace a file, unless `force`."""
     if path.is_dir():
         raise InputError(f"{path}: is a folder; expected the name of a new file")
-    if path.exists() and not force:
-        raise InputError(f"{path}: exists already; --force replaces it")
+    if os.path.lexists(path) and not force:  # a dangling link counts
+        raise taken(path)
 
 
 def check_folder(folder: Path) -> None:

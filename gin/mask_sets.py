@@ -33,9 +33,9 @@ def draw(seed: int, name: str, kind: str, size: tuple[int, int]) -> Mask:
     return make(kind, height, width, rng)
 
 
-def write(mask: Mask, path: Path) -> None:
-    """Write a mask as a picture, whole or not at all: white is missing."""
-    write_png(Image.fromarray(mask * np.uint8(255)), path)
+def write(mask: Mask, path: Path, replace: bool = True) -> None:
+    """Write a mask as a picture, as `write_png` does: white is missing."""
+    write_png(Image.fromarray(mask * np.uint8(255)), path, replace)
 
 
 def places(folder: Path, names: Iterable[str]) -> list[Path]:

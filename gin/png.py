@@ -11,15 +11,16 @@ from gin.files import atomic
 XMP = "XML:com.adobe.xmp"  # PNG's keyword for it
 
 
-def write_png(picture: Image.Image, path: Path) -> None:
+def write_png(picture: Image.Image, path: Path, replace: bool = True) -> None:
     """Write `picture`, atomically, with the metadata in its `info`.
 
     Kept are the colour profile, EXIF, resolution, text, XMP and a JPEG's comment.
-    Raises InputError if the file cannot be written (no permission, disk full).
+    Raises InputError if the file cannot be written (no permission, disk full), or
+    exists and may not be replaced.
     """
     info = picture.info
     try:
-        with atomic(path) as temporary:
+        with atomic(path, replace) as temporary:
             picture.save(
                 temporary,
                 "PNG",

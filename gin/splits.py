@@ -113,15 +113,15 @@ def split(
     for key in lists:
         check_new(out / f"{key}.txt", force)
     for key, chosen in lists.items():
-        _write(out / f"{key}.txt", folder.resolve(), chosen)
+        _write(out / f"{key}.txt", folder.resolve(), chosen, force)
     return {key: len(chosen) for key, chosen in lists.items()}
 
 
-def _write(path: Path, root: Path, names: list[str]) -> None:
+def _write(path: Path, root: Path, names: list[str], force: bool) -> None:
     """Lines with names, under one that names their root."""
     odd = [name for name in names if "\n" in name or not name.strip()]
     if odd:
         raise InputError(f"{odd[0]!r}: expected a name without line breaks")
     text = "\n".join([f"{ROOT_LINE}{root}", *names, ""])
-    with atomic(path) as temporary:
+    with atomic(path, force) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
