@@ -1,7 +1,9 @@
 """What a training shows while it runs: one progress bar, and TensorBoard's curves."""
 
+import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import torch
@@ -9,11 +11,15 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from gin.files import FULL, no_room
+
 EVERY = 50  # steps between two points of a curve, at most
 
 
 class Report(ExitStack):
     """Averages terms from point to point; silent in all processes but the first.
+
+    Leaving it raises InputError if the disk was full.
 
     Args:
         folder: for TensorBoard's files.
@@ -28,8 +34,7 @@ class Report(ExitStack):
         self.terms: dict[str, list[Tensor]] = {}
         self.writer: SummaryWriter | None = None
         if speaks:
-            self.writer = SummaryWriter(folder, purge_step=steps + 1)
-            self.callback(self.writer.close)
+            self.writer = self.enter_context(_open_writer(folder, steps))
         self.bar = tqdm(
             total=1.0,
             initial=progress,
@@ -70,6 +75,28 @@ class Report(ExitStack):
         if self.writer is not None:
             self.writer.add_scalar("validation/error in the hole (%)", error, steps)
             self.writer.add_image("validation", sheet.clamp(0, 1), steps)
+
+
+@contextmanager
+def _open_writer(folder: Path, steps: int) -> Iterator[SummaryWriter]:
+    """TensorBoard's writer. Raises InputError if the disk is full."""
+    before, others = threading.excepthook, set(threading.enumerate())
+    threading.excepthook = _said_later
+    try:
+        with closing(SummaryWriter(folder, purge_step=steps + 1)) as writer:
+            yield writer
+    except OSError as error:
+        for thread in set(threading.enumerate()) - others:
+            thread.join(1)
+        raise no_room(folder, error) if error.errno in FULL else error from None
+    finally:
+        threading.excepthook = before
+
+
+def _said_later(failure: threading.ExceptHookArgs) -> None:
+    """TensorBoard's thread cannot write: its next call raises that."""
+    if not isinstance(failure.exc_value, OSError):
+        threading.__excepthook__(failure)
 
 
 class Validation:

@@ -11,6 +11,7 @@ import math
 import os
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from gin.baselines.deepfill_learner import LEARNERS
 from gin.data import batches, on_device
 from gin.devices import choose_device, choose_precision
 from gin.errors import InputError, Interrupted
+from gin.files import locked
 from gin.generator import DeepGIN
 from gin.learner import Learner
 from gin.recipe_files import flat, write_recipe
@@ -159,17 +161,15 @@ def train(
     run = Run(recipe, folder, fabric, seed, hardware)
     run.open(data, root, skip_bad, resume)
     run.build(backbone)
-    if resume and folder.found():
-        run.restore()
-    elif fabric.is_global_zero:
-        run.begin()
-    try:
-        run.loop(max_steps, max_hours)
-    except (Interrupted, FloatingPointError):
-        if not fabric.is_global_zero:
-            # Fabric kills the first process as soon as another one fails.
-            raise SystemExit from None
-        raise
+    with run.locked(resume):
+        run.enter(resume)
+        try:
+            run.loop(max_steps, max_hours)
+        except (Interrupted, FloatingPointError):
+            if not fabric.is_global_zero:
+                # Fabric kills the first process as soon as another one fails.
+                raise SystemExit from None
+            raise
     return run.learner.average.eval()
 
 
@@ -241,6 +241,32 @@ class Run:
         with self.fabric.rank_zero_first():  # it may have to be fetched
             return load_backbone(name, path)
 
+    @contextmanager
+    def locked(self, resume: bool) -> Iterator[None]:
+        """Hold the folder, by the first process, and check it again.
+
+        Raises InputError there if another training has it, or had it meanwhile.
+        """
+        refused = ""
+        with ExitStack() as held:
+            if self.fabric.is_global_zero:
+                try:
+                    held.enter_context(locked(self.folder.path))
+                    self.folder.check(resume)
+                    self.folder.mend()
+                except InputError as error:
+                    refused = str(error)
+            if refused := self.fabric.broadcast(refused):
+                raise InputError(refused) if self.fabric.is_global_zero else SystemExit
+            yield
+
+    def enter(self, resume: bool) -> None:
+        """Begin, or go on from the newest checkpoint if there is one."""
+        if resume and self.folder.found():
+            self.restore()
+        elif self.fabric.is_global_zero:
+            self.begin()
+
     def begin(self) -> None:
         """Write what a resumed run goes by; with the recipe it counts as begun."""
         if isinstance(self.source, Readable) and self.source.bad:
@@ -249,8 +275,6 @@ class Run:
 
     def restore(self) -> None:
         """Go on from the newest checkpoint; InputError if it is another run's."""
-        if self.fabric.is_global_zero:
-            self.folder.clear()
         state = self.folder.load()
         for name, here in self._identity().items():
             if state.get(name) != here:
@@ -258,10 +282,20 @@ class Run:
                     f"{self.folder.path}: was started with {name} {state.get(name)!r}; "
                     f"found {here!r}, expected the same to go on"
                 )
+        try:
+            self._take_over(state)
+        except Exception as error:  # whatever torch makes of other contents
+            reason = " ".join(str(error).split())
+            raise InputError(
+                f"{self.folder.found()[-1]}: does not fit the run's recipe ({reason})"
+            ) from error
+
+    def _take_over(self, state: dict[str, Any]) -> None:
         self.learner.load_state_dict(state["learner"])
         torch.set_rng_state(state["random"])
-        self.clock, self.best = Clock(*state["clock"]), state["best"]
-        self._spent, self._started = state["seconds"], time.monotonic()
+        self.clock = Clock(*map(int, state["clock"]))
+        self.best, self._spent = float(state["best"]), float(state["seconds"])
+        self._started = time.monotonic()
 
     def _identity(self) -> dict[str, Any]:
         """What must be the same when a run goes on."""

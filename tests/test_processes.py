@@ -175,3 +175,17 @@ def test_two_processes_stop_together_and_go_on_under_torchrun(
         assert rank.exitcode == 0
     assert last(run)["clock"] == [12, 1, 26]
     assert same(last(run), last(whole))
+
+
+def test_of_two_trainings_in_one_folder_one_ends_with_a_sentence(
+    data: Path, tmp_path: Path, start: Callable[..., BaseProcess]
+) -> None:
+    run = tmp_path / "run"
+    both = [
+        start(many_processes.run_gin, *train(data, run, 4, 1, "--workers=0"))
+        for _ in range(2)
+    ]
+    for each in both:
+        each.join(LONG)
+    assert sorted(each.exitcode or 0 for each in both) == [0, 2]
+    assert last(run)["clock"][0] == 4

@@ -1,15 +1,20 @@
 """Whole trainings: stopped and resumed they end in the same bits; what they leave."""
 
+import io
 import math
+import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 import torch
 import yaml
 from data_trees import encoded, folder_of, shards_of, write_tar
+from full_disk import full_beyond
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_training import CPU, TINY, checkpoints, last, photographs, same
 from torch import Tensor, nn
@@ -18,11 +23,13 @@ import gin
 from gin.checkpoints import metadata
 from gin.curves import read_log
 from gin.errors import InputError, Interrupted
+from gin.files import PARTIAL, locked
 from gin.generator import Completion
 from gin.recipe_files import read_recipe
 from gin.recipes import Recipe
 from gin.reporting import Validation
-from gin.training import Hardware, launch, train
+from gin.run_folder import RunFolder
+from gin.training import Hardware, Run, launch, train
 from gin.unreadable import read_bad
 
 
@@ -87,26 +94,97 @@ def test_a_resumed_training_ends_in_the_same_bits(
         assert same(dict(one.state_dict()), dict(other.state_dict()))
 
 
-def test_it_goes_on_from_a_checkpoint_before_the_last(
-    data: Path, undisturbed: Path, tmp_path: Path
+def flipped(content: bytes) -> bytes:
+    """100 bytes of the largest tensor are others."""
+    with ZipFile(io.BytesIO(content)) as archive:
+        tensors = [r for r in archive.infolist() if "/data/" in r.filename]
+        largest = max(tensors, key=lambda record: record.file_size)
+        start = content.index(archive.read(largest))
+    other = bytes(255 - byte for byte in content[start : start + 100])
+    return content[:start] + other + content[start + 100 :]
+
+
+def encoded_state(state: object) -> bytes:
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    return stream.getvalue()
+
+
+def test_flipped_bytes_are_named_and_it_goes_on_from_the_checkpoint_before(
+    data: Path, undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A damaged one is named; without it the training ends in the same bits."""
     run = copied(undisturbed, tmp_path)
     path = run / "checkpoints" / "step-000000009.pt"
-    content = path.read_bytes()
-    for damaged in (content[: len(content) // 2], content[:1000], b"", b"nonsense"):
-        path.write_bytes(damaged)
-        with pytest.raises(InputError) as refused:
-            train(TINY, data, run, seed=1, resume=True, hardware=CPU)
-        assert str(refused.value).startswith(f"{path}: cannot be read (")
-        assert "\n" not in str(refused.value)
-    path.unlink()
-    leftovers = [run / ".best-x1.safetensors", run / "checkpoints" / ".step-x2.pt"]
-    for leftover in leftovers:
-        leftover.write_bytes(b"half")
+    damaged = flipped(path.read_bytes())
+    path.write_bytes(damaged)
+    torch.load(path, weights_only=True)  # torch itself notices nothing
     train(TINY, data, run, seed=1, resume=True, hardware=CPU)
     assert same(last(run), last(undisturbed))
-    assert not any(leftover.exists() for leftover in leftovers)
+    assert re.fullmatch(
+        rf"gin: {re.escape(str(path))}: cannot be read "
+        r"\(the checksum of \S+ differs\); "
+        r"kept as step-000000009\.pt\.bad, going on from step-000000006\.pt\n",
+        capsys.readouterr().err,
+    )
+    assert path.with_name("step-000000009.pt.bad").read_bytes() == damaged
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        flipped,
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:1000],
+        lambda content: b"",
+        lambda content: b"nonsense",
+        lambda content: encoded_state([1, 2]),
+        lambda content: encoded_state({"learner": {}}),
+    ],
+)
+def test_whatever_is_no_checkpoint_is_set_aside(
+    damage: Callable[[bytes], bytes],
+    undisturbed: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = RunFolder(copied(undisturbed, tmp_path))
+    *good, newest = folder.found()
+    newest.write_bytes(damage(newest.read_bytes()))
+    folder.mend()
+    assert folder.found() == good
+    assert re.fullmatch(
+        rf"gin: {re.escape(str(newest))}: .+\n", capsys.readouterr().err
+    )
+    for path in good:
+        path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(InputError, match="6.pt: .*nor can any other checkpoint of the"):
+        folder.mend()
+    assert folder.found() == good
+
+
+def test_a_checkpoint_with_other_networks_is_named(
+    data: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    run = copied(undisturbed, tmp_path)
+    path = run / "checkpoints" / "step-000000009.pt"
+    for part in ({"learner": {"net": {}}}, {"clock": ["x"]}, {"best": None}):
+        torch.save({**last(undisturbed), **part}, path)
+        with pytest.raises(InputError, match="9.pt: does not fit the run") as refused:
+            train(TINY, data, run, seed=1, resume=True, hardware=CPU)
+        assert "\n" not in str(refused.value)
+
+
+def test_temporaries_alone_are_cleaned_up(
+    data: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    run = copied(undisturbed, tmp_path)
+    mine = [run / ".my-notes.txt", run / "checkpoints" / ".pre-commit-config.yaml"]
+    left = [run / f".a{PARTIAL}", run / "checkpoints" / f".b{PARTIAL}"]
+    for path in (*mine, *left):
+        path.write_bytes(b"half")
+    train(TINY, data, run, seed=1, resume=True, hardware=CPU)
+    assert all(path.exists() for path in mine)
+    assert not any(path.exists() for path in left)
 
 
 def test_a_finished_training_has_nothing_left_to_do(
@@ -179,6 +257,7 @@ def test_the_folder_of_a_training(undisturbed: Path, stopped: Path) -> None:
     assert list(checkpoints(stopped)) == [6, 7, 9]  # the last three
     for run in (undisturbed, stopped):
         assert {path.name for path in run.iterdir()} == {
+            ".gin-lock",
             "recipe.yaml",
             "checkpoints",
             "log",
@@ -394,6 +473,83 @@ def test_what_cannot_be_trained_is_refused_and_leaves_nothing(
 def test_a_run_is_not_overwritten(data: Path, undisturbed: Path) -> None:
     with pytest.raises(InputError, match="run: holds a run already"):
         train(TINY, data, undisturbed, hardware=CPU)
+
+
+@pytest.mark.parametrize("lost", [["recipe.yaml"], ["recipe.yaml", "checkpoints"]])
+def test_what_is_left_of_a_run_counts_as_one(
+    lost: list[str], data: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    run = copied(undisturbed, tmp_path)
+    for name in lost:
+        path = run / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    before = contents(run)
+    with pytest.raises(InputError, match=r"copy: holds a run already"):
+        train(TINY, data, run, hardware=CPU)
+    with pytest.raises(InputError, match=r"recipe\.yaml: no such file; expected the"):
+        train(TINY, data, run, hardware=CPU, resume=True)
+    assert contents(run) == before
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_two_trainings_cannot_write_into_one_folder(
+    data: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    run, new = copied(undisturbed, tmp_path), tmp_path / "new"
+    (run / f".of-the-other{PARTIAL}").touch()
+    before = contents(run)
+    for folder, resume in ((run, True), (new, False)):
+        with (
+            locked(folder),
+            pytest.raises(InputError, match=f"{folder.name}: another process writes"),
+        ):
+            train(TINY, data, folder, seed=1, hardware=CPU, resume=resume)
+    assert contents(run) == before
+    assert [path.name for path in new.iterdir()] == [".gin-lock"]
+
+
+def test_one_that_began_meanwhile_is_not_overwritten(
+    data: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has begun and ended while this one reads its photographs."""
+    run, build = tmp_path / "run", Run.build
+
+    def slow(self: Run, backbone: Any) -> None:
+        shutil.copytree(undisturbed, run)
+        build(self, backbone)
+
+    monkeypatch.setattr(Run, "build", slow)
+    with pytest.raises(InputError, match="run: holds a run already"):
+        train(TINY, data, run, seed=1, hardware=CPU)
+    assert contents(run).keys() == {
+        run / path.relative_to(undisturbed) for path in contents(undisturbed)
+    }
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (0, "log: cannot be written"),
+        (10_000, "weights.safetensors: cannot be written"),
+        (1_000_000, "step-000000009.pt: cannot be written"),
+    ],
+)
+def test_a_full_disk_ends_it_with_a_sentence_and_keeps_what_is_there(
+    size: int, words: str, data: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    run = copied(undisturbed, tmp_path)
+    (run / "checkpoints" / "step-000000009.pt").unlink()
+    before = contents(run / "checkpoints")
+    with full_beyond(size), pytest.raises(InputError, match=words) as refused:
+        train(TINY, data, run, seed=1, resume=True, hardware=CPU)
+    assert "\n" not in str(refused.value)
+    assert contents(run / "checkpoints") == before
+    train(TINY, data, run, seed=1, resume=True, hardware=CPU)
+    assert same(last(run), last(undisturbed))
 
 
 def test_as_many_processes_as_torchrun_started(monkeypatch: pytest.MonkeyPatch) -> None:
