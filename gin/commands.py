@@ -239,7 +239,7 @@ def mask(
     check_new(out, force)
     width, height = map(int, sides.groups())
     drawn = make(kind.name, height, width, np.random.default_rng(seed), reading)
-    mask_sets.write(drawn, out)
+    mask_sets.write(drawn, out, force)
     typer.echo(f"{out}: {100 * area(drawn):.1f} % of {width} x {height} px is missing")
 
 
@@ -461,7 +461,7 @@ def evaluate(
     instruments = Instruments.find(backbone, inception, device)
     evaluation = Evaluation(plan, candidates, instruments, reports.folder)
     evaluation.run(resume)
-    typer.echo(reports.write(evaluation))
+    typer.echo(reports.write(evaluation, resume))
     for method, pace in reports.folder.pace().items():
         typer.echo(f"{method}: {pace:.2f} s an image")
     seconds = time.perf_counter() - started

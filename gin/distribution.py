@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as as_bytes
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance, NoTrainInceptionV3
 from torchmetrics.image.kid import KernelInceptionDistance
@@ -75,16 +76,22 @@ class Distribution:
     def save(self, path: Path) -> None:
         """Write `features` to a .safetensors file, whole or not at all."""
         with atomic(path) as temporary:
-            save_file(self.features, temporary)
+            temporary.write_bytes(as_bytes(self.features))
 
     def load(self, path: Path) -> None:
         """Take `features` from a file by `save`. Raises InputError if it is not one."""
         try:
-            self.features = load_file(path)
+            found = load_file(path)
         except (OSError, SafetensorError) as error:
             raise InputError(
                 f"{path}: not readable ({error}); expected features of FID and KID"
             ) from error
+        kinds = {(pair.dtype, *pair.shape) for pair in found.values()}
+        if any(kind[:2] != (torch.float32, 2) for kind in kinds) or len(kinds) > 1:
+            raise InputError(
+                f"{path}: expected features of FID and KID, float32 (2, D)"
+            )
+        self.features = found
 
 
 def inception(source: str | PathLike[str] | None = None) -> nn.Module:

@@ -16,9 +16,11 @@ from gin.distribution import SET_METRICS, Distribution
 from gin.downloads import Unavailable
 from gin.evaluation_folder import HOLE, EvaluationFolder
 from gin.evaluation_plan import Cell, Group, Plan
+from gin.files import locked
 from gin.instruments import Instruments
 from gin.masks import area, load_mask
 from gin.methods import Candidate, complete
+from gin.metrics import METRICS
 
 SAVE = 100  # completions between two savings of Inception's features
 
@@ -48,14 +50,21 @@ class Evaluation:
     def run(self, resume: bool = False) -> None:
         """Measure what is not measured yet.
 
-        Raises InputError, before anything is written, for masks that cannot be used
-        and for a folder that holds something (unless `resume`, and it is this).
+        Raises InputError, before anything is written, for masks that cannot be used,
+        for a folder that holds something (unless `resume`, and it is this), and for
+        one that another process writes into.
         """
         self.plan.check()
+        self.folder.check(resume)
+        with locked(self.folder.path):
+            self._run(resume)
+
+    def _run(self, resume: bool) -> None:
         self.folder.begin(self.settings(), resume)
         self.masks = self.folder.write_masks(self.plan)
-        self.values = self.folder.measured()
         self.missing |= self.instruments.missing
+        metrics = [name for name in METRICS if name not in self.missing]
+        self.values = self.folder.measured(metrics)
         total = self.plan.count() * len(self.candidates)
         with tqdm(total=total, unit="image", disable=None) as bar:
             for cell in self.plan.cells():

@@ -1,6 +1,7 @@
 """The folder of an evaluation: its settings, masks, measurements and pictures."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from gin import mask_sets
 from gin.errors import InputError
 from gin.evaluation_plan import Group, Plan
 from gin.evaluation_records import Records
-from gin.files import atomic
+from gin.files import atomic, remove_partial
 from gin.jobs import check_folder
 from gin.masks import Mask, load_mask
 from gin.metrics import METRICS
@@ -52,8 +53,7 @@ class EvaluationFolder:
         self.check(resume)
         if resume:
             self._compare(settings)
-            for leftover in self.path.rglob(".*-*.*"):  # half written
-                leftover.unlink()
+            remove_partial(self.path, deep=True)
             return
         with atomic(self.run) as temporary:
             temporary.write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
@@ -85,13 +85,27 @@ class EvaluationFolder:
         """Where the features of a group's completions lie."""
         return self.path.joinpath("features", *group, f"{method}.safetensors")
 
-    def measured(self) -> dict[tuple[Group, str, str], dict[str, float]]:
-        """(group, photograph, method) -> what was measured; "hole" is among it."""
+    def measured(
+        self, metrics: Iterable[str]
+    ) -> dict[tuple[Group, str, str], dict[str, float]]:
+        """(group, photograph, method) -> what was measured; "hole" is among it.
+
+        Raises InputError for a table that this evaluation did not write, such as one
+        with a row that lacks one of `metrics`.
+        """
         self.times.recover()
-        found = {}
+        path, found = self.records.path, {}
         for row in self.records.recover():
             *place, photograph, method = (row.pop(name) for name in KEY)
-            values = {name: float(cell) for name, cell in row.items() if cell}
+            values = {n: _number(cell, path) for n, cell in row.items() if cell}
+            for name in (HOLE, *metrics):
+                if name not in values:
+                    raise InputError(f"{path}: {photograph} by {method} has no {name}")
+            if not 0 <= values[HOLE] <= 1:
+                raise InputError(
+                    f"{path}: the hole of {photograph} is {values[HOLE]}; "
+                    "expected a fraction, 0 to 1"
+                )
             found[Group(*place), photograph, method] = values
         return found
 
@@ -112,18 +126,33 @@ class EvaluationFolder:
         """The mean seconds that each method took for an image."""
         seconds: dict[str, list[float]] = {}
         for row in self.times.recover():
-            seconds.setdefault(row["method"], []).append(float(row["seconds"]))
+            taken = _number(row["seconds"], self.times.path)
+            seconds.setdefault(row["method"], []).append(taken)
         return {method: sum(each) / len(each) for method, each in seconds.items()}
 
     def _compare(self, settings: dict[str, str]) -> None:
-        try:
-            begun = json.loads(self.run.read_text("utf-8"))
-        except ValueError as error:
-            raise InputError(f"{self.run}: not readable ({error})") from error
+        begun = self._begun()
         for key in {**begun, **settings}:
             one, other = begun.get(key, "none"), settings.get(key, "none")
             if one != other:
                 raise InputError(f"{self.run}: begun with {key}: {one}; found {other}")
+
+    def _begun(self) -> dict[str, str]:
+        """The settings of the evaluation that is in the folder."""
+        try:
+            found = json.loads(self.run.read_text("utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{self.run}: not readable ({error})") from error
+        if not isinstance(found, dict):
+            raise InputError(f"{self.run}: expected an evaluation's settings by name")
+        return found
+
+
+def _number(cell: str, path: Path) -> float:
+    try:
+        return float(cell)
+    except ValueError as error:
+        raise InputError(f"{path}: holds {cell!r}; expected a number") from error
 
 
 def _keep(mask: Mask, path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gin.errors import InputError
-from gin.files import atomic
+from gin.files import append, atomic
 
 
 class Records:
@@ -30,21 +30,31 @@ class Records:
                 temporary.write_bytes(_line(self.columns))
         content = self.path.read_bytes()
         whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            os.truncate(self.path, whole)
-        text = content[:whole].decode("utf-8", "surrogateescape")
-        header, *rows = [*csv.reader(io.StringIO(text, newline=""))] or [[]]
+        header, *rows = _parsed(content[:whole]) or [[]]
         if header != self.columns or any(len(row) != len(header) for row in rows):
             raise InputError(
                 f"{self.path}: not the table of this evaluation; "
                 f"expected the columns {', '.join(self.columns)}"
             )
+        if whole < len(content):
+            os.truncate(self.path, whole)
         return [dict(zip(header, row, strict=True)) for row in rows]
 
     def append(self, row: Mapping[str, object]) -> None:
-        """Write a row; once this returns, a kill no longer loses it."""
-        with self.path.open("ab") as file:
-            file.write(_line([row.get(name, "") for name in self.columns]))
+        """Write a row; once this returns, a kill no longer loses it.
+
+        Raises InputError if the disk is full; `recover` then cuts off what is torn.
+        """
+        append(self.path, _line([row.get(name, "") for name in self.columns]))
+
+
+def _parsed(content: bytes) -> list[list[str]]:
+    """The rows; none where the bytes are no CSV."""
+    text = content.decode("utf-8", "surrogateescape")
+    try:
+        return [*csv.reader(io.StringIO(text, newline=""))]
+    except csv.Error:
+        return []
 
 
 def _line(cells: Sequence[object]) -> bytes:

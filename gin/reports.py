@@ -30,8 +30,11 @@ class Reports:
         for suffix in (".md", ".csv", ".html"):
             check_new(self.out.with_suffix(suffix), force=resume)
 
-    def write(self, evaluation: Evaluation) -> str:
-        """Write all three; -> the tables in Markdown."""
+    def write(self, evaluation: Evaluation, resume: bool = False) -> str:
+        """Write all three; -> the tables in Markdown.
+
+        Raises InputError if one is there by now, unless `resume`.
+        """
         found = rows(evaluation)
         report = Report(evaluation, found).markdown()
         files = {
@@ -40,6 +43,6 @@ class Reports:
             self.out.with_suffix(".html"): Page(evaluation).html(),
         }
         for path, text in files.items():
-            with atomic(path) as temporary:
+            with atomic(path, replace=resume) as temporary:
                 temporary.write_bytes(text.encode("utf-8", "surrogateescape"))
         return report

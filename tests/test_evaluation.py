@@ -1,5 +1,6 @@
 """Methods measured under the same masks; killed and resumed; twice the same."""
 
+import csv
 import json
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import torch
 from data_trees import photograph
 from PIL import Image
+from safetensors.torch import save_file
 from tiny_evaluation import (
     METHODS,
     Sums,
@@ -29,9 +31,11 @@ from gin.downloads import Unavailable
 from gin.errors import InputError
 from gin.evaluation_inputs import ORIGINAL
 from gin.evaluation_plan import Group
+from gin.files import PARTIAL, locked
 from gin.instruments import Instruments
 from gin.methods import Candidate, complete
 from gin.metrics import composite, measure
+from gin.reports import Reports
 
 SEEDED = Group("photos", ORIGINAL, "rectangular")
 
@@ -127,10 +131,16 @@ def test_a_killed_evaluation_goes_on_to_the_same_bytes(
         assert not out.exists()
     with (out.with_suffix("") / "records.csv").open("a") as file:
         file.write("photos,original,rect")  # a row that was torn
-    (out.with_suffix("") / "masks" / ".000-half.png").touch()
+    left, mine = (
+        out.with_suffix("") / "masks" / name
+        for name in (f".half{PARTIAL}", ".pre-commit-config.yaml")
+    )
+    left.touch()
+    mine.touch()
     report(out, folder, resume=True, **options)
     assert written(out) == written(tmp_path / "whole" / "t.md")
-    assert not list(out.parent.rglob(".*-*.*"))
+    assert not left.exists()
+    assert mine.exists()
 
 
 def test_a_resumed_evaluation_measures_nothing_twice(
@@ -252,6 +262,80 @@ def test_other_photographs_or_masks_cannot_be_resumed(tmp_path: Path) -> None:
     (tmp_path / "t" / "run.json").write_text("{")
     with pytest.raises(InputError, match=r"run\.json: not readable"):
         run(tmp_path / "t.md", folder, resume=True)
+
+
+@pytest.mark.parametrize("content", ["[]", '"x"', "1", "[" * 100_000, "\xff"])
+def test_a_bad_run_json_is_named(content: str, tmp_path: Path) -> None:
+    folder = photos(tmp_path)
+    run(tmp_path / "t.md", folder)
+    (tmp_path / "t" / "run.json").write_text(content, "latin-1")
+    with pytest.raises(InputError, match=r"run\.json: (not readable|expected an eval)"):
+        run(tmp_path / "t.md", folder, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "cell", "words"),
+    [
+        ("records.csv", "hole", "9", "the hole of 001.png is 9.0; expected a fraction"),
+        ("records.csv", "hole", "", "001.png by grey has no hole"),
+        ("records.csv", "PSNR", "", "001.png by grey has no PSNR"),
+        ("records.csv", "PSNR", "x", "holds 'x'; expected a number"),
+        ("records.csv", "PSNR", "1" * 200_000, "not the table of this evaluation"),
+        ("times.csv", "seconds", "x", "holds 'x'; expected a number"),
+    ],
+)
+def test_a_bad_measurement_is_named(
+    name: str, column: str, cell: str, words: str, tmp_path: Path
+) -> None:
+    folder = photos(tmp_path)
+    run(tmp_path / "t.md", folder)
+    path = tmp_path / "t" / name
+    with path.open(newline="") as file:
+        header, first, second, *rows = csv.reader(file)
+    second[header.index(column)] = cell
+    with path.open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([header, first, second, *rows])
+    with pytest.raises(InputError, match=words) as refused:
+        run(tmp_path / "t.md", folder, resume=True).folder.pace()
+    assert name in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "features", [torch.zeros(3), torch.zeros(2, 4, dtype=torch.int)]
+)
+def test_other_tensors_in_place_of_features_are_named(
+    features: torch.Tensor, tmp_path: Path
+) -> None:
+    folder = photos(tmp_path)
+    run(tmp_path / "t.md", folder)
+    path = next((tmp_path / "t" / "features").rglob("*.safetensors"))
+    save_file({"000.png": features}, path)
+    with pytest.raises(InputError, match="safetensors: expected features of FID"):
+        run(tmp_path / "t.md", folder, resume=True)
+
+
+def test_two_evaluations_cannot_write_into_one_folder(tmp_path: Path) -> None:
+    folder = photos(tmp_path)
+    run(tmp_path / "t.md", folder)
+    left = tmp_path / "t" / f".of-the-other{PARTIAL}"
+    left.touch()
+    for out, resume in (("t.md", True), ("u.md", False)):
+        found = evaluation(tmp_path / out, folder)
+        with (
+            locked(found.folder.path),
+            pytest.raises(InputError, match=f"{out[0]}: another process writes into"),
+        ):
+            found.run(resume)
+    assert left.exists()
+    assert [path.name for path in (tmp_path / "u").iterdir()] == [".gin-lock"]
+
+
+def test_a_table_that_came_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    found = run(tmp_path / "t.md", photos(tmp_path), masks=["free_form"])
+    (tmp_path / "t.md").write_text("mine")
+    with pytest.raises(InputError, match=r"t\.md: exists already"):
+        Reports(tmp_path / "t.md").write(found)
+    assert (tmp_path / "t.md").read_text() == "mine"
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:

@@ -45,11 +45,12 @@ def test_wherever_a_row_is_torn_the_whole_ones_remain(tmp_path: Path) -> None:
         assert path.read_bytes() == whole
 
 
-@pytest.mark.parametrize("content", ["", "a,b\n", "name,value\nx\n", "\n"])
+@pytest.mark.parametrize("content", ["", "a,b\n", "name,value\nx\n", "\n", "a letter"])
 def test_another_table_is_refused(content: str, tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_text(content)
     with pytest.raises(InputError, match=r"r\.csv: not the table .*name, value"):
         Records(tmp_path / "r.csv", COLUMNS).recover()
+    assert (tmp_path / "r.csv").read_text() == content
 
 
 def test_a_value_that_is_not_there_is_empty(tmp_path: Path) -> None:
