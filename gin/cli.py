@@ -3,17 +3,22 @@
 Taught in book/00_start.md.
 """
 
+import signal
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import typer
 
 from gin._names import check_import_name
 from gin.commands import app
-from gin.errors import InputError, Interrupted
+from gin.errors import InputError, Interrupted, Terminated
 
-BAD_INPUT, DIVERGED, INTERRUPTED = 2, 1, 130
+BAD_INPUT, DIVERGED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 
 # A usage error's class is click's in some versions of typer, typer's own in others.
 UsageError: Any = typer.BadParameter.__base__
@@ -30,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ImportError as error:
         return _fail(str(error), BAD_INPUT)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _sigterm_raises():
             if not sys.warnoptions:  # they speak to programmers
                 warnings.simplefilter("ignore")
             code = app(arguments, prog_name="gin", standalone_mode=False)
@@ -53,6 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
             return _fail(str(error), error.code)
         print(error)  # a limit that was asked for
         code = 0
+    except Terminated:
+        return _fail("stopped by SIGTERM", TERMINATED)
     except typer.Abort:
         code = INTERRUPTED
     return _fail("interrupted", code) if code == INTERRUPTED else code or 0
@@ -61,3 +68,21 @@ def main(arguments: list[str] | None = None) -> int:
 def _fail(message: str, code: int) -> int:
     print("gin:", " ".join(message.split("\n")), file=sys.stderr)
     return code
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """SIGTERM raises Terminated, so that the program tidies up before it ends."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second one would disturb the tidying
+    raise Terminated

@@ -18,3 +18,10 @@ class Interrupted(Exception):
     def __init__(self, reason: str, steps: int, code: int) -> None:
         super().__init__(f"{reason}: stopped after step {steps}; --resume goes on")
         self.code = code
+
+
+class Terminated(BaseException):
+    """SIGTERM ends the program; what is half written is removed on the way.
+
+    No `except Exception` keeps it.
+    """

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from full_disk import full_beyond
 from PIL import Image, ImageCms, PngImagePlugin
 from tiny_training import OPTIONS, SETTINGS, photographs
 
@@ -23,6 +24,7 @@ import gin
 from gin import commands, evaluation_inputs, evaluation_plan, mask_sets, masks
 from gin.cli import main
 from gin.downloads import Unavailable
+from gin.files import PARTIAL
 from gin.initialisation import identity_initialisation
 from gin.recipe_files import read_recipe
 
@@ -262,6 +264,50 @@ def test_nothing_is_overwritten_without_force(
     assert "good.mask.png: exists" in complaint
 
 
+def test_a_dangling_link_in_a_results_place_is_refused(
+    folder: Path, weights: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("out/good.png").unlink()
+    Path("out/good.png").symlink_to("nowhere")
+    options = ("--mask", "mask.png", "--out", "out", "--weights", weights)
+    assert "good.png: exists already" in refused(
+        capsys, "inpaint", "good.png", *options
+    )
+    arguments = ("--kind", "cellular", "--size", "64x64", "--out", "out/good.png")
+    assert "good.png: exists already" in refused(capsys, "mask", *arguments)
+    assert Path("out/good.png").is_symlink()
+
+
+@pytest.mark.parametrize(
+    "mask", [("--mask", "mask.png"), ("--random-mask", "cellular")]
+)
+def test_a_result_that_came_meanwhile_is_not_replaced(
+    mask: tuple[str, str],
+    folder: Path,
+    weights: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As of another `gin inpaint` that has a photograph of the same stem."""
+    complete = gin.Inpainter.__call__
+    name = "good.png" if mask[0] == "--mask" else "good.mask.png"
+
+    def meanwhile(*arguments: object, **options: object) -> Image.Image:
+        Path("new").mkdir()
+        Path("new", name).write_bytes(b"of the other")
+        return complete(*arguments, **options)
+
+    monkeypatch.setattr(gin.Inpainter, "__call__", meanwhile)
+    options = ["--out", "new", "--weights", weights]
+    assert main(["inpaint", "good.png", *mask, *options]) == 2
+    path = Path("new", name)
+    assert (
+        capsys.readouterr().err == f"gin: {path}: exists already; --force replaces it\n"
+    )
+    assert [*Path("new").iterdir()] == [path]
+    assert path.read_bytes() == b"of the other"
+
+
 def test_a_folder_in_a_results_place_is_refused_even_with_force(
     folder: Path, weights: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -375,6 +421,25 @@ def test_control_c_keeps_what_is_finished(
     assert capsys.readouterr().err.strip() == "gin: interrupted"
     assert [path.name for path in Path("new").iterdir()] == ["good.png"]
     assert pixels("new/good.png").shape == (HEIGHT, WIDTH, 3)
+
+
+def test_sigterm_leaves_no_temporary_and_ends_with_one_line(
+    folder: Path,
+    weights: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def terminated(picture: Image.Image, path: Path, *_: object, **__: object) -> None:
+        path.write_bytes(b"half")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(Image.Image, "save", terminated)
+    options = ["--mask", "mask.png", "--out", "new", "--weights", weights]
+    assert main(["inpaint", "good.png", *options]) == 143
+    assert capsys.readouterr().err == "gin: stopped by SIGTERM\n"
+    assert list(Path("new").iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_too_little_memory_is_said_in_a_line(
@@ -844,6 +909,45 @@ def test_gin_evaluate_refuses(
     given.update([options])
     arguments = [part for option in given.items() for part in option if part]
     assert re.search(words, refused(capsys, "evaluate", "--device=cpu", *arguments))
+
+
+@pytest.mark.usefixtures("photos", "offline")
+def test_sigterm_ends_an_evaluation_that_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [*EVALUATE, "--masks", "free-form", "--baseline", "mean-colour"]
+    write, written = mask_sets.write_png, []
+
+    def terminated(*arguments: object) -> None:
+        written.append(arguments)
+        if len(written) == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        write(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mask_sets, "write_png", terminated)
+        assert main([*command, "--out", "t.md"]) == 143
+    assert capsys.readouterr().err == "gin: stopped by SIGTERM\n"
+    assert not list(Path("t").rglob(f".*{PARTIAL}"))
+    assert main([*command, "--out", "t.md", "--resume"]) == 0
+    assert Path("t.md").exists()
+
+
+@pytest.mark.usefixtures("photos", "offline")
+@pytest.mark.parametrize("size", [0, 100, 1000, 3000])
+def test_a_full_disk_ends_an_evaluation_that_goes_on(
+    size: int, weights: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [*EVALUATE, "--masks", "free-form", "--baseline", "mean-colour"]
+    command += ["--weights", weights, "--out", "t.md"]
+    with full_beyond(size):
+        assert main(command) == 2
+    assert re.fullmatch(
+        r"gin: t.+: cannot be written \(File too large\).*\n", capsys.readouterr().err
+    )
+    assert not list(Path.cwd().rglob(f".*{PARTIAL}"))
+    resume = ["--resume"] if Path("t/run.json").exists() else []
+    assert main([*command, *resume]) == 0
 
 
 def test_the_sizes_and_presets_are_the_librarys() -> None:
