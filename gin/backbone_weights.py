@@ -10,15 +10,19 @@ from os import PathLike
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision import models
 from torchvision.models import WeightsEnum
 
 from gin import backbone_archive, downloads
 from gin.errors import InputError
-from gin.released import read_state_dict
+from gin.released import (
+    FLOATS,
+    form,
+    named_tensors,
+    read_safetensors,
+    read_state_dict,
+)
 
 log = logging.getLogger(__name__)
 
@@ -118,9 +122,10 @@ def load_backbone(
 def _find(network: str) -> Backbone:
     try:
         path = downloads.cached(NETWORKS[network].download.url)
-        return _read(network, path, f"torchvision, {path.name}")
     except downloads.Unavailable as error:
         first = error
+    else:
+        return _read(network, path, f"torchvision, {path.name}")
     substitute = _STAND_IN.get(network, network)
     try:
         path = backbone_archive.converted(substitute)
@@ -163,25 +168,18 @@ def _read(network: str, path: Path, source: str) -> Backbone:
 
 def _tensors(path: Path) -> dict[str, Tensor]:
     if path.suffix != ".safetensors":
-        return read_state_dict(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected weights")
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError(
-            f"{path}: not a readable safetensors file ({error}); expected weights"
-        ) from error
+        return read_state_dict(path, downloads.SHA256.get(path.name, ""))
+    tensors, _ = read_safetensors(path)
+    return named_tensors(tensors, str(path))
 
 
 def _check_shapes(
     path: Path, state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]]
 ) -> None:
     for name, shape in expected.items():
-        if state[name].shape != shape:
-            raise InputError(
-                f"{path}: {name} is {tuple(state[name].shape)}, expected {shape}"
-            )
+        found = state[name]
+        if found.shape != shape or found.dtype not in FLOATS:
+            raise InputError(f"{path}: {name} is {form(found)}, expected {shape}")
 
 
 def _random(network: str, seed: int) -> Backbone:

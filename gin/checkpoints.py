@@ -4,6 +4,7 @@ Taught in book/02_network.md.
 """
 
 import json
+import re
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,16 @@ from typing import Any
 import torch
 from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 from safetensors.torch import save as as_bytes
 
 from gin.errors import InputError
 from gin.files import atomic
 from gin.generator import DeepGIN
-from gin.released import load_exactly
+from gin.released import base_width, filled, read_safetensors
 
 FILE_NAME = "deepgin.safetensors"  # in a repository on the Hub
 _CONFIGURATION = ("variant", "base_channels", "composite")
+_HUB_NAME = re.compile(r"(\w[\w.-]*/\w[\w.-]*)(?:@([\w./-]+))?")
 
 
 def save(
@@ -51,13 +51,9 @@ def load(path: str | PathLike[str]) -> DeepGIN:
     Raises InputError for a file that is missing, damaged, or not such a file.
     """
     path = Path(path)
-    found = _configuration(path, metadata(path))
-    try:
-        net = DeepGIN(**found)
-    except (InputError, TypeError) as error:
-        raise InputError(f"{path}: its configuration is not usable: {error}") from error
-    load_exactly(net, load_file(path), str(path))
-    return net.eval()
+    state, notes = read_safetensors(path)
+    arguments = _configuration(path, notes)
+    return filled(lambda: DeepGIN(**arguments), state, str(path))
 
 
 def configuration(net: DeepGIN) -> dict[str, Any]:
@@ -67,37 +63,39 @@ def configuration(net: DeepGIN) -> dict[str, Any]:
 
 def metadata(path: Path) -> dict[str, str]:
     """The notes of a safetensors file. Raises InputError if it is not one."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected weights")
-    try:
-        with safe_open(path, "pt") as file:
-            return file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise InputError(
-            f"{path}: not a readable safetensors file ({error}); expected weights "
-            "written by gin (for the authors' own files use gin.load_released)"
-        ) from error
+    _, notes = read_safetensors(path)
+    return notes
 
 
 def _configuration(path: Path, notes: dict[str, str]) -> dict[str, Any]:
     try:
         found = json.loads(notes["gin"])
-        return {name: found[name] for name in _CONFIGURATION}
-    except (KeyError, ValueError, TypeError) as error:
+        arguments = {name: found[name] for name in _CONFIGURATION}
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise InputError(
             f"{path}: holds tensors, but not DeepGIN's configuration; "
             "expected a file written by gin.save"
         ) from error
+    base_width(arguments["base_channels"], str(path))
+    return arguments
 
 
-def fetch(repository: str) -> Path:
-    """The weights file of a repository on the Hugging Face Hub, downloaded once."""
+def fetch(name: str) -> Path:
+    """The weights file of a repository on the Hugging Face Hub, downloaded once.
+
+    `name` is "owner/name", or "owner/name@revision" with a branch, tag or commit.
+    Raises InputError if there is no such repository, file or connection.
+    """
+    parts = _HUB_NAME.fullmatch(name)
+    if not parts:
+        raise InputError(f"hf:{name}: expected hf:owner/name or hf:owner/name@revision")
+    repository, revision = parts.groups()
     try:
-        return Path(hf_hub_download(repository, FILE_NAME))
+        return Path(hf_hub_download(repository, FILE_NAME, revision=revision))
     except (HfHubHTTPError, HFValidationError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise InputError(
-            f"{repository}: neither a file here nor weights on the Hub ({reason})"
+            f"hf:{name}: no {FILE_NAME} from the Hugging Face Hub ({reason})"
         ) from error
 
 

@@ -76,9 +76,10 @@ Force = Annotated[bool, typer.Option("--force", help="Replace files that exist."
 Weights = Annotated[
     str | None,
     typer.Option(
-        metavar="FILE|FOLDER|OWNER/NAME",
-        help="A .safetensors or the authors' .pth file, a folder, or a repository on "
-        "the Hugging Face Hub; without it the shipped weights.",
+        metavar="FILE|FOLDER|released|hf:OWNER/NAME",
+        help="A .safetensors or the authors' .pth file, or a folder; released "
+        "downloads the authors' from Google Drive, hf:owner/name[@revision] others "
+        "from the Hugging Face Hub. Without it the shipped weights.",
     ),
 ]
 
@@ -378,7 +379,7 @@ def evaluate(
     weights: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="[NAME=]FILE|FOLDER|OWNER/NAME",
+            metavar="[NAME=]FILE|FOLDER|released|hf:OWNER/NAME",
             help="DeepGIN's, as for gin inpaint; without it the shipped weights.",
         ),
     ] = None,
@@ -539,7 +540,7 @@ def application(
     weights: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="[deepfillv2=]FILE|FOLDER|OWNER/NAME",
+            metavar="[deepfillv2=]FILE|FOLDER|released|hf:OWNER/NAME",
             help="To choose from, beside the shipped ones. May be given again.",
         ),
     ] = None,

@@ -5,8 +5,10 @@ Taught in book/18_measuring.md.
 
 import warnings
 from collections.abc import Sequence
+from io import BytesIO
 from os import PathLike
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors import SafetensorError
@@ -87,9 +89,12 @@ class Distribution:
                 f"{path}: not readable ({error}); expected features of FID and KID"
             ) from error
         kinds = {(pair.dtype, *pair.shape) for pair in found.values()}
-        if any(kind[:2] != (torch.float32, 2) for kind in kinds) or len(kinds) > 1:
+        if len(kinds) > 1 or any(
+            len(kind) != 3 or kind[:2] != (torch.float32, 2) for kind in kinds
+        ):
             raise InputError(
-                f"{path}: expected features of FID and KID, float32 (2, D)"
+                f"{path}: holds other tensors than pairs of features of one length; "
+                "expected features of FID and KID"
             )
         self.features = found
 
@@ -117,10 +122,12 @@ def inception(source: str | PathLike[str] | None = None) -> nn.Module:
         if source is not None
         else downloads.cached(original.URL_INCEPTION_V3)
     )
-    read_state_dict(path)  # nothing in the file is run; torch-fidelity would
+    file = BytesIO()  # torch-fidelity reads as pickle does, and would run what it finds
+    torch.save(read_state_dict(path, downloads.SHA256.get(path.name, "")), file)
+    file.seek(0)
     try:
         return NoTrainInceptionV3(
-            "inception-v3-compat", ["2048"], str(path), antialias=False
+            "inception-v3-compat", ["2048"], cast(str, file), antialias=False
         )
     except RuntimeError as error:  # names and shapes, many lines of them
         raise InputError(

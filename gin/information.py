@@ -3,7 +3,6 @@
 import platform
 from collections.abc import Iterator
 from importlib.metadata import version
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -56,8 +55,7 @@ def _hardware() -> Iterator[Row]:
 
 def _weights(weights: str | None) -> Iterator[Row]:
     net = pretrained.network(weights)
-    path = pretrained.shipped() if weights is None else Path(weights)
-    yield "weights", path
+    yield "weights", pretrained.locate(weights)
     yield "variant", net.variant
     yield "base width", net.base_channels
     yield "composite", "as released" if net.composite else "as the paper writes it"

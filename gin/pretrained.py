@@ -1,50 +1,71 @@
-"""Where trained weights come from: the package, a file, a folder or the Hub.
+"""Where trained weights come from: the package, a file, their authors or the Hub.
 
 Taught in book/00_start.md.
 """
 
-import re
+from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
 
 from gin import checkpoints
 from gin.errors import InputError
 from gin.generator import DeepGIN
-from gin.released import load_released
+from gin.released import DRIVE, load_released, released_file
 
-_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+HUB = "hf:"
 
 
 def network(weights: str | PathLike[str] | None = None) -> DeepGIN:
-    """The network with the shipped weights, or with those that are named.
+    """The network with the shipped weights, or with those that `locate` finds.
 
-    `weights` is a `.safetensors` file written by `gin.save`, the authors' own `.pth`
-    file, a folder that holds `deepgin.safetensors`, or "owner/name" on the Hugging
-    Face Hub. Raises InputError if there are none, or they are not of this network.
+    Raises InputError if there are none, or they are not of this network.
     """
-    path = _local(weights)
+    path = locate(weights)
     if path.suffix in (".pth", ".pt"):
         return load_released(path)
-    if path.is_file() or path.suffix == ".safetensors":
-        return checkpoints.load(path)
-    if _HUB_NAME.fullmatch(path.as_posix()):
-        return checkpoints.load(checkpoints.fetch(path.as_posix()))
-    raise InputError(
-        f"{weights}: no such file or folder; expected a .safetensors or .pth file, a "
-        f"folder with {checkpoints.FILE_NAME}, or owner/name on the Hugging Face Hub"
-    )
+    return checkpoints.load(path)
 
 
 def notes(weights: str | PathLike[str] | None = None) -> dict[str, str]:
     """What a `.safetensors` file among `network`'s says of itself; else nothing."""
-    path = _local(weights)
+    path = locate(weights)
     return checkpoints.metadata(path) if path.suffix == ".safetensors" else {}
 
 
-def _local(weights: str | PathLike[str] | None) -> Path:
-    """Where the file lies that is meant, unless it is a name on the Hub."""
-    path = shipped() if weights is None else Path(weights)
-    return path / checkpoints.FILE_NAME if path.is_dir() else path
+def locate(weights: str | PathLike[str] | None = None) -> Path:
+    """The weights file that is meant; None is the shipped one.
+
+    `weights` is a `.safetensors` file written by `gin.save`, the authors' own `.pth`
+    file, or a folder that holds `deepgin.safetensors`. Two kinds of names are
+    downloaded, once: "released", which the authors published, and
+    "hf:owner/name[@revision]" on the Hugging Face Hub. Raises InputError if there is
+    no such file.
+    """
+    if weights is None:
+        return shipped()
+    if isinstance(weights, str) and weights in DRIVE:
+        return released_file(weights)
+    if isinstance(weights, str) and weights.startswith(HUB):
+        return checkpoints.fetch(weights.removeprefix(HUB))
+    path = Path(weights)
+    path = path / checkpoints.FILE_NAME if path.is_dir() else path
+    if not path.exists():
+        raise InputError(
+            f"{path}: no such file or folder{_suggestion(path)}; expected a "
+            f".safetensors or .pth file, a folder with {checkpoints.FILE_NAME}, "
+            "released, or hf:owner/name for the Hugging Face Hub"
+        )
+    return path
+
+
+def _suggestion(path: Path) -> str:
+    """A name beside the first part of `path` that is missing, and like it."""
+    parts = (*reversed(path.parents), path)
+    missing = next(part for part in parts if not part.exists())
+    beside = missing.parent.iterdir() if missing.parent.is_dir() else ()
+    names = {name: entry for entry in beside for name in (entry.stem, entry.name)}
+    close = get_close_matches(missing.name, names, n=1)
+    return f" (did you mean {names[close[0]]}?)" if close else ""
 
 
 def shipped() -> Path:

@@ -3,17 +3,38 @@
 Taught in book/02_network.md.
 """
 
+import hashlib
 import pickle
-from collections.abc import Iterator, Mapping
+import reprlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from io import BufferedReader
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from zipfile import ZipFile
 
 import torch
+from filelock import FileLock
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
+from gin import downloads
 from gin.errors import InputError
+from gin.files import atomic
 from gin.generator import DeepGIN
+
+Net = TypeVar("Net", bound=nn.Module)
+
+RELEASED = "released"
+# What the authors link in their README, on Google Drive.
+DRIVE = {
+    RELEASED: "1yOtMELWwTBc-PMSY69x1FH8D1anUN7tD",
+    "released-warm-up": "1T3ST-ujhtDZQpWUiagICOAIvBF7CMeYz",
+}
+WIDEST = 1024  # base width; the paper's is 64
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_PARALLEL = "module."
 
 # Released module name -> ours. `{n}` runs over the entries of a tuple.
 _PLAIN = {
@@ -82,47 +103,138 @@ def load_released(source: str | PathLike[str] | Mapping[str, Tensor]) -> DeepGIN
     """The authors' generator as a `DeepGIN(composite=True)` in evaluation mode.
 
     Args:
-        source: their `.pth` file, or its state dict. The base width is read
-            off the shapes. A file is read with `weights_only=True`: one that
-            wants to run code is refused.
+        source: their `.pth` file, or its state dict, as `named_tensors` reads it. The
+            base width is read off the shapes. A file is read with
+            `weights_only=True`: one that wants to run code is refused.
 
     Raises:
         InputError: the file cannot be read, or its tensors are not exactly
             those of the published generator; the difference is listed.
     """
     if isinstance(source, Mapping):
-        where, theirs = "the state dict", source
+        where = "the state dict"
+        theirs = named_tensors(source, where)
     else:
         where, theirs = str(source), read_state_dict(Path(source))
     names = released_names()
     _same_names(where, set(names), set(theirs))
-    net = DeepGIN(base_channels=len(theirs["r_en_conv2.bias"]), composite=True)
+    width = base_width(theirs["r_en_conv2.bias"].numel(), where)
     state = {ours: theirs[name] for name, ours in names.items()}
-    load_exactly(net, state, where)
-    return net.eval()
+    return filled(lambda: DeepGIN(base_channels=width, composite=True), state, where)
 
 
-def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """The tensors in a file written by `torch.save`; nothing in it is run."""
-    content = read_saved(path)
-    if not isinstance(content, dict) or not all(
-        isinstance(value, Tensor) for value in content.values()
+def released_file(name: str = RELEASED) -> Path:
+    """The file that the authors link under a name in `DRIVE`, downloaded once.
+
+    It lies in torch's cache, with its SHA-256 beside it, which is checked each time.
+    Raises InputError if it cannot be had, is not their generator, or has changed; the
+    message says where to put a file that was downloaded by hand.
+    """
+    path = downloads.cache() / f"deepgin-{name}.pth"
+    mark = path.with_suffix(".sha256")
+    if not (path.is_file() and mark.is_file()):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            _obtain(DRIVE[name], path, mark)
+    expected = mark.read_text(errors="replace").strip()
+    found = downloads.sha256(path)
+    if found != expected:
+        raise InputError(
+            f"{path}: its SHA-256 is {found[:8]}, it was {expected[:8]} when it was "
+            f"first read; remove it and {mark.name} to download it again"
+        )
+    return path
+
+
+def _obtain(identifier: str, path: Path, mark: Path) -> None:
+    """Download the file, unless it was put there, and write its SHA-256 to `mark`."""
+    if path.is_file():
+        if not mark.is_file():
+            load_released(path)
+            _remember(path, mark)
+        return
+    with atomic(path) as temporary:
+        try:
+            downloads.from_drive(identifier, temporary)
+            load_released(temporary)
+        except InputError as error:
+            reason = str(error).replace(str(temporary), "what came")
+            raise InputError(
+                f"the authors' weights were not downloaded ({reason}); download "
+                f"https://drive.google.com/file/d/{identifier}/view in a browser and "
+                f"put the file at {path}"
+            ) from error
+        _remember(temporary, mark)  # first, so that no file is without
+
+
+def _remember(path: Path, mark: Path) -> None:
+    with atomic(mark) as temporary:
+        temporary.write_text(f"{downloads.sha256(path)}\n")
+
+
+def read_state_dict(
+    path: Path, sha256: str = "", wrappers: Sequence[str] = ("state_dict",)
+) -> dict[str, Tensor]:
+    """`named_tensors` of a file written by `torch.save`; nothing in it is run.
+
+    Raises InputError as `read_saved` and `named_tensors` do, and for tensors that are
+    larger than the file.
+    """
+    tensors = named_tensors(read_saved(path, sha256), str(path), wrappers)
+    claimed = sum(tensor.nbytes for tensor in tensors.values())
+    if claimed > (size := path.stat().st_size):
+        raise InputError(
+            f"{path}: its tensors would take {claimed:,} bytes; expected no more than "
+            f"the file's {size:,}"
+        )
+    return tensors
+
+
+def named_tensors(
+    content: object, where: str, wrappers: Sequence[str] = ("state_dict",)
+) -> dict[str, Tensor]:
+    """The tensors of a state dict by their names.
+
+    One that lies in another dictionary, under a key of `wrappers`, is taken from
+    there; the prefix "module.", by DataParallel, is dropped. Raises InputError if
+    something else is in it than dense tensors.
+    """
+    for wrapper in wrappers:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    if not isinstance(content, Mapping) or not all(
+        isinstance(name, str) and _is_dense(value) for name, value in content.items()
     ):
         raise InputError(
-            f"{path}: holds something other than named tensors; expected a state dict"
+            f"{where}: holds something other than named tensors; expected a state dict"
         )
-    return content
+    prefix = _PARALLEL if all(name.startswith(_PARALLEL) for name in content) else ""
+    return {name.removeprefix(prefix): value for name, value in content.items()}
 
 
-def read_saved(path: Path) -> Any:
+def _is_dense(value: object) -> bool:
+    return (
+        isinstance(value, Tensor)
+        and value.layout is torch.strided
+        and not value.is_meta
+    )
+
+
+def read_saved(path: Path, sha256: str = "") -> Any:
     """What `torch.save` wrote, of plain types; nothing in it is run.
 
-    Raises InputError for a file that is missing, damaged, or wants to run code.
+    `sha256` is that of the file, or the start of it; it is compared with the bytes
+    that are read. Raises InputError for a file that is missing, damaged, another than
+    expected, larger in memory than on the disk, or wants to run code.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected weights")
+    check_is_weights(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:
+            _check_sha256(file, path, sha256)
+            _check_archive(file, path)
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path}: refused, since it is not a plain file of tensors "
@@ -135,20 +247,128 @@ def read_saved(path: Path) -> Any:
         ) from error
 
 
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a safetensors file, mapped into memory, and its notes.
+
+    Raises InputError for a file that is missing, damaged or another kind of file.
+    """
+    check_is_weights(path)
+    try:
+        with safe_open(path, "pt") as file:
+            names = file.keys()
+            tensors = {name: file.get_tensor(name) for name in names}
+            return tensors, file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"{path}: not a readable safetensors file ({error}); expected weights "
+            "written by gin (for the authors' own files use gin.load_released)"
+        ) from error
+
+
+def check_is_weights(path: Path) -> None:
+    """Raise InputError if there is no file, or what is often saved in its place."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected weights")
+    with path.open("rb") as file:
+        start = file.read(256).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        raise InputError(f"{path}: an HTML page; expected weights")
+    if start.startswith(b"version https://git-lfs."):
+        raise InputError(
+            f"{path}: a Git LFS pointer; expected the weights that it stands for: "
+            "run `git lfs pull`"
+        )
+
+
+def _check_sha256(file: BufferedReader, path: Path, expected: str) -> None:
+    found = hashlib.file_digest(file, "sha256").hexdigest() if expected else ""
+    file.seek(0)
+    if not found.startswith(expected):
+        raise InputError(
+            f"{path}: refused, its SHA-256 is {found[: len(expected)]}, "
+            f"expected {expected}"
+        )
+
+
+def _check_archive(file: BufferedReader, path: Path) -> None:
+    """Raise InputError for a zip file that unpacks to more than it is."""
+    if file.read(4) == b"PK\x03\x04":
+        claimed = sum(entry.file_size for entry in ZipFile(file).infolist())
+        if claimed > (size := path.stat().st_size):
+            raise InputError(
+                f"{path}: refused, it would unpack to {claimed:,} bytes; expected no "
+                f"more than the file's {size:,}"
+            )
+    file.seek(0)
+
+
+def base_width(value: object, where: str) -> int:
+    """`value`, a base width that a file claims. Raises InputError beyond `WIDEST`."""
+    if type(value) is not int or not 1 <= value <= WIDEST:
+        raise InputError(
+            f"{where}: its base width is {reprlib.repr(value)}; "
+            f"expected a number from 1 to {WIDEST:,}"
+        )
+    return value
+
+
+def filled(make: Callable[[], Net], state: Mapping[str, Tensor], where: str) -> Net:
+    """The network by `make` with the tensors of `state`, in evaluation mode.
+
+    No memory is taken, and no random number drawn, before names, shapes and types
+    are compared. Raises InputError as `load_exactly` does, and if `make` refuses.
+    """
+    try:
+        with torch.device("meta"), _NoNormal():
+            net = make()
+    except (InputError, TypeError) as error:
+        raise InputError(
+            f"{where}: its configuration is not usable: {error}"
+        ) from error
+    load_exactly(net, state, where)
+    return net.eval()
+
+
+class _NoNormal(TorchFunctionMode):
+    """Leaves out `normal_`, which on "meta" first loads a compiler: 2.5 s, 150 MB."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if func is Tensor.normal_:
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
 def load_exactly(net: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
-    """Fill `net` from `state`, which must have just its names and shapes."""
+    """Give `net` copies of the tensors in `state`: on the CPU, of `net`'s own types.
+
+    Raises InputError unless they have just its names and shapes, and are floats.
+    """
     own = net.state_dict()
     _same_names(where, set(own), set(state))
     wrong = [
-        f"{name} is {tuple(state[name].shape)}, expected {tuple(own[name].shape)}"
+        f"{name} is {form(state[name])}, expected {tuple(own[name].shape)}"
         for name in own
-        if state[name].shape != own[name].shape
+        if state[name].shape != own[name].shape or state[name].dtype not in FLOATS
     ]
     if wrong:
         raise InputError(
-            f"{where}: {len(wrong)} tensors differ in shape: {_some(wrong)}"
+            f"{where}: {len(wrong)} tensors differ in shape or type: {_some(wrong)}"
         )
-    net.load_state_dict(dict(state))
+    copies = {
+        name: state[name]
+        .detach()
+        .to("cpu", own[name].dtype, copy=True, memory_format=torch.contiguous_format)
+        for name in own
+    }
+    net.load_state_dict(copies, assign=True)
+
+
+def form(tensor: Tensor) -> str:
+    """A tensor's shape, and its type unless it is one of `FLOATS`, for a message."""
+    kind = "" if tensor.dtype in FLOATS else f" of {tensor.dtype}"
+    return f"{tuple(tensor.shape)}{kind}"
 
 
 def _same_names(where: str, expected: set[str], found: set[str]) -> None:

@@ -279,6 +279,26 @@ def test_weights_that_cannot_be_used(
         choices.complete(OTHER, photo, mask, other="nowhere.pth")
 
 
+def test_the_authors_weights_are_a_choice(
+    photo: Image.Image, mask: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def network(weights: str) -> gin.DeepGIN:
+        asked.append(weights)
+        return gin.DeepGIN("StdResBlk (Coarse only)", 2)
+
+    monkeypatch.setattr("gin.pretrained.network", network)
+    choices = Catalogue()
+    (label,) = (c.label for c in choices.choices if c.name == "released")
+    assert label == "DeepGIN, as released (downloaded once)"
+    assert asked == []  # not before it is chosen
+    assert [*choices.complete("released", photo, mask)] == ["coarse"]
+    assert asked == ["released"]
+    given = [choice.name for choice in Catalogue("released").choices]
+    assert given.count("released") == 1
+
+
 def test_given_weights_come_first(tmp_path: Path, photo, mask) -> None:
     path = tmp_path / "mine.safetensors"
     gin.save(gin.DeepGIN("StdResBlk (Coarse only)", 2), path)

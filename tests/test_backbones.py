@@ -325,6 +325,13 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@pytest.fixture
+def any_vgg19(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random weights under the published name, whatever their SHA-256."""
+    monkeypatch.setitem(downloads.SHA256, "vgg19-dcbb9e9d.pth", "")
+
+
+@pytest.mark.usefixtures("any_vgg19")
 def test_torchvisions_cache_comes_first(cache: Path, vgg19_file: Path) -> None:
     cache.mkdir(parents=True)
     (cache / "vgg19-dcbb9e9d.pth").symlink_to(vgg19_file)
@@ -335,8 +342,26 @@ def test_torchvisions_cache_comes_first(cache: Path, vgg19_file: Path) -> None:
 def test_a_damaged_cache_is_named_and_not_passed_over(cache: Path) -> None:
     cache.mkdir(parents=True)
     (cache / "vgg19-dcbb9e9d.pth").write_bytes(b"half a file")
-    with pytest.raises(InputError, match="checkpoints/vgg19-dcbb9e9d.pth: not a read"):
+    with pytest.raises(InputError, match="/vgg19-dcbb9e9d.pth: refused, its SHA-256"):
         load_backbone("vgg19")
+
+
+def test_other_weights_under_a_published_name_are_refused(
+    cache: Path, vgg19_file: Path
+) -> None:
+    cache.mkdir(parents=True)
+    (cache / "vgg19-dcbb9e9d.pth").symlink_to(vgg19_file)
+    with pytest.raises(InputError, match="SHA-256 is .*, expected dcbb9e9d"):
+        load_backbone("vgg19")
+
+
+def test_weights_that_are_no_floats_are_refused(
+    vgg19: Backbone, tmp_path: Path
+) -> None:
+    state = {**vgg19.state, "features.0.bias": torch.zeros(64, dtype=torch.int64)}
+    torch.save(state, tmp_path / "whole.pth")
+    with pytest.raises(InputError, match=r"features.0.bias is \(64,\) of torch.int64"):
+        load_backbone("vgg19", tmp_path / "whole.pth")
 
 
 def test_then_comes_torchvisions_download(
@@ -348,6 +373,7 @@ def test_then_comes_torchvisions_download(
         asked.append((url.rpartition("/")[2], sha256))
         path.parent.mkdir(parents=True)
         path.symlink_to(vgg19_file)
+        monkeypatch.setitem(downloads.SHA256, path.name, "")
 
     monkeypatch.setattr(downloads, "from_url", from_url)
     for _ in range(2):

@@ -1,5 +1,6 @@
 """DeepFillv1 and v2: published sizes, parity, files, and what the network sees."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from deepfill_reference import BASE_WIDTHS, published_shapes, published_state
 from reference import FIXTURES
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import gin
@@ -258,8 +260,22 @@ def test_weights_go_through_a_file(model: type[DeepFill], tmp_path: Path) -> Non
 
 def test_the_generator_alone_or_under_g() -> None:
     state = published_state(8)
-    for source in (state, {"G": state, "D": {}}):
+    parallel = {f"module.{name}": tensor for name, tensor in state.items()}
+    for source in (
+        state,
+        {"G": state, "D": {}},
+        {"G": parallel},
+        {"state_dict": state},
+    ):
         assert load_deepfillv2(source).base_channels == 8
+
+
+@pytest.mark.parametrize("width", [10**6, 10**30, True, "8", 0])
+def test_an_absurd_base_width_is_refused(width: object, tmp_path: Path) -> None:
+    notes = {"gin": json.dumps({"variant": "deepfillv2", "base_channels": width})}
+    save_file({"a": torch.zeros(1)}, tmp_path / "wide.safetensors", notes)
+    with pytest.raises(gin.InputError, match="wide.safetensors: its base width is"):
+        load_deepfill(tmp_path / "wide.safetensors")
 
 
 def test_a_missing_and_an_extra_tensor_are_named() -> None:
@@ -278,9 +294,17 @@ def test_a_missing_and_an_extra_tensor_are_named() -> None:
 def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(gin.InputError, match="none.pth: no such file"):
         load_deepfillv2(tmp_path / "none.pth")
-    for content in ([1], {"G": 1}):
+    for content, words in (
+        ([1], "holds something other than named tensors"),
+        ({"G": 1}, "holds something other than named tensors"),
+        ({"G": {}}, "has no conv1.conv.bias"),
+        (
+            {"conv1.conv.bias": torch.zeros(9).expand(9000, 9)},
+            "would take 324,000 bytes",
+        ),
+    ):
         torch.save(content, tmp_path / "other.pth")
-        with pytest.raises(gin.InputError, match="other.pth: has no conv1.conv.bias"):
+        with pytest.raises(gin.InputError, match=f"other.pth: .*{words}"):
             load_deepfillv2(tmp_path / "other.pth")
     torch.save(Path("runs code"), tmp_path / "code.pth")
     with pytest.raises(gin.InputError, match="code.pth: refused"):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from memory import megabytes
 from safetensors.torch import save_file
 
 import gin
@@ -73,7 +74,15 @@ GOOD = {"variant": "SPDResBlk-MSSA-BP", "base_channels": 8, "composite": False}
         ({"base_channels": 8}, "not DeepGIN's configuration"),
         (["a list"], "not DeepGIN's configuration"),
         ({**GOOD, "variant": "other"}, "its configuration is not usable: variant"),
-        ({**GOOD, "base_channels": "8"}, "its configuration is not usable"),
+        ({**GOOD, "base_channels": "8"}, "its base width is '8'; expected a number"),
+        (
+            {**GOOD, "base_channels": 7},
+            "its configuration is not usable: base_channels",
+        ),
+        ({**GOOD, "base_channels": 10**6}, "its base width is 1000000; expected"),
+        ({**GOOD, "base_channels": 10**30}, "its base width is 10+; expected"),
+        ({**GOOD, "base_channels": True}, "its base width is True; expected"),
+        ({**GOOD, "variant": [1]}, "its configuration is not usable"),
         ({**GOOD, "variant": "StdResBlk"}, "not the weights of this network"),
         ({**GOOD, "base_channels": 16}, "tensors differ in shape"),
     ],
@@ -84,6 +93,42 @@ def test_a_wrong_configuration(
     path = write(tmp_path / "w.safetensors", configuration)
     with pytest.raises(gin.InputError, match=f"w.safetensors: .*{message}"):
         gin.load(path)
+
+
+def test_a_width_that_the_file_does_not_hold_takes_no_memory(tmp_path: Path) -> None:
+    path = write(tmp_path / "w.safetensors", {**GOOD, "base_channels": 256})
+    with pytest.raises(gin.InputError, match="tensors differ in shape"):
+        gin.load(path)  # once, so that what stays is there already
+
+    def load() -> None:
+        with pytest.raises(gin.InputError, match="tensors differ in shape"):
+            gin.load(path)
+
+    assert megabytes(load) < 100  # the network has 2,700
+
+
+def test_a_configuration_of_a_million_brackets(tmp_path: Path) -> None:
+    path = tmp_path / "deep.safetensors"
+    save_file({"a": torch.zeros(1)}, path, {"gin": 10**6 * "["})
+    with pytest.raises(gin.InputError, match="not DeepGIN's configuration"):
+        gin.load(path)
+
+
+def test_weights_that_are_no_floats_are_refused(tmp_path: Path) -> None:
+    state = gin.DeepGIN(base_channels=8).state_dict()
+    state["coarse.rgb.bias"] = torch.zeros(3, dtype=torch.int64)
+    save_file(state, tmp_path / "w.safetensors", {"gin": json.dumps(GOOD)})
+    with pytest.raises(gin.InputError, match=r"rgb.bias is \(3,\) of torch.int64"):
+        gin.load(tmp_path / "w.safetensors")
+
+
+def test_a_file_can_be_overwritten_once_it_is_loaded(tmp_path: Path) -> None:
+    path = write(tmp_path / "w.safetensors", GOOD)
+    net = gin.load(path)
+    before = net.coarse.rgb.weight.detach().clone()
+    path.write_bytes(b"")  # nothing is mapped from it any more
+    assert torch.equal(net.coarse.rgb.weight, before)
+    assert net.coarse.rgb.weight.requires_grad
 
 
 def test_a_missing_tensor_is_named(tmp_path: Path) -> None:
@@ -132,10 +177,17 @@ def test_fetch_asks_the_hub_for_one_file(
 ) -> None:
     asked = []
 
-    def download(repository: str, name: str) -> str:
-        asked.append((repository, name))
+    def download(repository: str, name: str, revision: str | None) -> str:
+        asked.append((repository, name, revision))
         return str(tmp_path / name)
 
     monkeypatch.setattr(checkpoints, "hf_hub_download", download)
-    assert checkpoints.fetch("me/deepgin") == tmp_path / checkpoints.FILE_NAME
-    assert asked == [("me/deepgin", "deepgin.safetensors")]
+    for name in ("me/deepgin", "me/deepgin@v1.0"):
+        assert checkpoints.fetch(name) == tmp_path / checkpoints.FILE_NAME
+    assert asked == [
+        ("me/deepgin", "deepgin.safetensors", None),
+        ("me/deepgin", "deepgin.safetensors", "v1.0"),
+    ]
+    for name in ("", "me", "me/deepgin/more", "../deepgin", "me/deepgin@", "-/x y"):
+        with pytest.raises(gin.InputError, match="expected hf:owner/name"):
+            checkpoints.fetch(name)

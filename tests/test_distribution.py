@@ -1,5 +1,7 @@
 """FID and KID against float64 computations of their own, and Inception's weights."""
 
+import hashlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +11,14 @@ import pytest
 import scipy.linalg
 import torch
 from metric_reference import by_eigenvalues, by_loops, features
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from gin import downloads
 from gin.distribution import SET_METRICS, Distribution, fid, inception, kid
 from gin.downloads import Unavailable
 from gin.errors import InputError
+from gin.released import read_state_dict
 
 published = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
 WEIGHTS = published.URL_INCEPTION_V3.rpartition("/")[2]
@@ -121,6 +126,10 @@ def test_a_file_of_something_else(tmp_path: Path) -> None:
     file.write_bytes(b"a page of text, longer than a header")
     with pytest.raises(InputError, match="features.safetensors: not readable"):
         Distribution(Colours()).load(file)
+    for other in (torch.zeros(3, 4), torch.zeros(2, 5), torch.zeros(2, 4).double()):
+        save_file({"a": torch.zeros(2, 4), "b": other}, file)
+        with pytest.raises(InputError, match="features.safetensors: holds other tens"):
+            Distribution(Colours()).load(file)
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -170,6 +179,10 @@ def test_inception_is_torch_fidelity_s(
 ) -> None:
     monkeypatch.setattr("gin.downloads.urlopen", no_network)
     monkeypatch.setenv("TORCH_HOME", str(weights.parents[2]))
+    with pytest.raises(InputError, match=f"{WEIGHTS}: refused, its SHA-256.*6726825d0"):
+        inception()
+    content = hashlib.sha256(weights.read_bytes())
+    monkeypatch.setitem(downloads.SHA256, WEIGHTS, content.hexdigest())
     network = inception()  # from torch's cache
     generator = torch.Generator().manual_seed(0)
     pictures = torch.randint(256, (2, 3, 40, 56), generator=generator).byte()
@@ -182,6 +195,33 @@ def test_inception_is_torch_fidelity_s(
     assert not torch.allclose(found, network(pictures.flip(1)), rtol=1e-3, atol=0)
     assert not any(parameter.requires_grad for parameter in network.parameters())
     assert not any(module.training for module in network.modules())
+
+
+class Payload:
+    """A pickle that makes a folder when it is loaded the unsafe way."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.folder),)
+
+
+def test_inceptions_file_is_read_once(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "mine.pth"
+    file.symlink_to(weights)
+
+    def read(*given: object) -> dict[str, Tensor]:
+        state = read_state_dict(*given)
+        file.unlink()
+        torch.save(Payload(tmp_path / "owned"), file)
+        return state
+
+    monkeypatch.setattr("gin.distribution.read_state_dict", read)
+    assert isinstance(inception(file), nn.Module)
+    assert not (tmp_path / "owned").exists()
 
 
 def test_without_weights_there_is_a_reason(

@@ -54,8 +54,26 @@ def test_a_name_on_the_hub(
         return tmp_path / "cached.safetensors"
 
     monkeypatch.setattr(checkpoints, "fetch", fetch)
-    assert same(pretrained.network("someone/deepgin-v1.5"), net)
-    assert asked == ["someone/deepgin-v1.5"]
+    assert same(Inpainter.from_pretrained("hf:someone/deepgin-v1.5").net, net)
+    assert same(pretrained.network("hf:someone/deepgin@v2"), net)
+    assert asked == ["someone/deepgin-v1.5", "someone/deepgin@v2"]
+
+
+def test_a_typing_error_does_not_ask_the_hub(
+    net: DeepGIN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(checkpoints, "hf_hub_download", None)
+    checkpoints.save(net, tmp_path / "run1" / "weights.safetensors")
+    for typed in ("run1/wieghts", "run1/weigths.safetensors", "run1"):
+        with pytest.raises(InputError, match="did you mean run1/weights.safetensors.?"):
+            pretrained.network(typed)
+    with pytest.raises(InputError, match="did you mean run1.?"):
+        pretrained.network("runn1/weights.safetensors")
+    with pytest.raises(
+        InputError, match="someone/deepgin: no such file or folder; exp"
+    ):
+        pretrained.network("someone/deepgin")
 
 
 def test_the_package_comes_before_the_checkout(
@@ -90,7 +108,8 @@ def test_an_inpainter_from_them(net: DeepGIN, tmp_path: Path) -> None:
         ("../deepgin", "../deepgin: no such file or folder"),
         ("runs/none.safetensors", "none.safetensors: no such file"),
         ("runs/none.pth", "none.pth: no such file"),
-        ("nobody/nothing", "nobody/nothing: neither a file here nor weights on the"),
+        ("hf:nobody/nothing", "hf:nobody/nothing: no deepgin.safetensors from the Hug"),
+        ("hf:nothing", "hf:nothing: expected hf:owner/name or hf:owner/name@revision"),
     ],
 )
 def test_missing_weights(

@@ -16,6 +16,7 @@ from gin.application.stages import WatchedInpainter
 from gin.errors import InputError
 from gin.masks import MOST_MISSING, Mask, area
 from gin.photographs import Photograph
+from gin.released import RELEASED
 
 Weights = str | PathLike[str] | Sequence[str | PathLike[str]] | None
 
@@ -68,6 +69,7 @@ class Catalogue:
             pretrained.shipped()  # says what is missing
         self.choices = [
             *(_choice(name, source) for name, source in self._sources.items()),
+            *_authors(self._sources),
             Choice(OTHER, f"DeepGIN, {OTHER} …", deepgin=True),
             *(Choice(name, name, lacks=_lacks(name)) for name in methods.CLASSICAL),
         ]
@@ -92,7 +94,7 @@ class Catalogue:
         watch = watch or Watch()
         watch.tick(0.0)
         if name == OTHER and not other.strip():
-            raise InputError("expected weights: a file here, or owner/name on the Hub")
+            raise InputError("expected weights: a file here, or hf:owner/name")
         source = other.strip() if name == OTHER else self._sources.get(name, name)
         found = self._load(source)
         watch.tick(0.0)
@@ -137,6 +139,12 @@ def _choice(name: str, source: str) -> Choice:
     deepgin = _is_deepgin(source)
     kind = "DeepGIN" if deepgin else source.partition("=")[0]
     return Choice(name, f"{kind}, {name}", deepgin)
+
+
+def _authors(given: Iterable[str]) -> list[Choice]:
+    """The authors' own weights, which are fetched when they are chosen."""
+    label = "DeepGIN, as released (downloaded once)"
+    return [] if RELEASED in given else [Choice(RELEASED, label, deepgin=True)]
 
 
 def _named(source: str) -> str:

@@ -189,7 +189,7 @@ class Outcome extends Part {
       make("option", { value: name, ...(lacks && { disabled: "" }) }, lacks ? `${label} (${lacks})` : label);
     this.method = make("select", { onchange: () => this.#chosen() }, ...this.choices.map(option));
     this.other = make("input", {
-      type: "text", placeholder: "file, or owner/name on the Hub", spellcheck: "false",
+      type: "text", placeholder: "file, or hf:owner/name", spellcheck: "false",
     });
     this.otherRow = make("label", {}, "Weights", this.other);
     this.ensemble = make("input", { type: "checkbox" });

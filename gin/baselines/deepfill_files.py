@@ -6,18 +6,21 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
-from torch import Tensor
-
 from gin.baselines.deepfillv1 import DeepFillV1
 from gin.baselines.deepfillv2 import DeepFillV2
-from gin.checkpoints import metadata
 from gin.errors import InputError
-from gin.released import load_exactly, read_saved
+from gin.released import (
+    base_width,
+    filled,
+    named_tensors,
+    read_safetensors,
+    read_state_dict,
+)
 
 MODELS: dict[str, type[DeepFillV1] | type[DeepFillV2]] = {
     model.variant: model for model in (DeepFillV1, DeepFillV2)
 }
+_WRAPPERS = ("state_dict", "G")
 _DECODER = (0, 1, 3, 4, 6, 7, 8)  # between them it is enlarged
 # Prefix and first number of the published layers, ours, and their places there.
 _LAYERS: tuple[tuple[str, int, str, tuple[int, ...]], ...] = (
@@ -68,26 +71,24 @@ def load_deepfillv2(source: str | PathLike[str] | Mapping[str, Any]) -> DeepFill
             the generator; the difference is listed.
     """
     if isinstance(source, Mapping):
-        where, content = "the state dict", source
+        where = "the state dict"
+        theirs = named_tensors(source, where, _WRAPPERS)
     elif Path(source).suffix == ".safetensors":
         net = load_deepfill(source)
         if not isinstance(net, DeepFillV2):
             raise InputError(f"{source}: holds {net.variant}; expected deepfillv2")
         return net
     else:
-        where, content = str(source), read_saved(Path(source))
-    theirs = content.get("G", content) if isinstance(content, Mapping) else {}
-    names = published_names()
-    width = theirs.get("conv1.conv.bias") if isinstance(theirs, Mapping) else None
-    if not isinstance(width, Tensor):
+        where = str(source)
+        theirs = read_state_dict(Path(source), wrappers=_WRAPPERS)
+    if "conv1.conv.bias" not in theirs:
         raise InputError(
             f"{where}: has no conv1.conv.bias; expected DeepFillv2's generator"
         )
-    net = DeepFillV2(len(width))
-    load_exactly(
-        net, {names.get(key, key): value for key, value in theirs.items()}, where
-    )
-    return net.eval()
+    width = base_width(theirs["conv1.conv.bias"].numel(), where)
+    names = published_names()
+    state = {names.get(key, key): value for key, value in theirs.items()}
+    return filled(lambda: DeepFillV2(width), state, where)
 
 
 def load_deepfill(path: str | PathLike[str]) -> DeepFillV1 | DeepFillV2:
@@ -96,14 +97,13 @@ def load_deepfill(path: str | PathLike[str]) -> DeepFillV1 | DeepFillV2:
     Raises InputError for a file that is missing, damaged, or not such a file.
     """
     path = Path(path)
+    state, notes = read_safetensors(path)
     try:
-        found = json.loads(metadata(path)["gin"])
-        net = MODELS[found["variant"]](found["base_channels"])
-    except InputError:
-        raise
-    except (KeyError, ValueError, TypeError) as error:
+        found = json.loads(notes["gin"])
+        model, width = MODELS[found["variant"]], found["base_channels"]
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise InputError(
             f"{path}: holds no weights of DeepFill; expected a file written by gin.save"
         ) from error
-    load_exactly(net, load_file(path), str(path))
-    return net.eval()
+    base_width(width, str(path))
+    return filled(lambda: model(width), state, str(path))
