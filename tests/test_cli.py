@@ -136,6 +136,14 @@ BAD_PICTURES: dict[str, tuple[str, Callable[[], object], tuple[str, ...], str]] 
         PHOTOGRAPH,
         "mode is F",
     ),
+    "pipe": ("bad.png", lambda: os.mkfifo("bad.png"), PHOTOGRAPH, "not a regular file"),
+    "pipe as mask": ("bad.png", lambda: os.mkfifo("bad.png"), MASK, "not a regular"),
+    "animation": (
+        "bad.webp",
+        lambda: hole().save("bad.webp", save_all=True, append_images=[hole(8, 8)]),
+        PHOTOGRAPH,
+        "holds several pictures",
+    ),
     "folder without photographs": (
         "bad",
         lambda: Path("bad").mkdir(),
