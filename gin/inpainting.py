@@ -76,7 +76,8 @@ class Inpainter:
         """`photo` with the hole filled; known pixels come back bit for bit.
 
         A photograph longer than 256 px is completed as its s * s phases, s = longer
-        side / 256 rounded up (paper, section 6.1). What lies under the hole is never
+        side / 256 rounded up (paper, section 6.1; less along the shorter side of a very
+        slim one). What lies under the hole is never
         read.
 
         Args:
@@ -119,7 +120,7 @@ class Inpainter:
     def _complete(self, image: Tensor, mask: Tensor, ensemble: bool) -> Tensor:
         """(1, 3, H, W) and (1, 1, H, W) -> completed (1, 3, H, W), by its phases."""
         height, width = image.shape[2:]
-        stride = -(-max(height, width) // SIDE)
+        stride = _strides(height, width)
         phases = subsampling.split(_pad(image, stride), stride)
         holes = subsampling.split(_pad(mask, stride), stride)
         damaged = holes.flatten(1).any(dim=1)  # the others come back unchanged
@@ -163,10 +164,24 @@ def _read_mask(mask: Image.Image | np.ndarray, size: tuple[int, int]) -> np.ndar
     return array.astype(np.uint8)
 
 
-def _pad(image: Tensor, stride: int) -> Tensor:
+def _strides(height: int, width: int) -> tuple[int, int]:
+    """Of rows and columns, so that no side of a phase is longer than 256 px.
+
+    It is one stride, but where that would pad the shorter side beyond 256 px and to
+    more than twice its length.
+    """
+    stride = -(-max(height, width) // SIDE)
+    rows, columns = (
+        stride if stride * STRIDE <= max(SIDE, 2 * side) else side // STRIDE
+        for side in (height, width)
+    )
+    return rows, columns
+
+
+def _pad(image: Tensor, strides: tuple[int, int]) -> Tensor:
     """Mirror `image` at the bottom and right until every phase suits the network."""
-    step = stride * STRIDE
-    height, width = ((0, -side % step) for side in image.shape[2:])
+    sides = zip(image.shape[2:], strides, strict=True)
+    height, width = ((0, -side % (stride * STRIDE)) for side, stride in sides)
     # numpy mirrors again and again where the padding is larger than the picture.
     padded = np.pad(image.numpy(), ((0, 0), (0, 0), height, width), mode="reflect")
     return torch.from_numpy(padded)

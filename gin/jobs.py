@@ -16,8 +16,8 @@ from PIL import Image
 from gin import mask_sets
 from gin.errors import InputError
 from gin.files import taken
-from gin.masks import Mask, check_mask, load_mask
-from gin.photographs import Photograph
+from gin.masks import Mask, load_mask
+from gin.photographs import Photograph, check_lossless
 from gin.pictures import open_picture
 from gin.png import write_png
 from gin.sources import find_photographs
@@ -32,9 +32,8 @@ class MaskPicture:
 
     def draw(self, photograph: Path, size: tuple[int, int]) -> Mask:
         """The mask, checked against the photograph's (width, height)."""
-        mask = load_mask(self.path, invert=self.invert)
-        check_mask(mask, f"{self.path} for {photograph}", size)
-        return mask
+        name = f"{self.path} for {photograph}"
+        return load_mask(self.path, size, self.invert, name)
 
 
 @dataclass(frozen=True)
@@ -73,8 +72,7 @@ class Job:
 
     def load(self) -> tuple[Image.Image, Mask]:
         """The photograph and its mask. Raises InputError if one cannot be used."""
-        picture = open_picture(self.photograph)
-        picture.filename = str(self.photograph)  # type: ignore[attr-defined]
+        picture = open_picture(self.photograph, check_lossless)
         size = Photograph.read(picture).size
         return picture, self.mask.draw(self.photograph, size)
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.random import Generator
-from PIL import Image, ImageOps
+from PIL import Image
 
 from gin.errors import InputError
-from gin.pictures import open_picture
+from gin.pictures import open_picture, upright
 from gin.strokes import Stroke, aim_strokes, deepfill_strokes, draw
 
 KINDS = ("rectangular", "free_form", "cellular_automata")
@@ -97,6 +97,7 @@ def load_mask(
     source: str | os.PathLike[str] | Image.Image,
     size: tuple[int, int] | None = None,
     invert: bool = False,
+    name: str | None = None,
 ) -> Mask:
     """A mask from a picture of any mode: white is missing, black is known.
 
@@ -106,19 +107,23 @@ def load_mask(
     one colour, the drawing is in the transparency, and opaque is missing whatever
     the colour. EXIF orientation is applied; an animation gives its first frame.
 
-    `size` is the photograph's (width, height). Raises InputError for a file that is
-    not a whole picture, and as `check_mask` does.
+    `size` is the photograph's (width, height); a file of another size is refused
+    before it is decoded. `name` opens the messages, None takes the file's. Raises
+    InputError for a file that is not a whole picture, and as `check_mask` does.
     """
+
+    def check(picture: Image.Image, file: str) -> None:
+        if size is not None and picture.size != size[::-1]:  # which EXIF may turn
+            _check_size(picture.size, name or file, size)
+
     if isinstance(source, Image.Image):
-        picture, name = source, getattr(source, "filename", "") or "the mask"
+        picture, file = source, getattr(source, "filename", "") or "the mask"
+        check(picture, file)
     else:
-        picture, name = open_picture(source), os.fspath(source)
-    try:
-        white = _white(ImageOps.exif_transpose(picture), str(name))
-    except (OSError, SyntaxError) as error:  # a lazily opened file breaks here
-        raise InputError(f"{name}: damaged or cut-off picture ({error})") from error
-    mask = (white ^ invert).astype(np.uint8)
-    check_mask(mask, str(name), size)
+        picture, file = open_picture(source, check), os.fspath(source)
+    white = _white(upright(picture, file), name or file)
+    mask = (white ^ invert).view(np.uint8)
+    check_mask(mask, name or file, size)
     return mask
 
 
@@ -128,16 +133,12 @@ def check_mask(mask: Mask, name: str, size: tuple[int, int] | None = None) -> No
     It must be (H, W) of {0, 1}, of the photograph's `size` = (width, height) if that
     is given, with something missing but no more than 95 %. `name` opens the message.
     """
-    if mask.ndim != 2 or not mask.size or not np.isin(mask, (0, 1)).all():
+    if mask.ndim == 2 and size is not None:
+        _check_size(mask.shape[::-1], name, size)
+    if mask.ndim != 2 or not mask.size or not ((mask == 0) | (mask == 1)).all():
         raise InputError(
             f"{name}: expected a mask (height, width) of 0 and 1, "
             f"found an array of shape {mask.shape}, type {mask.dtype}"
-        )
-    height, width = mask.shape
-    if size is not None and (width, height) != tuple(size):
-        raise InputError(
-            f"{name}: the mask is {width} x {height} px, "
-            f"but its photograph is {size[0]} x {size[1]} px"
         )
     if not 0 < (missing := area(mask)) <= MOST_MISSING:
         limit = (
@@ -148,6 +149,15 @@ def check_mask(mask: Mask, name: str, size: tuple[int, int] | None = None) -> No
         raise InputError(
             f"{name}: {100 * missing:.4g} % of the picture is missing ({limit}); white "
             "means missing, so perhaps the polarity is inverted: see invert (--invert)"
+        )
+
+
+def _check_size(found: tuple[int, int], name: str, size: tuple[int, int]) -> None:
+    """Raise InputError unless a mask and its photograph have one (width, height)."""
+    if found != tuple(size):
+        raise InputError(
+            f"{name}: the mask is {found[0]} x {found[1]} px, "
+            f"but its photograph is {size[0]} x {size[1]} px"
         )
 
 
@@ -234,7 +244,11 @@ def _white(picture: Image.Image, name: str) -> np.ndarray:
     if picture.mode.startswith("I"):
         return np.asarray(picture).astype(np.int64) >= 1 << 15
     if not picture.has_transparency_data:
-        return np.asarray(picture.convert("RGB").convert("L")) >= 128
+        direct = picture.mode in ("1", "L", "RGB")
+        return (
+            np.asarray((picture if direct else picture.convert("RGB")).convert("L"))
+            >= 128
+        )
     rgba = picture.convert("RGBA")
     grey, alpha = np.asarray(rgba.convert("RGB").convert("L")), np.asarray(rgba)[..., 3]
     if alpha.min() == alpha.max():

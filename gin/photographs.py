@@ -4,19 +4,36 @@ Known pixels, transparency and what is known about the picture stay as they were
 Taught in book/20_any_photograph.md.
 """
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile
+from PIL.ExifTags import IFD
+from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from gin.errors import InputError
 from gin.masks import SMALLEST
+from gin.pictures import failures_named, upright
+from gin.png import XMP
 
 _COLOURS = {"L": 1, "LA": 1, "RGB": 3, "RGBA": 3, "I;16": 1, "I;16B": 1}
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # Pillow's: ITU-R 601
 
 # How the file was written, rather than what it shows.
 _ENCODING = ("background", "compression", "transparency")
+
+# How a picture begins in other data: JPEG (some cameras change its first byte) and
+# PNG, and both in base64.
+_PICTURE = re.compile(
+    rb"\xd8\xff(?:\xdb\x00|\xc0\x00|\xc4[\x00\x01]|\xfe\x00|[\xe0-\xef][\x00-\xff]{2}\w{3})"
+    rb"|\x89PNG\r\n"
+)
+_BASE64_PICTURE = re.compile(
+    rb"(?:/9j/|iVBORw0KGgo)(?:[A-Za-z0-9+/=\s]|&#x?[0-9A-Fa-f]+;){60,}"
+)
+_RAW_PROFILE = "Raw profile type "  # ImageMagick's, in PNG: three lines, then hex
 
 # The nearest mode that can be used; RGB for all that are not named.
 _INSTEAD = {"1": "L", "F": "L", "I": "I;16", "La": "LA", "PA": "RGBA", "RGBa": "RGBA"}
@@ -40,29 +57,26 @@ class Photograph:
 
         Modes L, LA, RGB, RGBA and I;16 (I;16B) stay what they are. P becomes RGB, or
         RGBA if it has transparency; a transparent colour in L or RGB becomes an
-        alpha channel. Colours stay in the picture's own profile. Raises InputError
-        for other modes (converting them would change known pixels), for sides
-        below 16 px and for damaged files.
+        alpha channel. Colours stay in the picture's own profile. Metadata stay, but
+        for thumbnails, which show what was hidden. Raises InputError for other modes
+        (converting them would change known pixels), for sides below 16 px, for
+        damaged files and as `check_lossless` does.
         """
         if not isinstance(photo, Image.Image):
             raise InputError(
                 f"photo: expected a PIL image, found {type(photo).__name__}"
             )
-        name = getattr(photo, "filename", "") or "the photograph"
-        try:
-            photo.load()
-            upright = ImageOps.exif_transpose(photo)
-            kept = _metadata(upright)
-        except Exception as error:  # damaged pixels or EXIF raise many types in Pillow
-            raise InputError(f"{name}: damaged or cut-off picture ({error})") from error
-        picture = _in_plain_mode(upright, str(name))
+        name = str(getattr(photo, "filename", "") or "the photograph")
+        check_lossless(photo, name)
+        turned = upright(photo, name)
+        picture = _in_plain_mode(turned, name)
         if min(picture.size) < SMALLEST:
             raise InputError(
                 f"{name}: {picture.width} x {picture.height} px; "
                 f"expected at least {SMALLEST} px a side"
             )
         values = np.asarray(picture).reshape(picture.height, picture.width, -1)
-        return cls(values, picture.mode, kept)
+        return cls(values, picture.mode, _metadata(turned, name))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -104,11 +118,109 @@ def _picture(values: np.ndarray) -> Image.Image:
     return Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
 
 
-def _metadata(picture: Image.Image) -> dict[str | tuple[int, int], object]:
-    kept = {k: v for k, v in picture.info.items() if k not in _ENCODING}
-    if "exif" in kept:  # written anew, without the thumbnail: it shows what was hidden
-        kept["exif"] = picture.getexif().tobytes()
+def check_lossless(photo: Image.Image, name: str) -> None:
+    """Raise InputError, opening with `name`, for a photograph that would lose data.
+
+    That is one of several pictures in a file (an animation, pages; of a JPEG the
+    others are previews), and one in colour with more than 8 bits a channel, which
+    Pillow cuts off. Nothing is said of a picture that is decoded already.
+    """
+    if not isinstance(photo, ImageFile.ImageFile) or photo.fp is None:
+        return
+    with failures_named(name):
+        if photo.format != "MPO" and _has_another(photo):
+            raise InputError(
+                f"{name}: holds several pictures (an animation, pages or layers); "
+                "expected one, so save that one as a file of its own"
+            )
+        if photo.mode[0] not in "IF" and _bits(photo) > 8:
+            raise InputError(
+                f"{name}: has {_bits(photo)} bits a channel, of which 8 would be left; "
+                "expected 8 in colour, or 16 in grey, so convert it first"
+            )
+
+
+def _has_another(photo: ImageFile.ImageFile) -> bool:
+    place = photo.tell()
+    try:
+        photo.seek(place + 1)  # counting them could take minutes
+    except EOFError:
+        return False
+    photo.seek(place)
+    return True
+
+
+def _bits(photo: ImageFile.ImageFile) -> int:
+    """Bits a channel in the file, which Pillow's 8-bit modes do not tell."""
+    if isinstance(photo, TiffImageFile):
+        return max(photo.tag_v2.get(BITSPERSAMPLE, (1,)))
+    if photo.format in ("JPEG2000", "AVIF"):
+        return _bits_in_header(photo)
+    arguments = photo.tile[0].args if photo.tile else ()
+    if photo.format == "PPM" and isinstance(arguments, tuple):
+        return int(arguments[-1]).bit_length()  # the largest value
+    return 16 if re.search(";16|SGI16", str(photo.tile)) else 8
+
+
+def _bits_in_header(photo: ImageFile.ImageFile) -> int:
+    """Of a JPEG 2000 codestream (ISO 15444-1, A.5.1) or AVIF's box av1C."""
+    assert photo.fp is not None
+    photo.fp.seek(0)
+    header = photo.fp.read(1 << 16)
+    if size := re.search(rb"\xff\x4f\xff\x51.{38}(.)", header, re.DOTALL):
+        return (size[1][0] & 0x7F) + 1
+    depth = re.search(rb"av1C..(.)", header, re.DOTALL)
+    return 10 if depth and depth[1][0] & 0x40 else 8
+
+
+def _metadata(picture: Image.Image, name: str) -> dict[str | tuple[int, int], object]:
+    """What is known of a picture, without the smaller pictures of it."""
+    info = picture.info
+    kept = {
+        key: value
+        for key, value in info.items()
+        if key not in (*_ENCODING, "xmp", XMP) and not _is_picture(key, value)
+    }
+    with failures_named(name, "its EXIF data cannot be read"):
+        if xmp := _xmp(info.get("xmp") or info.get(XMP)):
+            kept["xmp"] = xmp
+        if "exif" in info or f"{_RAW_PROFILE}exif" in info:
+            kept.pop(f"{_RAW_PROFILE}exif", None)
+            kept["exif"] = _exif(picture.getexif())
     return kept
+
+
+def _is_picture(key: object, value: object) -> bool:
+    """Whether a text or a comment holds a picture, be it in base64 or hexadecimal."""
+    if not isinstance(value, str | bytes) or key == "icc_profile":
+        return False
+    content = value.encode("utf-8", "replace") if isinstance(value, str) else value
+    if isinstance(value, str) and str(key).startswith(_RAW_PROFILE):
+        with suppress(ValueError):
+            content = bytes.fromhex(value.split("\n", 3)[-1])
+    return bool(_PICTURE.search(content) or _BASE64_PICTURE.search(content))
+
+
+def _xmp(value: object) -> bytes | None:
+    """XMP without the pictures in it, such as those of xmp:Thumbnails.
+
+    It is UTF-8 in every format; what is not is no XMP.
+    """
+    content = value.encode("utf-8", "replace") if isinstance(value, str) else value
+    if not isinstance(content, bytes) or b"\0" in (content := content.rstrip(b"\0")):
+        return None
+    return _BASE64_PICTURE.sub(b"", content)
+
+
+def _exif(exif: Image.Exif) -> bytes:
+    """EXIF data without the thumbnail (IFD1) and the maker's notes that show one."""
+    written = Image.Exif()
+    written.load(exif.tobytes())  # which leaves IFD1 out
+    pointers = [tag for tag in (IFD.Exif, IFD.GPSInfo) if tag in written]
+    for tags in (written, *map(written.get_ifd, pointers)):
+        for tag in [tag for tag, value in tags.items() if _is_picture(tag, value)]:
+            del tags[tag]
+    return written.tobytes()
 
 
 def _in_plain_mode(picture: Image.Image, name: str) -> Image.Image:

@@ -18,10 +18,10 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from gin.errors import InputError
-from gin.pictures import open_picture
+from gin.pictures import open_picture, read_picture, upright
 from gin.shards import Shards, open_shards
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -158,10 +158,7 @@ def to_rgb(picture: Image.Image, name: str) -> Image.Image:
     16 bits are scaled to 8. Raises InputError, opening with `name`, for damaged
     EXIF data and for floating-point pictures, whose range is unknown.
     """
-    try:
-        ImageOps.exif_transpose(picture, in_place=True)
-    except Exception as error:  # damaged EXIF raises many types in Pillow
-        raise InputError(f"{name}: damaged EXIF data ({error})") from error
+    picture = upright(picture, name)
     if picture.mode == "F":
         raise InputError(f"{name}: its mode is F; expected 8 or 16 bits, as in RGB")
     if picture.mode.startswith("I"):  # Pillow would clip at 255
@@ -172,12 +169,7 @@ def to_rgb(picture: Image.Image, name: str) -> Image.Image:
 
 def decode(data: bytes, name: str) -> Image.Image:
     """A picture file's content as `Source.read` gives it; `name` is for the error."""
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            picture.load()
-    except Exception as error:  # damaged files raise many types in Pillow's decoders
-        raise InputError(f"{name}: cannot be read as a picture ({error})") from error
-    return to_rgb(picture, name)
+    return to_rgb(read_picture(io.BytesIO(data), name), name)
 
 
 def _open_torchvision(

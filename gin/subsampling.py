@@ -12,25 +12,29 @@ from torch import Tensor
 from gin import masks
 from gin.errors import InputError
 
+Stride = int | tuple[int, int]  # of both sides, or of the rows and of the columns
 
-def split(image: Tensor, stride: int) -> Tensor:
+
+def split(image: Tensor, stride: Stride) -> Tensor:
     """All phases of each image: (B, C, H, W) -> (B * s * s, C, H / s, W / s).
 
     Phase (dy, dx) is `image[:, :, dy::s, dx::s]`. The phases of the first image come
-    first, row by row. Raises InputError unless s divides H and W.
+    first, row by row. A pair of strides has one for H and one for W. Raises InputError
+    unless s divides H and W.
     """
     cells = _cells(image, stride)  # (B, C, H/s, s, W/s, s)
     return cells.permute(0, 3, 5, 1, 2, 4).flatten(0, 2)
 
 
-def merge(phases: Tensor, stride: int) -> Tensor:
+def merge(phases: Tensor, stride: Stride) -> Tensor:
     """The inverse of `split`, exactly: (B * s * s, C, h, w) -> (B, C, h * s, w * s)."""
-    if stride < 1 or phases.ndim != 4 or phases.shape[0] % stride**2:
+    rows, columns = _pair(stride)
+    if min(rows, columns) < 1 or phases.ndim != 4 or len(phases) % (rows * columns):
         raise InputError(
             f"phases of shape {tuple(phases.shape)}: expected (B, C, h, w) with B a "
             f"multiple of stride * stride, stride {stride}"
         )
-    cells = phases.unflatten(0, (-1, stride, stride))  # (B, s, s, C, h, w)
+    cells = phases.unflatten(0, (-1, rows, columns))  # (B, s, s, C, h, w)
     return cells.permute(0, 3, 4, 1, 5, 2).flatten(4, 5).flatten(2, 3)
 
 
@@ -64,11 +68,21 @@ def three_mask_batch(
     return repeated, stacked.to(images.device, torch.float32)
 
 
-def _cells(image: Tensor, stride: int) -> Tensor:
+def _pair(stride: Stride) -> tuple[int, int]:
+    return (stride, stride) if isinstance(stride, int) else stride
+
+
+def _cells(image: Tensor, stride: Stride) -> Tensor:
     """(B, C, H, W) -> (B, C, H / s, s, W / s, s), without copying."""
-    if image.ndim != 4 or stride < 1 or any(n % stride for n in image.shape[2:]):
+    rows, columns = _pair(stride)
+    if (
+        image.ndim != 4
+        or min(rows, columns) < 1
+        or image.shape[2] % rows
+        or image.shape[3] % columns
+    ):
         raise InputError(
             f"image of shape {tuple(image.shape)}: expected (B, C, H, W) "
             f"with H and W divisible by the stride {stride}"
         )
-    return image.unflatten(3, (-1, stride)).unflatten(2, (-1, stride))
+    return image.unflatten(3, (-1, columns)).unflatten(2, (-1, rows))

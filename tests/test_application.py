@@ -27,6 +27,7 @@ from gin.application.controller import (
 from gin.application.view import InpaintApp
 from gin.cli import main
 from gin.errors import InputError
+from gin.pictures import read_picture
 from gin.png import write_png
 
 LONG = 60  # seconds after which something hangs
@@ -314,13 +315,13 @@ def test_given_weights_come_first(tmp_path: Path, photo, mask) -> None:
     ("content", "words"),
     [
         (b"", "a.png: the file is empty"),
-        (b"a letter, and no picture", "a.png: not a picture"),
-        (b"BM" + bytes(60), "a.png: (not|cannot be read as) a picture"),
+        (b"a letter, and no picture", "a.png: .*not a picture"),
+        (b"BM" + bytes(60), "a.png: cannot be read as a picture"),
     ],
 )
 def test_a_file_that_is_no_picture(content: bytes, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        exchange.from_file(content, "a.png")
+        read_picture(io.BytesIO(content), "a.png")
 
 
 def encoded(picture: Image.Image, kind: str = "png") -> bytes:
@@ -438,10 +439,13 @@ def test_an_upload_arrives_in_chunks(app: InpaintApp) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"no picture at all", "Bad.png: not a picture"),
+        (b"no picture at all", "Bad.png: cannot be read as a picture (not a picture"),
         (b"", "Bad.png: the file is empty"),
         (encoded(Image.new("L", (10000, 6000))), "60.0 megapixels"),
-        (encoded(Image.effect_noise((99, 99), 9), "jpeg")[:900], "Bad.png: damaged"),
+        (
+            encoded(Image.effect_noise((99, 99), 9), "jpeg")[:900],
+            "Bad.png: cannot be read",
+        ),
         (encoded(Image.new("L", (8, 8))), "8 x 8 px"),
     ],
 )

@@ -254,7 +254,8 @@ def test_every_control_has_a_name_and_fits(app: Page) -> None:
 def test_a_bad_file_is_said_and_nothing_is_lost(app: Page) -> None:
     before = app.painter.missing
     app.upload("letter.png", b"no picture at all")
-    words = "Letter.png: not a picture that can be read, expected a photograph."
+    reason = "not a picture, or of a format that is not known"
+    words = f"Letter.png: cannot be read as a picture ({reason})."
     app.source.get_by_text(words).wait_for()
     large = io.BytesIO()
     Image.new("L", (10000, 6000)).save(large, "png")

@@ -131,6 +131,16 @@ def test_the_biharmonic_equation_continues_a_slope() -> None:
     assert np.abs(done.astype(int) - image).max() <= 1
 
 
+def test_a_hole_that_breaks_the_biharmonic_solver_is_refused() -> None:
+    """Of 900 px a side, it ended the process with a segmentation fault."""
+    mask = np.zeros((920, 920), np.uint8)
+    mask[10:-10, 10:-10] = 1
+    with pytest.raises(
+        Unavailable, match="810,000 pixels are missing; expected at most"
+    ):
+        classical.biharmonic(np.zeros((920, 920, 3), np.uint8), mask)
+
+
 def test_opencv_has_both_methods() -> None:
     image, mask = photograph(), frame()
     one, other = classical.telea(image, mask), classical.navier_stokes(image, mask)

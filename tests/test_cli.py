@@ -138,6 +138,16 @@ BAD_PICTURES: dict[str, tuple[str, Callable[[], object], tuple[str, ...], str]] 
         PHOTOGRAPH,
         "mode is F",
     ),
+    "pipe": ("bad.png", lambda: os.mkfifo("bad.png"), PHOTOGRAPH, "not a regular file"),
+    "pipe as mask": ("bad.png", lambda: os.mkfifo("bad.png"), MASK, "not a regular"),
+    "animation": (
+        "bad.webp",
+        lambda: hole().save(
+            "bad.webp", save_all=True, append_images=[noise((HEIGHT, WIDTH))]
+        ),
+        PHOTOGRAPH,
+        "holds several pictures",
+    ),
     "folder without photographs": (
         "bad",
         lambda: Path("bad").mkdir(),
@@ -877,7 +887,7 @@ def test_gin_evaluate_takes_several_weights_and_ones_own_masks(weights: str) -> 
         (("--out", "t.txt"), "t.txt: expected a name that ends in .md"),
         (("--out", "mask.png/t.md"), "cannot be written"),
         (("--data", "nowhere"), "nowhere: no such folder"),
-        (("--data", "out"), "good.png: not a picture"),
+        (("--data", "out"), "good.png: cannot be read as a picture"),
         (("--masks", "star"), "--masks star: expected all"),
         (("--masks", "out"), "expected one mask in out .*found none"),
         (("--masks", "inverted"), "inverted: .*75.0 %.*--invert"),

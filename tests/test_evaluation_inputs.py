@@ -74,7 +74,7 @@ def test_photographs_that_cannot_be_measured_are_named(tmp_path: Path) -> None:
     ):
         open_dataset(str(folder))
     (folder / "flat.png").write_text("a letter")
-    with pytest.raises(InputError, match=r"flat\.png: not a picture"):
+    with pytest.raises(InputError, match=r"flat\.png: cannot be read as a picture"):
         open_dataset(str(folder))
     (folder / "flat.png").rename(tmp_path / "a letter")
     photograph(1).save(folder / "two\nlines.png")

@@ -1,5 +1,6 @@
 """The Inpainter: any size in, known pixels out bit for bit, nothing leaks."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -245,6 +246,24 @@ def test_chunks_give_what_one_batch_gives(inpaint: Inpainter) -> None:
     recorder.pixels_at_once = 1  # a batch has one sub-image at least
     recorder(photo, mask)
     assert net.shapes[5:] == [(1, 3, 112, 176)] * 9
+
+
+@pytest.mark.parametrize("size", [None, "paper"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_very_slim_photograph_is_hardly_padded(
+    turned: bool, size: str | None
+) -> None:
+    """16 x 6,000 px became 384 x 6,144 px; 16 x 60,000 px took 6.9 GB."""
+    shape = (6000, 16) if turned else (16, 6000)
+    net = Net(grey)
+    values, mask = noise(*shape), np.zeros(shape, np.uint8)
+    mask[tuple(slice(4, -4) if side == 16 else slice(None) for side in shape)] = 1
+    result = Inpainter(net, "cpu")(Image.fromarray(values), mask, size=size)
+    given = sum(count * height * width for count, _, height, width in net.shapes)
+    sides = [max(round(side / 256) * 256, 256) for side in shape] if size else shape
+    assert given <= 2.2 * math.prod(sides)
+    assert all(max(sides) <= 256 for _, _, *sides in net.shapes)
+    assert (np.asarray(result)[mask == 0] == values[mask == 0]).all()
 
 
 # --- the self-ensemble -------------------------------------------------------------

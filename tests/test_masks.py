@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from gin import masks, strokes
 from gin.errors import InputError
@@ -406,7 +406,7 @@ def test_broken_files_are_named_in_one_sentence(name: str, tmp_path: Path) -> No
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read as a picture"):
+    with pytest.raises(InputError, match="is not a regular file, expected a picture"):
         masks.load_mask(tmp_path)
 
 
@@ -416,9 +416,31 @@ def test_a_lazily_opened_broken_picture_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cut.jpg").write_bytes(content)
     with (
         Image.open(tmp_path / "cut.jpg") as opened,
-        pytest.raises(InputError, match=r"cut\.jpg: damaged"),
+        pytest.raises(InputError, match=r"cut\.jpg: cannot be read as a picture"),
     ):
         masks.load_mask(opened)
+
+
+def test_a_file_of_another_size_is_refused_before_it_is_decoded(
+    tmp_path: Path,
+) -> None:
+    """Of 13,000 px a side, one took 3 GB; here all after the header is lost."""
+    file = tmp_path / "large.png"
+    Image.new("1", (9_000, 9_000)).save(file)
+    file.write_bytes(file.read_bytes()[:64])
+    with pytest.raises(InputError, match=r"large\.png: .* 9000 x 9000 px, .* 64 x 64"):
+        masks.load_mask(file, size=(64, 64))
+    with (
+        Image.open(file) as opened,
+        pytest.raises(InputError, match=r"large\.png: .* 9000 x 9000 px, .* 64 x 64"),
+    ):
+        masks.load_mask(opened, size=(64, 64))
+
+
+def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
+    file = tmp_path / "mask.gif"
+    DRAWING.save(file, save_all=True, append_images=[ImageOps.invert(DRAWING)])
+    assert np.array_equal(masks.load_mask(file), DRAWN)
 
 
 def test_floating_point_pictures_are_refused() -> None:

@@ -35,6 +35,17 @@ def test_split_is_slicing_and_merge_undoes_it(
     assert torch.equal(merge(phases, stride), image)
 
 
+def test_rows_and_columns_may_have_strides_of_their_own() -> None:
+    image = torch.randn(2, 3, 6, 20, generator=torch.Generator().manual_seed(0))
+    phases = split(image, (2, 5))
+    slices = [image[i, :, y::2, x::5] for i in (0, 1) for y in (0, 1) for x in range(5)]
+    assert torch.equal(phases, torch.stack(slices))
+    assert torch.equal(merge(phases, (2, 5)), image)
+    for wrong in ((4, 5), (2, 3), (0, 5)):
+        with pytest.raises(InputError, match=f"stride .{wrong[0]}, {wrong[1]}"):
+            split(image, wrong)
+
+
 def test_any_type_survives() -> None:
     image = torch.arange(2 * 3 * 8 * 12, dtype=torch.uint8).reshape(2, 3, 8, 12)
     turned = image.to(memory_format=torch.channels_last)

@@ -1,14 +1,12 @@
-"""Photographs on their way between a page and Python: files in, pictures out."""
+"""Photographs on their way from Python to a page: samples, and pictures out."""
 
 import io
 import tempfile
-import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from gin.errors import InputError
 from gin.photographs import Photograph
 from gin.png import write_png
 from gin.sources import find_photographs
@@ -16,24 +14,6 @@ from gin.sources import find_photographs
 MOST_BYTES = 200_000_000  # of an uploaded file; panel.js has the same limit
 SHOWN = 2048  # px: the longer side of what a page shows of a result
 EXACT = 1_000_000  # px: up to here the page is shown every bit
-
-
-def from_file(content: bytes, name: str) -> Image.Image:
-    """An uploaded file as a picture, its pixels not yet decoded.
-
-    Raises InputError for what is no picture, and for several hundred megapixels.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(content))
-    except UnidentifiedImageError as error:
-        found = "not a picture that can be read" if content else "the file is empty"
-        raise InputError(f"{name}: {found}, expected a photograph") from error
-    except Exception as error:  # damaged headers raise many types in Pillow
-        raise InputError(f"{name}: cannot be read as a picture ({error})") from error
-    picture.filename = name
-    return picture
 
 
 def shown(picture: Image.Image) -> bytes:

@@ -3,6 +3,7 @@
 Needs anywidget and ipywidgets, which the extra `app` brings.
 """
 
+import io
 import os
 import time
 from collections.abc import Callable
@@ -19,7 +20,8 @@ from gin.application.controller import Controller, State, Watch
 from gin.application.panel import Message, Panel
 from gin.errors import InputError
 from gin.painter import MaskPainter
-from gin.painter.photo import Photo
+from gin.painter.photo import Photo, check
+from gin.pictures import read_picture
 
 WIDE = "1 1 420px"  # side by side where there is room, else below each other
 
@@ -125,7 +127,8 @@ class InpaintApp(ipywidgets.Box):
             self._take(path, path.stem, chosen=message["name"])
         elif content := self._collected(message, bytes(buffers[0])):
             name = message["name"]
-            self._take(exchange.from_file(content, name), Path(name).stem, chosen="")
+            photo = read_picture(io.BytesIO(content), name, check)
+            self._take(photo, Path(name).stem, chosen="")
 
     def _collected(self, message: Message, chunk: bytes) -> bytes | None:
         """The file once its last chunk is there; larger messages break connections."""

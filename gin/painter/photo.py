@@ -6,11 +6,11 @@ import os
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from gin.errors import InputError
-from gin.photographs import Photograph
-from gin.pictures import open_picture
+from gin.photographs import Photograph, check_lossless
+from gin.pictures import open_picture, upright
 
 MOST_PIXELS = 50_000_000  # painter.js has the same limit
 
@@ -24,17 +24,24 @@ def read(photo: Photo) -> Image.Image:
     refuses, and for more than 50 megapixels.
     """
     if isinstance(photo, str | os.PathLike):
-        photo = open_picture(photo)
+        photo = open_picture(photo, check)
     elif isinstance(photo, np.ndarray):
         photo = _from_array(photo)
-    if isinstance(photo, Image.Image) and photo.width * photo.height > MOST_PIXELS:
+    if isinstance(photo, Image.Image):
+        check(photo, "photo")
+    Photograph.read(photo)
+    return upright(photo, "photo").copy()
+
+
+def check(photo: Image.Image, name: str) -> None:
+    """Raise InputError, before `photo` is decoded, for what `read` would refuse."""
+    if photo.width * photo.height > MOST_PIXELS:
         found = f"{photo.width * photo.height / 1e6:.1f} megapixels"
         raise InputError(
-            f"photo: {found} ({photo.width} x {photo.height} px); "
+            f"{name}: {found} ({photo.width} x {photo.height} px); "
             f"expected at most {MOST_PIXELS / 1e6:.0f}"
         )
-    Photograph.read(photo)
-    return ImageOps.exif_transpose(photo)
+    check_lossless(photo, name)
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
