@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from _table import machine, show
-from onnxruntime import InferenceSession, SessionOptions
 
 from gin import DeepGIN, masks
 from gin.export import export
@@ -40,6 +39,9 @@ def milliseconds(run: Callable[[], object]) -> float:
 @torch.inference_mode()
 def measure(width: int, folder: Path) -> list[list[str]]:
     """A row for each of the two ways to store the weights."""
+    # After gin, which switches its telemetry off.
+    from onnxruntime import InferenceSession, SessionOptions
+
     torch.manual_seed(0)
     net = DeepGIN(base_channels=width, composite=True).eval()
     identity_initialisation(net)

@@ -3,12 +3,17 @@
 Masks are 1 where a pixel is missing; images are RGB in [0, 1].
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gin._names import check_import_name
 
 check_import_name()  # before torch, so that a clash is explained at once
+
+# Before onnxruntime, which reads this when it is imported: else it gives the machine an
+# identifier, and reports to its makers what it runs.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
     from gin import masks, subsampling

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from gin import pretrained
+from gin.attention import SelfAttention
 from gin.checkpoints import configuration
 from gin.errors import InputError
 from gin.files import atomic
@@ -36,6 +37,23 @@ TOLERANCE = 1e-4  # of the scale from black to white: a fortieth of an 8-bit lev
 CHECKED = ((1, 64, 64), (2, 16, 48), (3, 80, 32))
 TRACED = (2, 32, 48)
 LARGEST = 4096  # times 16 px a side; torch.export wants a bound
+OPSET = 20
+
+# The weights of one row of queries at a time: ONNX has no fused attention, and those of
+# all queries at once take 16 GiB for an image of 1,024 px.
+ATTENTION = f"""
+<domain: "gin", opset_import: ["": {OPSET}]>
+attention (queries, keys, values) => (attended) {{
+  attended = Scan <
+    num_scan_inputs = 1, scan_input_axes = [1], scan_output_axes = [1],
+    body = row (query) => (mixed) {{
+      scores = MatMul (query, keys)
+      weights = Softmax <axis = -1> (scores)
+      mixed = MatMul (weights, values)
+    }}
+  > (queries)
+}}
+"""
 
 ABOUT = {
     "image": "float32 (B, 3, H, W), RGB in [0, 1]; what the hole hides is not read",
@@ -55,12 +73,37 @@ class Export:
     difference: float
 
 
+class _RowAttention(nn.Module):
+    """`SelfAttention` for tracing; the node `ATTENTION` has no values in torch."""
+
+    def __init__(self, layer: SelfAttention) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        queries = self.layer.theta(x).permute(0, 2, 3, 1)  # (B, H, W, C/2)
+        keys = self.layer.phi(x).flatten(2)  # (B, C/2, HW)
+        values = self.layer.g(x).flatten(2).transpose(1, 2)  # (B, HW, C/2)
+        attended = torch.onnx.ops.symbolic(
+            "gin::attention",
+            (queries, keys, values),
+            dtype=queries.dtype,
+            shape=queries.shape,
+            version=1,
+        )
+        return x + self.layer.project(attended.permute(0, 3, 1, 2))
+
+
 class _Pictures(nn.Module):
-    """The network, with those of its outputs that the file has."""
+    """The network for tracing, with those of its outputs that the file has."""
 
     def __init__(self, net: DeepGIN) -> None:
         super().__init__()
-        self.net = net
+        self.net = copy.deepcopy(net)
+        for name, layer in [*self.net.named_modules()]:
+            if isinstance(layer, SelfAttention):
+                self.net.set_submodule(name, _RowAttention(layer))
 
     def forward(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 3, H, W) and (B, 1, H, W) -> both (B, 3, H, W)."""
@@ -131,7 +174,10 @@ def export_weights(
 
 
 def to_onnx(net: DeepGIN) -> "ModelProto":
-    """The network as an ONNX graph in float32, for any B, H and W of `ABOUT`."""
+    """The network as an ONNX graph in float32, for any B, H and W of `ABOUT`.
+
+    Its memory grows with H * W, not with the square, but for H * W * W of attention.
+    """
     rows, columns = Dim("rows", max=LARGEST), Dim("columns", max=LARGEST)
     axes = {0: Dim("batch"), 2: STRIDE * rows, 3: STRIDE * columns}
     with warnings.catch_warnings():
@@ -142,15 +188,28 @@ def to_onnx(net: DeepGIN) -> "ModelProto":
             input_names=INPUTS,
             output_names=OUTPUTS,
             dynamic_shapes=dict.fromkeys(INPUTS, axes),
+            opset_version=OPSET,
             dynamo=True,
             verbose=False,
         )
     if program is None:
         raise RuntimeError("torch.onnx.export returned no program")
-    model = program.model_proto
+    model = _inlined(program.model_proto)
     for part in (model.graph, *model.graph.node, *model.graph.initializer):
         del part.metadata_props[:]  # lines of Python, with the paths of this machine
     del model.graph.value_info[:]
+    return model
+
+
+def _inlined(model: "ModelProto") -> "ModelProto":
+    """The model with `ATTENTION` in the place of its nodes: standard ONNX alone."""
+    from onnx import defs, inliner, parser
+
+    model.functions.append(parser.parse_function(ATTENTION))
+    model = inliner.inline_local_functions(model)
+    standard = [each for each in model.opset_import if each.domain == defs.ONNX_DOMAIN]
+    del model.opset_import[:]
+    model.opset_import.extend(standard)
     return model
 
 

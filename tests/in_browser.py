@@ -11,9 +11,10 @@ import browser_model
 import vendor
 
 ROOT = Path(__file__).parents[1]
-PAGE = """<!doctype html>
+PAGE = f"""<!doctype html>
 <html lang="en">
   <meta charset="utf-8">
+  {browser_model.META}
   <meta name="viewport" content="width=device-width">
   <title>DeepGIN</title>
   <link rel="icon" href="data:,">

@@ -2,12 +2,18 @@
 
 import errno
 import io
+import json
+import os
 import re
 import socket
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -31,7 +37,8 @@ from gin.pictures import read_picture
 from gin.png import write_png
 
 LONG = 60  # seconds after which something hangs
-PHOTO = Path(__file__).parents[1] / "data" / "photos" / "erase_alpaca.jpg"
+ROOT = Path(__file__).parents[1]
+PHOTO = ROOT / "data" / "photos" / "erase_alpaca.jpg"
 
 
 class Fake:
@@ -527,3 +534,55 @@ def test_the_browser_is_opened_without_the_token_in_a_command(
     said = capsys.readouterr().out
     assert address in said
     assert f"ssh -L {port}:127.0.0.1:{port} " in said
+
+
+HOSTILE = {"Voila": {"token": "", "ip": "0.0.0.0"}}
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder of settings that open the app to everyone, and the app's address."""
+    for place in ("work", "config"):
+        folder = tmp_path / place
+        folder.mkdir()
+        (folder / "voila.json").write_text(json.dumps(HOSTILE))
+        (folder / "voila.py").write_text(f"open({str(folder / 'ran')!r}, 'w')")
+    startup = tmp_path / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "first.py").write_text(f"open({str(startup / 'ran')!r}, 'w')")
+    own = {
+        f"JUPYTER_{x}_DIR": str(tmp_path / x.lower())
+        for x in ("CONFIG", "DATA", "RUNTIME")
+    }
+    own |= {"IPYTHONDIR": str(tmp_path / "ipython"), "PYTHONPATH": str(ROOT)}
+    program = [sys.executable, str(ROOT / "tests" / "gin_program.py")]
+    process = subprocess.Popen(
+        [*program, "app", "--no-browser"],
+        cwd=tmp_path / "work",
+        env=os.environ | own,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    said = process.stdout.readline().removeprefix("The app: ").strip()
+    yield tmp_path, said
+    process.terminate()
+    process.communicate(timeout=60)
+
+
+def test_no_settings_but_its_own_are_read(hostile: tuple[Path, str]) -> None:
+    folder, address = hostile
+    parts = urlsplit(address)
+    with urlopen(address.partition("?")[0]) as answer:
+        assert urlsplit(answer.url).path == "/login"
+    if sys.platform == "linux":  # where all of 127.0.0.0/8 is this computer
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.2", parts.port))
+    with urlopen(address) as answer:
+        text = answer.read().decode()
+        policy = answer.headers["Content-Security-Policy"]
+    assert "voila.js" in text
+    assert not re.findall(r"""(?:src|href)=["']?(?:https?:)?//[^"'>]+""", text)
+    assert "default-src 'self'" in policy
+    assert not {*re.findall(r"\w+://[^ ;]+", policy)} - {f"ws://{parts.netloc}"}
+    assert not [*folder.rglob("ran")]

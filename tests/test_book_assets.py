@@ -21,6 +21,7 @@ from nbclient.output_widget import OutputWidget
 sys.path.append(str(Path(__file__).parents[1] / "book" / "_ext"))
 
 import api_pages
+import browser_model
 import launch
 import lean_pages
 import patient_kernels
@@ -272,3 +273,12 @@ def test_the_api_leaves_out_what_a_signature_says_already() -> None:
     ]
     assert left == [True] * 3
     assert not api_pages.leave_out(None, "module", "e", Estimate, False, None)
+
+
+def test_pages_that_run_the_network_carry_the_policy() -> None:
+    pages = {"book/21_paint": '<div class="gin-inpaint">', "book/01_masks": "<p>"}
+    contexts = {name: {"body": body, "metatags": ""} for name, body in pages.items()}
+    for name, context in contexts.items():
+        browser_model.restrict(None, name, "page.html", context, None)
+    assert contexts["book/21_paint"]["metatags"] == browser_model.META
+    assert contexts["book/01_masks"]["metatags"] == ""

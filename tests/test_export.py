@@ -1,10 +1,14 @@
 """ONNX files: the same pictures as torch at any size, and nothing half-written."""
 
 import copy
+import os
+import re
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from onnx import ModelProto, numpy_helper
@@ -230,3 +234,61 @@ def test_a_missing_package_is_named_with_its_remedy(
     said = capsys.readouterr().err
     assert said.startswith(f"gin: {package} is not installed: pip install")
     assert not out.exists()
+
+
+PEAK = """
+import sys, resource
+import gin
+import numpy as np
+from onnxruntime import InferenceSession
+
+session = InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+for side in (64, 512):
+    image = np.full((1, 3, side, side), 0.5, np.float32)
+    session.run(None, {"image": image, "mask": image[:, :1].round()})
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no peak memory on Windows")
+@pytest.mark.usefixtures("quick")
+def test_attention_never_holds_the_weights_of_all_queries(tmp_path: Path) -> None:
+    path = gin.export.export(halves(FULL), tmp_path / "m.onnx").path
+    command = [sys.executable, "-c", PEAK, str(path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    small, large = map(int, said.split())
+    unit = 1 if sys.platform == "darwin" else 1024
+    positions = (512 // 4) ** 2
+    assert unit * (large - small) < positions**2  # a quarter of the float32 weights
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_file_is_standard_onnx(tmp_path: Path) -> None:
+    path = gin.export.export(halves(FULL), tmp_path / "m.onnx").path
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    assert [each.domain for each in model.opset_import] == [""]
+    assert not model.functions
+
+
+def test_whoever_imports_onnxruntime_imports_gin_first() -> None:
+    """`gin` switches its telemetry off, which it reads when it is imported."""
+    root = Path(gin.__file__).parents[1]
+    home = re.compile(r"^\s*(?:from|import) gin\b", re.MULTILINE)
+    theirs = re.compile(r"^\s*(?:from|import) onnxruntime\b", re.MULTILINE)
+    for folder, suffix in (("book", "*.md"), ("benchmarks", "*.py")):
+        for path in (root / folder).glob(suffix):
+            text = path.read_text(encoding="utf-8")
+            if found := theirs.search(text):
+                assert home.search(text, 0, found.start()), path
+
+
+def test_importing_gin_switches_the_telemetry_of_onnxruntime_off(
+    tmp_path: Path,
+) -> None:
+    seen = {"CI", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS"}
+    homes = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"), str(tmp_path))
+    environment = {k: v for k, v in os.environ.items() if k not in seen} | homes
+    command = [sys.executable, "-c", "import gin; import onnxruntime"]
+    subprocess.run(command, env=environment, check=True)
+    assert not [*tmp_path.iterdir()]  # else it leaves the machine's identifier there

@@ -259,3 +259,19 @@ def test_every_control_has_a_name(shared: Any) -> None:
            .map((node) => node.outerHTML)"""
     )
     assert not nameless
+
+
+SENT = """async (address) => {
+  const photograph = { method: "POST", body: "a photograph", mode: "no-cors" };
+  return fetch(address, photograph).then(() => "sent", () => "refused");
+}"""
+
+
+def test_the_browser_lets_nothing_leave_the_page(browser: Any, site: str) -> None:
+    with opened(browser, site) as page:
+        page.get_by_role("button", name="Fill the hole").click()
+        said(page, "Filled in")
+        (worker,) = page.workers
+        for place in (page, worker):
+            assert place.evaluate(SENT, "https://elsewhere.invalid/") == "refused"
+        # `opened` finds no attempt: the browser refused before it asked.

@@ -5,6 +5,9 @@ manifest.json with the sizes of what a page loads; they join the scripts of
 `_static/inpaint/`. onnxruntime-web comes through vendor.py, which stands before this
 extension in `_config.yml`. An export takes half a minute, so its file stays in the
 user's cache until the weights or the code that it depends on change.
+
+Pages that run the network carry `POLICY`: under it the browser itself sees to it that
+a photograph stays on its page.
 """
 
 import csv
@@ -17,6 +20,17 @@ from pathlib import Path
 from platformdirs import user_cache_path
 from sphinx.application import Sphinx
 from sphinx.config import Config
+
+# Everything from the site itself. The painter's worker comes from a blob, for such a
+# worker is bound by the policy of its page, and one from an address is not.
+POLICY = (
+    "default-src 'self'; script-src 'self' blob: 'unsafe-inline' 'wasm-unsafe-eval'; "
+    "worker-src 'self' blob:; connect-src 'self' data: blob:; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "font-src 'self' data:; object-src 'none'; frame-src 'none'; "
+    "base-uri 'self'; form-action 'self'"
+)
+META = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
 
 ROOT = Path(__file__).parents[2]
 CACHE = user_cache_path("deepgin-book") / "onnx"
@@ -98,6 +112,15 @@ def add_to_site(app: Sphinx, config: Config) -> None:
     config.html_static_path.append(str(static))
 
 
+def restrict(
+    app: Sphinx, page: str, template: str, context: dict, tree: object
+) -> None:
+    """Put `META` into the head of a page that runs the network."""
+    if 'class="gin-inpaint"' in context.get("body", ""):
+        context["metatags"] = META + context.get("metatags", "")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", add_to_site)
+    app.connect("html-page-context", restrict)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -4,6 +4,7 @@ Needs Voila, which the extra `app` brings.
 """
 
 import logging
+import os
 import platform
 import secrets
 import socket
@@ -20,6 +21,16 @@ from gin.errors import InputError
 HOST = "127.0.0.1"
 PORT = 8866
 TRIED = 50  # ports from there on, where none is asked for
+
+TEMPLATE = "deepgin"  # in the folder voila/templates beside this file
+
+# What the page may load: anywidget imports its scripts from blobs.
+POLICY = (
+    "default-src 'self'; script-src 'self' blob: 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "font-src 'self' data:; connect-src 'self' ws://{host}:{port} data: blob:; "
+    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
+)
 
 # Opened instead of the address itself: other users see what a command is given.
 REDIRECT = """<!doctype html><meta charset="utf-8"><title>DeepGIN</title><script>
@@ -60,6 +71,7 @@ def serve(
         Catalogue(weights)
     port, token = _free_port(port), secrets.token_urlsafe(24)
     with _notebook(photo, weights) as notebook:
+        os.environ.update(_environment(notebook.parent))
         server = Voila(config=_settings(port, token))
         server.initialize([str(notebook)])
         threading.Thread(
@@ -69,12 +81,29 @@ def serve(
     print("The app has ended.")
 
 
+def _environment(folder: Path) -> dict[str, str]:
+    """Variables under which Jupyter reads no settings of the user's."""
+    return {
+        "JUPYTER_CONFIG_DIR": str(folder),
+        "JUPYTER_CONFIG_PATH": "",
+        "JUPYTER_DATA_DIR": str(folder),
+        "JUPYTER_PATH": str(Path(__file__).parent),
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "IPYTHONDIR": str(folder / "ipython"),
+    }
+
+
 def _settings(port: int, token: str) -> Any:
     from traitlets.config import Config
 
     voila = {"ip": HOST, "port": port, "port_retries": 0, "open_browser": False}
     voila |= {"token": token, "log_level": logging.ERROR}
-    return Config({"Voila": voila})
+    # By default voila.json and voila.py in the working folder would have the last word.
+    voila |= {"config_file_paths": []}
+    policy = POLICY.format(host=HOST, port=port)
+    voila |= {"tornado_settings": {"headers": {"Content-Security-Policy": policy}}}
+    look = {"template": TEMPLATE, "allow_template_override": "NO"}
+    return Config({"Voila": voila, "VoilaConfiguration": look})
 
 
 @contextmanager

@@ -24,7 +24,10 @@ export class Model {
 
   async #start(manifest, report) {
     if (!("WebAssembly" in window)) throw new Error("this browser has no WebAssembly.");
-    const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+    // From a blob, for such a worker is bound by the page's Content-Security-Policy.
+    const program = `import ${JSON.stringify(new URL("worker.js", import.meta.url))};`;
+    const address = URL.createObjectURL(new Blob([program], { type: "text/javascript" }));
+    const worker = new Worker(address, { type: "module" });
     this.#worker = worker;
     worker.onmessage = ({ data }) => this.#answer(data, report);
     worker.onerror = (event) => {
