@@ -1,12 +1,28 @@
-"""Writing a file so that a reader sees the old one or the new one, whole."""
+"""Files: that one can be read, and writing one whole or not at all."""
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from gin.errors import InputError
+
+
+def check_regular(path: Path) -> None:
+    """Raise InputError for a folder, a pipe or a device, whose reading may never end.
+
+    A path that does not exist passes: opening it tells why.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # ValueError: a null byte in the name
+        return
+    if not stat.S_ISREG(mode):
+        raise InputError(
+            f"{path}: a folder, a pipe or a device; expected a regular file"
+        )
 
 
 @contextmanager
