@@ -95,7 +95,7 @@ def read_claims(path: Path = CLAIMS) -> list[Claim]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected the list of claims")
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = _content(path)
     if not isinstance(content, dict) or not isinstance(content.get("claims"), list):
         raise InputError(f"{path}: has no list; expected one under claims")
     claims = [_claim(entry) for entry in content["claims"]]
@@ -105,6 +105,14 @@ def read_claims(path: Path = CLAIMS) -> list[Claim]:
     for claim in claims:
         claim.check()
     return claims
+
+
+def _content(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not readable as YAML ({reason})") from error
 
 
 def counts(claims: Iterable[Claim]) -> dict[str, dict[str, int]]:

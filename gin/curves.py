@@ -12,7 +12,7 @@ from pathlib import Path
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gin.errors import InputError
-from gin.files import atomic
+from gin.files import atomic, check_regular
 
 Curves = dict[str, dict[int, float]]  # name -> step -> value
 
@@ -47,9 +47,10 @@ def write_table(curves: Curves, path: Path) -> None:
 
 def read_table(path: Path) -> Curves:
     """What `write_table` wrote. Raises InputError for another file."""
+    check_regular(path)
     curves: Curves = {}
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             header, *rows = csv.reader(file)
         if header != _COLUMNS:
             raise ValueError(f"its columns are {header}")

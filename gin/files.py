@@ -1,7 +1,8 @@
-"""Writing files so that nothing is lost: whole, one writer at a time, none replaced."""
+"""Files: readable ones, and writing whole, one writer at a time, none replaced."""
 
 import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,21 @@ from gin.errors import InputError
 PARTIAL = ".gin-partial"  # the suffix of every temporary file
 LOCK = ".gin-lock"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def check_regular(path: Path) -> None:
+    """Raise InputError for a folder, a pipe or a device, whose reading may never end.
+
+    A path that does not exist passes: opening it tells why.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # ValueError: a null byte in the name
+        return
+    if not stat.S_ISREG(mode):
+        raise InputError(
+            f"{path}: a folder, a pipe or a device; expected a regular file"
+        )
 
 
 @contextmanager

@@ -11,6 +11,8 @@ from gin.losses import READINGS
 from gin.recipes import Recipe
 
 ORDERS, STARTS = ("paper", "released"), ("paper", "identity")
+WIDEST = 1024  # base_channels; the paper's are 64
+MOST_PIXELS = 2**30  # of a batch
 
 
 class Expected(NamedTuple):
@@ -33,6 +35,9 @@ EXPECTED = {
         lambda found: found in STARTS or found.endswith(".safetensors"),
         f"{', '.join(STARTS)} or a file of weights, .safetensors",
     ),
+    "network.base_channels": Expected(
+        lambda found: found <= WIDEST, f"at most {WIDEST:,}"
+    ),
     "losses.l1": _one_of(READINGS),
     "losses.style": _one_of(READINGS),
     "losses.variation": _one_of(READINGS),
@@ -43,6 +48,7 @@ EXPECTED = {
     "losses.variation_weight": _FROM_ZERO,
     "losses.layer_weights": _FROM_ZERO,
     "losses.discriminator_factor": _FROM_ZERO,
+    "losses.feature_size": Expected(lambda found: 16 <= found <= 4096, "16 to 4,096"),
     "optimiser.order": _one_of(ORDERS),
     "optimiser.warm_up_rate": _FROM_ZERO,
     "optimiser.generator_rate": _FROM_ZERO,
@@ -64,6 +70,13 @@ def check_recipe(recipe: Recipe) -> None:
         several = found if isinstance(found, tuple) else (found,)
         if not all(each is None or holds(each) for each in several):
             raise InputError(f"{path} is {found!r}; expected {words}")
+    batches = [(each.photographs, each.side) for each in recipe.phases]
+    for photographs, side in [(recipe.data.photographs, recipe.data.side), *batches]:
+        if photographs * side**2 > MOST_PIXELS:
+            raise InputError(
+                f"a batch of {photographs:,} photographs of {side:,} px; "
+                f"expected at most {MOST_PIXELS:,} pixels in all"
+            )
     if (layers := len(recipe.losses.layer_weights)) != len(LAYERS):
         raise InputError(
             f"losses.layer_weights has {layers} values; expected {len(LAYERS)}, one "

@@ -4,8 +4,9 @@ Taught in book/17_main_stage.md.
 """
 
 import json
+import reprlib
 from collections.abc import Sequence
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -14,7 +15,10 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from gin.errors import InputError
 from gin.files import atomic
-from gin.recipes import RECIPES, Recipe
+from gin.recipes import RECIPES, Phase, Recipe
+
+LARGEST = 1 << 20  # bytes of a recipe's file
+MOST = 2**31  # of a whole number, either side of 0
 
 
 def read_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
@@ -22,15 +26,34 @@ def read_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
 
     A file holds the parts that differ from `PAPER`, or from the recipe that its
     key `base` names. A change is "optimiser.clip=1.0": the path of a value, and the
-    value as in YAML.
+    value as in YAML. Neither can name a class or a module, or refer to other values.
 
     Raises:
-        InputError: no such recipe or value, or a value of the wrong type.
+        InputError: no such recipe or value, or a value of the wrong type; a file above
+            1 MiB, or with YAML's aliases.
     """
     values = _named(name) if name in RECIPES else _from_file(Path(name))
     for change in changes:
         _change(values, change)
     return _typed(values, name)
+
+
+def _load_yaml(text: str | bytes) -> Any:
+    """Plain values from YAML without aliases. Raises InputError for anything else.
+
+    A few lines of aliases stand for gigabytes.
+    """
+    try:
+        for event in yaml.parse(text, yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                raise InputError(f"has the alias *{event.anchor}; expected its value")
+        return yaml.safe_load(text)
+    except InputError:
+        raise
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # no such date; [[[
+        raise InputError(
+            f"not readable as YAML ({' '.join(str(error).split())})"
+        ) from error
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
@@ -65,11 +88,12 @@ def _from_file(path: Path) -> dict[str, Any]:
         raise InputError(
             f"--recipe {path}: expected one of {', '.join(RECIPES)}, or a YAML file"
         )
+    if path.stat().st_size > LARGEST:
+        raise InputError(f"{path}: above {LARGEST:,} bytes; expected a recipe")
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, ValueError, OSError) as error:  # ValueError: no such date
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: not readable as YAML ({reason})") from error
+        found = _load_yaml(path.read_bytes()) or {}
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     if not isinstance(found, dict):
         raise InputError(f"{path}: expected sections such as `network:`, found none")
     base = str(found.pop("base", "paper"))
@@ -95,8 +119,8 @@ def _change(values: dict[str, Any], change: str) -> None:
     if not equals:
         raise InputError(f"--set {change}: expected PATH=VALUE, as in optimiser.clip=1")
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
+        value = _load_yaml(text)
+    except InputError as error:
         raise InputError(f"--set {change}: {text!r} is no YAML value") from error
     *sections, key = path.split(".")
     inner: Any = values
@@ -108,9 +132,41 @@ def _change(values: dict[str, Any], change: str) -> None:
 
 
 def _put(values: dict[str, Any], key: str, value: Any, where: str) -> None:
-    if isinstance(values.get(key), dict):
+    """Raises InputError unless the value is plain, alone or in a list.
+
+    In other places jsonargparse takes a name for that of a class, and imports it.
+    """
+    if key not in values:
+        raise InputError(f"{where}: the recipe has no {key}")
+    if isinstance(values[key], dict):
         raise InputError(f"{where}: {key} is a section; expected a value in it")
+    if key == "phases" and isinstance(value, list):
+        for phase in value:
+            _check_phase(phase, where)
+    else:
+        _check_value(key, value, where)
     values[key] = value
+
+
+def _check_phase(phase: Any, where: str) -> None:
+    known = {each.name for each in fields(Phase)}
+    if not isinstance(phase, dict) or not phase.keys() <= known:
+        raise InputError(
+            f"{where}: one of phases is {reprlib.repr(phase)}; expected its "
+            f"{', '.join(sorted(known))}"
+        )
+    for key, value in phase.items():
+        _check_value(f"{key} of phases", value, where)
+
+
+def _check_value(key: str, value: Any, where: str) -> None:
+    for each in value if isinstance(value, list) else [value]:
+        if not isinstance(each, str | int | float | None):
+            raise InputError(
+                f"{where}: {key} is {reprlib.repr(each)}; expected a number or a text"
+            )
+        if isinstance(each, int) and abs(each) >= MOST:
+            raise InputError(f"{where}: {key} is beyond {MOST:,}; expected less")
 
 
 def _typed(values: dict[str, Any], name: str) -> Recipe:

@@ -1,7 +1,8 @@
 """WebDataset shards: photographs in tar files, local or at URLs, read as streams.
 
 A shard holds samples; files of one name and several suffixes are one sample, and a
-sample's picture is one photograph. Shards are never unpacked or kept.
+sample's picture is one photograph. Shards are never unpacked or kept. A URL has one of
+the `SCHEMES`; all other names are those of local files, which are opened and never run.
 
 Taught in book/03_batches.md.
 """
@@ -11,19 +12,24 @@ import json
 import random
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
 from gin.errors import InputError
+from gin.files import check_regular
 
 BUFFER = 512  # photographs, not decoded, among which the next one is drawn
 SIZES = "sizes.json"
+SCHEMES = ("https", "http", "s3", "gs")
+MOST_SHARDS = 100_000
 _EXTENSIONS = {"jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff"}
+_SKIPPED = re.compile(r"(^|/)\.[^/]|^__[^/]*__($|/)")  # hidden, and WebDataset's own
 
 
 class Packed(NamedTuple):
@@ -98,11 +104,16 @@ class Shards:
 def open_shards(spec: str) -> Shards:
     """The shards that `spec` names: `shards/*.tar`, `https://host/{000..127}.tar`.
 
-    How many photographs each holds is read from a `sizes.json` beside them, or
+    URLs are https, http, or s3 and gs where fsspec's packages for these are installed.
+    How many photographs each shard holds is read from a `sizes.json` beside them, or
     else from the tar files' headers, if they are local. Raises InputError if there
-    are no such shards, or if they are at URLs without a `sizes.json`.
+    are no such shards, if they are at URLs without a `sizes.json`, or for a URL of
+    another kind.
     """
     urls = _expand(spec)
+    for url in urls:
+        if _scheme(url) is None:
+            check_regular(Path(url))
     counts = {folder: _sizes(folder) for folder in {_folder(url) for url in urls}}
     sizes = []
     for url in urls:
@@ -133,21 +144,59 @@ def _webdataset() -> ModuleType:
     return webdataset
 
 
+def _scheme(url: str) -> str | None:
+    """That of a URL, None for a local file. Raises InputError unless in `SCHEMES`."""
+    if "://" not in url:
+        return None
+    scheme = url.partition("://")[0].lower()
+    if scheme not in SCHEMES:
+        names = ", ".join(f"{name}://" for name in SCHEMES)
+        raise InputError(f"{url}: is not opened; expected a local file or {names}")
+    return scheme
+
+
+def _open(url: str) -> AbstractContextManager[IO[bytes]]:
+    """A local file or a URL, for reading from the front to the back."""
+    match _scheme(url):
+        case None:
+            return Path(url).open("rb")
+        case "s3" | "gs" as scheme:
+            import fsspec
+
+            return fsspec.filesystem(scheme).open(url, "rb")
+        case _:
+            return _webdataset().gopen(url)
+
+
 def _expand(spec: str) -> list[str]:
     """The URLs of a pattern with braces; local ones may have `*`."""
-    try:
-        expanded = _webdataset().shardlists.expand_urls(spec)
-    except ValueError as error:
-        raise InputError(f"{spec}: braces that do not match ({error})") from error
     urls: list[str] = []
-    for url in expanded:
-        if "://" in url or "*" not in url:
+    for url in _expand_braces(spec):
+        if _scheme(url) or "*" not in url:
             urls.append(url)
         else:
             anchor = Path(url).anchor
             urls += sorted(map(str, Path(anchor).glob(url.removeprefix(anchor))))
     if not urls:
         raise InputError(f"{spec}: no such shards; expected .tar files")
+    return urls
+
+
+def _expand_braces(spec: str) -> list[str]:
+    """`{000..127}` and `{a,b}` as in a shell. Raises InputError for too many."""
+    _webdataset()  # which brings braceexpand
+    from braceexpand import braceexpand
+
+    many = f"{spec}: too many shards; expected at most {MOST_SHARDS:,}"
+    try:
+        for first, last in re.findall(r"(-?\d+)\.\.(-?\d+)", spec):
+            if abs(int(last) - int(first)) >= MOST_SHARDS:
+                raise InputError(many)
+        urls = list(itertools.islice(braceexpand(spec), MOST_SHARDS + 1))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{spec}: braces that do not match ({error})") from error
+    if len(urls) > MOST_SHARDS:
+        raise InputError(many)
     return urls
 
 
@@ -158,48 +207,70 @@ def _folder(url: str) -> str:
 
 def _sizes(folder: str) -> dict[str, int]:
     """What `sizes.json` in a folder or under a URL says; empty if there is none."""
-    if "://" not in folder and not Path(folder, SIZES).exists():
-        return {}
+    if _scheme(folder) is None:
+        if not Path(folder, SIZES).exists():
+            return {}
+        check_regular(Path(folder, SIZES))
     try:
-        with _webdataset().gopen(folder + SIZES) as stream:
+        with _open(folder + SIZES) as stream:
             sizes = json.loads(stream.read())
-        return {name: int(size) for name, size in sizes.items()}
+        found = {name: int(size) for name, size in sizes.items()}
+        if any(size < 0 for size in found.values()):
+            raise ValueError("a number below 0")
     except Exception as error:  # whatever the network or the JSON raise
         raise InputError(
             f"{folder}{SIZES}: cannot be read ({error}); expected the number of "
             'photographs in each shard, as {"000.tar": 1000}: see write_sizes'
         ) from error
+    return found
 
 
 def _count(url: str) -> int:
     """The photographs in a local shard, by its headers alone."""
-    if "://" in url:
+    if _scheme(url):
         raise InputError(f"{url}: is not in the {SIZES} beside it: see write_sizes")
     try:
-        with tarfile.open(url) as tar:
-            files = (
-                {"fname": member.name, "data": b"", "__url__": url}
-                for member in tar
-                if member.isreg() and not re.match(r"__[^/]*__($|/)", member.name)
-            )
-            samples = _webdataset().tariterators.group_by_keys(files)
+        with tarfile.open(url, "r:") as tar:
+            samples = _samples(url, ((member.name, b"") for member in _files(tar)))
             return sum(_extension(sample) is not None for sample in samples)
-    except (OSError, ValueError, tarfile.TarError) as error:
+    except Exception as error:  # damaged archives raise many types
         raise InputError(f"{url}: cannot be read as a shard ({error})") from error
 
 
 def _pictures(url: str) -> Iterator[tuple[str, bytes]]:
     """(name, file) of each picture in a shard, in its order."""
-    webdataset = _webdataset()
-    tar = webdataset.tariterators
     try:
-        with webdataset.gopen(url) as stream:
-            files = tar.tar_file_expander([{"url": url, "stream": stream}])
-            for sample in tar.group_by_keys(files):
+        # Without compression no photograph is larger than its shard.
+        with _open(url) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+            files = ((member.name, _content(tar, member)) for member in _files(tar))
+            for sample in _samples(url, files):
                 if extension := _extension(sample):
                     yield f"{sample['__key__']}.{extension}", sample[extension]
     except Exception as error:  # whatever the network or the tar file raise
         raise InputError(f"{url}: cannot be read as a shard ({error})") from error
+
+
+def _files(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The archive's files, but for hidden ones and WebDataset's own."""
+    for member in tar:
+        if member.isreg() and not _SKIPPED.search(member.name):
+            yield member
+        tar.members.clear()  # type: ignore[attr-defined]  # else it keeps them all
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    """A picture's file; empty for other files, which are never looked into."""
+    if member.name.rpartition(".")[2].lower() not in _EXTENSIONS:
+        return b""
+    if member.issparse():
+        raise ValueError(f"{member.name} is sparse; expected a picture")
+    return tar.extractfile(member).read()  # type: ignore[union-attr]
+
+
+def _samples(url: str, files: Iterable[tuple[str, bytes]]) -> Iterator[dict[str, Any]]:
+    """Files of one name and several suffixes, joined."""
+    named = ({"fname": name, "data": data, "__url__": url} for name, data in files)
+    return _webdataset().tariterators.group_by_keys(named)
 
 
 def _extension(sample: dict[str, Any]) -> str | None:

@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from gin.errors import InputError
+from gin.files import check_regular
 from gin.pictures import open_picture, read_picture, upright
 from gin.shards import Shards, open_shards
 
@@ -63,6 +64,7 @@ class Files(Source):
 
     def read(self, index: int) -> Image.Image:
         path = self.root / self.names[index]
+        check_regular(path)
         return to_rgb(open_picture(path), str(path))
 
 
@@ -118,12 +120,13 @@ def open_source(
 def find_photographs(folder: str | os.PathLike[str]) -> list[Path]:
     """The photographs under `folder`, at any depth, in the order of their names.
 
+    A name that begins with a dot, or one in a folder of such a name, is none's.
     Raises InputError if there is no such folder or no photograph in it.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected one with photographs")
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    found = sorted(path for path in folder.rglob("*") if _is_photograph(path, folder))
     if not found:
         raise InputError(
             f"{folder}: no photographs in it; expected {', '.join(SUFFIXES)}"
@@ -137,12 +140,15 @@ def read_list(path: Path, root: str | os.PathLike[str] | None = None) -> Files:
     Paths are relative to `root`; without it to the folder that a first line
     `# root: FOLDER` names (itself relative to the list), else to the list's folder.
     """
+    check_regular(path)
     try:
-        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
     except OSError as error:
         raise InputError(
             f"{path}: {error.strerror}; expected a list of photographs"
         ) from error
+    if "\0" in text:
+        raise InputError(f"{path}: holds null bytes; expected one path a line in UTF-8")
     lines = [line for line in text.split("\n") if line.strip()]
     folder = path.parent
     if lines and lines[0].startswith(ROOT_LINE):
@@ -150,6 +156,11 @@ def read_list(path: Path, root: str | os.PathLike[str] | None = None) -> Files:
     if not lines:
         raise InputError(f"{path}: names no photographs; expected one path a line")
     return Files(folder if root is None else Path(root), lines)
+
+
+def _is_photograph(path: Path, folder: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    return path.suffix.lower() in SUFFIXES and not hidden and not path.is_dir()
 
 
 def to_rgb(picture: Image.Image, name: str) -> Image.Image:
@@ -212,4 +223,4 @@ def _find_or_download(kind: Any, arguments: dict[str, Any], can_load: bool) -> A
 def _value(text: str) -> str | int | bool:
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
-    return int(text) if text.isdecimal() else text
+    return int(text) if re.fullmatch(r"\d{1,18}", text) else text

@@ -11,7 +11,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from gin.errors import InputError
-from gin.files import atomic
+from gin.files import atomic, check_regular
 from gin.sources import Source
 
 NAMED = 5  # in a message
@@ -114,8 +114,11 @@ def add_bad(bad: Iterable[Bad], path: Path) -> None:
 
 def read_bad(path: Path) -> list[Bad]:
     """What `write_bad` wrote: a resumed training leaves out the same photographs."""
+    check_regular(path)
     try:
-        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        with path.open(
+            encoding="utf-8-sig", errors="surrogateescape", newline=""
+        ) as file:
             return [Bad(*row) for row in csv.reader(file)][1:]
     except (OSError, TypeError, csv.Error) as error:
         raise InputError(

@@ -306,6 +306,14 @@ def test_a_file_without_a_list(tmp_path: Path) -> None:
         read_claims(path)
 
 
+@pytest.mark.parametrize("content", [b"claims: [", b"claims: \xff"])
+def test_a_file_that_is_no_yaml(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "claims.yml"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="claims.yml: not readable as YAML"):
+        read_claims(path)
+
+
 def test_the_file_is_at_the_top_and_has_the_three_statuses() -> None:
     assert CLAIMS == ROOT / "claims.yml"
     assert {claim.status for claim in ALL} == set(STATUSES)

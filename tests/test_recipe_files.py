@@ -1,5 +1,6 @@
 """Recipes: the paper's numbers, YAML files, and changes from the command line."""
 
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -161,6 +162,12 @@ def test_a_bad_change_takes_one_sentence(change: str, words: str) -> None:
         (b"{", "not readable as YAML"),
         (b"a: \xff", "not readable as YAML"),
         (b"clip: 2001-99-99", "not readable as YAML"),
+        (b"[" * 5000, "not readable as YAML"),
+        (b"data: {side: " + b"9" * 5000 + b"}", "not readable as YAML"),
+        (b"data: {side: " + b"9" * 400 + b"}", "side is beyond"),
+        (b"optimiser: {clip: " + b"9" * 400 + b"}", "clip is beyond"),
+        (b"optimiser: {clip: 2001-01-01}", "clip is .*; expected a number or a text"),
+        (b"network: {variant: !!binary aGk=}", "variant is b'hi'; expected"),
         (b"network: !!python/object:os.system {}", "not readable as YAML"),
         (b"base: cake", "base is 'cake'; expected one of paper"),
         (b"base: [paper]", "expected one of paper"),
@@ -181,6 +188,66 @@ def test_a_bad_file_takes_one_sentence(
         read_recipe(str(path))
     assert str(path) in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+CLASS = {"class_path": "recipe_spy.Spy"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"phases": [CLASS]},
+        {"phases": [[CLASS]]},
+        {"phases": ["recipe_spy.Spy"]},
+        {"phases": [{"start": CLASS, "side": 32, "photographs": 2}]},
+        {"phases": CLASS},
+        {"network": CLASS},
+        {"network": {"variant": CLASS}},
+        {"losses": {"layer_weights": [CLASS] * 5}},
+        {"backbone": CLASS},
+        CLASS,
+        {"cake": [CLASS]},
+    ],
+)
+def test_nothing_is_imported_on_a_recipes_word(
+    content: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "recipe_spy.py").write_text("class Spy: pass")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "modules", sys.modules.copy())
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError, match="recipe.yaml: .*(expected|has no)"):
+        read_recipe(str(path))
+    assert "recipe_spy" not in sys.modules
+
+
+LAUGHS = "a: &a [1, 1]\nb: &b [*a, *a, *a]\nc: [*b, *b, *b]"
+
+
+def test_aliases_are_refused_before_they_grow(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(LAUGHS)
+    with pytest.raises(InputError, match=r"recipe.yaml: has the alias \*a; expected"):
+        read_recipe(str(path))
+    path.write_text("phases: &p [*p]")  # endless
+    with pytest.raises(InputError, match=r"has the alias \*p"):
+        read_recipe(str(path))
+    with pytest.raises(InputError, match=r"is no YAML value"):
+        read_recipe("paper", ["phases=&p [*p]"])
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("#" * 2_000_000)
+    with pytest.raises(InputError, match=r"recipe.yaml: above 1,048,576 bytes"):
+        read_recipe(str(path))
+
+
+def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("base: demo", encoding="utf-8-sig")
+    assert read_recipe(str(path)) == DEMO
 
 
 @pytest.mark.parametrize("name", ["cake", "", ".", "nowhere/recipe.yaml"])
@@ -224,6 +291,8 @@ def test_whatever_a_value_is_changed_to_it_is_taken_or_refused_in_a_sentence() -
         "losses.layer_weights=[1, 1, 1]",
         "losses.layer_weights=[1, 1, 1, 1, -1]",
         "losses.discriminator_factor=.inf",
+        "losses.feature_size=1000000",
+        "network.base_channels=1000000",
         "optimiser.order=random",
         "optimiser.generator_rate=-0.1",
         "optimiser.warm_up_rate=.nan",
@@ -240,6 +309,19 @@ def test_a_value_that_cannot_be_used_is_named(change: str) -> None:
     with pytest.raises(InputError, match=f"^{path} .*; expected ") as refused:
         check_recipe(recipe)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["data.side=1000000"],
+        ["data.photographs=2000000"],
+        ["phases=[{start: 0, side: 1000000, photographs: 1}]"],
+    ],
+)
+def test_a_batch_that_no_memory_holds_is_refused(changes: list[str]) -> None:
+    with pytest.raises(InputError, match="expected at most 1,073,741,824 pixels"):
+        check_recipe(read_recipe("smoke", changes))
 
 
 def test_every_value_that_is_checked_exists() -> None:

@@ -3,14 +3,18 @@
 import dataclasses
 import itertools
 import json
+import os
 import sys
+import tarfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import BinaryIO
 
+import fsspec
 import numpy as np
 import pytest
 import torch
@@ -162,6 +166,108 @@ def test_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         open_source("{000.tar")
 
 
+def evil(where: Path) -> Path:
+    """A shard whose name is a shell command that leaves the file `ran`."""
+    return (
+        Path(shards_of(where, [2]))
+        .with_name("000.tar")
+        .rename(where / "pipe:touch ran;.tar")
+    )
+
+
+@pytest.mark.parametrize(
+    "spec", ["*.tar", "pipe:touch ran;.tar", "{pipe:touch ran;,}.tar"]
+)
+def test_a_name_with_pipe_is_a_files_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    evil(tmp_path)
+    if spec.startswith("{"):
+        write_tar(tmp_path / ".tar", {"9.png": encoded(9)})
+    assert len(places(opened(spec), 0, 1, 2)) == 2
+    write_sizes(tmp_path)
+    assert len(places(opened(spec), 0, 1, 2)) == 2
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "url", ["pipe://touch ran;.tar", "file:///a.tar", "ftps://x/a.tar", "x::s3://a.tar"]
+)
+def test_urls_of_other_kinds_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(gin.InputError, match=r"is not opened; expected .* https://"):
+        open_source(url)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs"])
+def test_s3_and_gs_go_through_fsspec(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, scheme: str
+) -> None:
+    pattern = shards_of(tmp_path, [2])
+    write_sizes(tmp_path)
+    asked = []
+
+    class Local:
+        def open(self, url: str, mode: str) -> BinaryIO:
+            asked.append(url)
+            return (tmp_path / url.rpartition("/")[2]).open(mode)
+
+    monkeypatch.setattr(fsspec, "filesystem", {scheme: Local()}.get)
+    found = opened(f"{scheme}://bucket/000.tar")
+    assert places(found, 0, 1, 2) == places(opened(pattern), 0, 1, 2)
+    assert set(asked) == {f"{scheme}://bucket/{n}" for n in ("000.tar", "sizes.json")}
+
+
+@pytest.mark.parametrize("name", ["a.tar", "sizes.json"])
+def test_a_named_pipe_is_no_shard(tmp_path: Path, name: str) -> None:
+    write_tar(tmp_path / "b.tar", {"9.png": encoded(9)})
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(gin.InputError, match=rf"{name}: a folder, a pipe or a device"):
+        open_source(f"{tmp_path}/*.tar")
+
+
+@pytest.mark.parametrize("spec", ["{0..9999999999}.tar", "{0..99}{0..9999}.tar"])
+def test_too_many_shards_are_refused(spec: str) -> None:
+    with pytest.raises(gin.InputError, match=r"too many shards; expected at most"):
+        open_source(spec)
+
+
+def test_a_dollar_sign_is_part_of_a_name(tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "${HOME}.tar", {"9.png": encoded(9)})
+    assert opened(f"{tmp_path}/*.tar").urls == (str(path),)
+    with pytest.raises(gin.InputError, match="none"):
+        open_source("none/${HOME}.tar")
+
+
+def test_hidden_files_in_a_shard_are_no_photographs(tmp_path: Path) -> None:
+    names = ["./1.png", "./._1.png", "._2.png", "deep/._3.png", ".cache/4.png", "5.png"]
+    path = write_tar(tmp_path / "a.tar", {name: encoded(1) for name in names})
+    source = opened(str(path))
+    stream = itertools.islice(source.stream(0, 0, 0, 1), len(source))
+    assert {item.name.rpartition(": ")[2] for _, item in stream} == {"./1.png", "5.png"}
+
+
+def test_a_sparse_file_in_a_shard_is_refused(tmp_path: Path) -> None:
+    """Its header claims 8 GB, which the shard does not have."""
+    sparse = tarfile.TarInfo("1.png")
+    sparse.pax_headers = {
+        "GNU.sparse.major": "0",
+        "GNU.sparse.minor": "1",
+        "GNU.sparse.name": "1.png",
+        "GNU.sparse.size": str(8 << 30),
+        "GNU.sparse.map": f"{8 << 30},0",
+    }
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(sparse)
+    with pytest.raises(gin.InputError, match=r"a.tar: .*1.png is sparse"):
+        next(opened(str(path)).stream(0, 0, 0, 1))
+
+
 ODD = {
     "__meta__/note.json": b"{}",
     "deep/1.json": b"{}",
@@ -189,6 +295,9 @@ def test_sizes_are_written_and_read(
     assert list(json.loads(path.read_text()).values()) == SIZES
     monkeypatch.setattr(shards, "_count", None)  # would not be called
     assert opened(pattern).sizes == tuple(SIZES)
+    path.write_text('{"000.tar": -5}')
+    with pytest.raises(gin.InputError, match=r"sizes.json: cannot be read .*below 0"):
+        open_source(pattern)
     path.write_text("[5, 1]")
     with pytest.raises(gin.InputError, match=r"sizes.json: cannot be read .*000.tar"):
         open_source(pattern)

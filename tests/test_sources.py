@@ -1,5 +1,6 @@
 """Folders, lists and torchvision's datasets give upright RGB pictures by name."""
 
+import os
 import pickle
 from pathlib import Path
 
@@ -111,6 +112,49 @@ def test_lists_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("# root: /somewhere\n")
     with pytest.raises(gin.InputError, match=r"empty.txt: names no photographs"):
         open_source(tmp_path / "empty.txt")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-8"])
+def test_a_list_with_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    photos = folder_of(tmp_path / "photos", 2)
+    path = tmp_path / "list.txt"
+    path.write_bytes("# root: photos\r\n001.png\r\n".encode(encoding))
+    assert names(open_source(path)) == ["001.png"]
+    assert np.array_equal(open_source(path).read(0), photograph(1))
+    path.write_text("001.png\n", encoding=encoding)
+    assert np.array_equal(open_source(path, photos).read(0), photograph(1))
+
+
+def test_a_list_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text("001.png\n", encoding="utf-16")
+    with pytest.raises(gin.InputError, match=r"list.txt: holds null bytes; .* UTF-8"):
+        open_source(path)
+
+
+def test_names_that_begin_with_a_dot_are_no_photographs(tmp_path: Path) -> None:
+    root = folder_of(tmp_path / ".hidden" / "root", 1)
+    photograph(0).save(root / "._000.png")
+    folder_of(root / ".cache" / "deep", 1)
+    (root / "folder.png").mkdir()
+    assert names(open_source(root)) == ["000.png"]
+    (root / "000.png").unlink()
+    with pytest.raises(gin.InputError, match="no photographs in it"):
+        open_source(root)
+
+
+def test_a_named_pipe_among_photographs_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "list.txt").write_text("pipe.jpg")
+    for source in (open_source(tmp_path), open_source(tmp_path / "list.txt")):
+        with pytest.raises(gin.InputError, match=r"pipe.jpg: a folder, a pipe or a"):
+            source.read(0)
+
+
+def test_a_named_pipe_is_no_list(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "list.txt")
+    with pytest.raises(gin.InputError, match=r"list.txt: a folder, a pipe or a device"):
+        open_source(tmp_path / "list.txt")
 
 
 def test_a_fingerprint_knows_names_and_order_but_not_the_place(tmp_path: Path) -> None:
