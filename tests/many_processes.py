@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from test_learner import TINY, TINY_RELEASED, batch
+from tolerances import EXACT
 from torch import Tensor
 
 from gin.backbone_weights import load_backbone
@@ -18,9 +19,6 @@ from gin.learner import Learner
 
 RECIPES = {"paper": TINY, "released": TINY_RELEASED}
 Found = dict[str, dict[str, Tensor]]
-# Adam divides a gradient by its size, so one that is rounding alone still moves a
-# weight as far as any: unless it is small beside Adam's epsilon, as in float64.
-EXACT: Any = "64-true"
 
 
 def as_rank(rank: int, port: int, program: str, *arguments: Any) -> None:

@@ -7,10 +7,11 @@ from gin.back_projection import BackProjection, back_project, resize
 
 def test_closed_form_on_constant_images() -> None:
     """Constant images pass through resizing: out = rgb + alpha (low_res - rgb)."""
-    rgb = torch.full((1, 3, 32, 32), 0.2)
-    low_res = torch.full((1, 3, 8, 8), 0.6)
+    rgb = torch.full((1, 3, 32, 32), 0.2, dtype=torch.double)
+    low_res = torch.full((1, 3, 8, 8), 0.6, dtype=torch.double)
     for alpha in (0.0, 0.25, 1.0):
-        out = back_project(rgb, low_res, torch.full((1, 1, 32, 32), alpha))
+        weight = torch.full((1, 1, 32, 32), alpha, dtype=torch.double)
+        out = back_project(rgb, low_res, weight)
         torch.testing.assert_close(out, torch.full_like(rgb, 0.2 + alpha * 0.4))
 
 
@@ -34,11 +35,11 @@ def test_the_result_is_nearer_to_the_low_resolution_image() -> None:
 
 
 def test_shapes_and_alpha_between_zero_and_one() -> None:
-    head = BackProjection(16)
+    head = BackProjection(16).double()
     rgb, quarter, full = (
-        torch.rand(2, 3, 32, 32),
-        torch.randn(2, 32, 8, 8),
-        torch.zeros(2, 8, 32, 32),
+        torch.rand(2, 3, 32, 32, dtype=torch.double),
+        torch.randn(2, 32, 8, 8, dtype=torch.double),
+        torch.zeros(2, 8, 32, 32, dtype=torch.double),
     )
     out, low_res = head(rgb, quarter, full)
     assert out.shape == rgb.shape

@@ -85,14 +85,16 @@ def test_the_discriminator_is_spectrally_normalised() -> None:
 # Parity
 
 
+@pytest.mark.usefixtures("in_float64")
 @pytest.mark.parametrize("name", ["a", "b"])
 def test_parity_with_the_published_network(name: str, tmp_path: Path) -> None:
     # 1e-5 is asked for; but contextual attention moves these outputs by little more
-    # (fusion by 1.7e-5, other masks by 2e-6), so that only less can tell.
+    # (fusion by 1.7e-5, other masks by 2e-6), so that only less can tell. In float64
+    # the file's own rounding is all that differs.
     torch.save({"G": published_state(BASE_WIDTHS[name])}, tmp_path / "states.pth")
-    net = load_deepfillv2(tmp_path / "states.pth")
+    net = load_deepfillv2(tmp_path / "states.pth").double()
     stored = np.load(FIXTURES / f"deepfillv2_{name}.npz")
-    image, mask = torch.from_numpy(stored["gt"]), torch.from_numpy(stored["mask"])
+    image, mask = (torch.from_numpy(stored[key]).double() for key in ("gt", "mask"))
     with torch.no_grad():
         done = net(image, mask)
     stages = {"stage1": done.coarse, "stage2": done.out}
@@ -123,13 +125,13 @@ def test_every_published_tensor_has_its_own_place() -> None:
 @pytest.mark.parametrize("stride", [1, 2])
 def test_same_padding_by_its_definition(size: int, kernel: int, stride: int) -> None:
     """Output i is the sum over k of w_k x_{i s + k - before}, in plain loops."""
-    conv = SameConv2d(1, 1, kernel, stride)
+    conv = SameConv2d(1, 1, kernel, stride).double()
     assert conv.bias is not None
     nn.init.zeros_(conv.bias)
-    x = torch.randn(size, size)
+    x = torch.randn(size, size, dtype=torch.double)
     count = -(-size // stride)
     before = max(0, (count - 1) * stride + kernel - size) // 2
-    expected = torch.zeros(count, count)
+    expected = torch.zeros(count, count, dtype=torch.double)
     for i in range(count):
         for j in range(count):
             for k in range(kernel):
@@ -192,6 +194,7 @@ def test_hidden_pixels_are_not_seen(model: type[DeepFill]) -> None:
             assert (a is None and b is None) or torch.equal(a, b)
 
 
+@pytest.mark.usefixtures("in_float64")
 @both
 def test_a_batch_is_its_images_each_under_its_mask(model: type[DeepFill]) -> None:
     net = tiny(model)
@@ -199,7 +202,7 @@ def test_a_batch_is_its_images_each_under_its_mask(model: type[DeepFill]) -> Non
     with torch.no_grad():
         together = net(image, mask).out
         alone = [net(image[i : i + 1], mask[i : i + 1]).out for i in range(3)]
-    torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=1e-6)
+    torch.testing.assert_close(together, torch.cat(alone))
 
 
 def test_stage_2_sees_the_mask_in_v1_alone() -> None:
@@ -341,9 +344,12 @@ def test_a_method_gives_what_the_network_does() -> None:
     image, mask = pair(16, 24)
     image = (255 * image).round() / 255
     with torch.no_grad():
-        expected = (255 * net(image, mask).completed).round().to(torch.uint8)
+        expected = 255 * net(image, mask).completed
     found = inpaint_function(net)(
         (255 * image[0]).round().permute(1, 2, 0).byte().numpy(),
         mask[0, 0].byte().numpy(),
     )
-    assert np.array_equal(found, expected[0].permute(1, 2, 0).numpy())
+    # A picture's values lie in another order in memory, so that float32 is rounded
+    # otherwise: by some 1e-6, which may turn the scale between two levels.
+    gap = np.abs(found - expected[0].permute(1, 2, 0).numpy()).max()
+    assert gap < 0.5 + 255 * 1e-5

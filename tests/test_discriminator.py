@@ -33,8 +33,9 @@ def test_the_largest_singular_value_is_one() -> None:
 
 
 def test_a_value_judges_a_patch_and_depends_on_the_condition() -> None:
-    judges = gin.Discriminators(base_channels=4).eval()
-    masked, image = torch.rand(1, 3, 128, 128), torch.rand(1, 3, 128, 128)
+    # In float64, where no algorithm adds up a whole tile of the image at once.
+    judges = gin.Discriminators(base_channels=4).double().eval()
+    masked, image = torch.rand(2, 1, 3, 128, 128, dtype=torch.double)
     before, _ = judges(masked, image)
     other = image.clone()
     other[..., 64, 64] += 1
@@ -46,11 +47,12 @@ def test_a_value_judges_a_patch_and_depends_on_the_condition() -> None:
 
 def test_the_half_scale_leaves_padding_out_of_its_mean() -> None:
     """A constant picture stays constant at half scale, its border included."""
-    judges = gin.Discriminators(base_channels=4)
+    judges = gin.Discriminators(base_channels=4).double()
     seen: list[torch.Tensor] = []
     judges.d2.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    judges(torch.full((1, 3, 64, 64), 0.3), torch.full((1, 3, 64, 64), 0.3))
-    torch.testing.assert_close(seen[0], torch.full((1, 6, 32, 32), 0.3))
+    image = torch.full((1, 3, 64, 64), 0.3, dtype=torch.double)
+    judges(image, image)
+    torch.testing.assert_close(seen[0], image[:, :1, ::2, ::2].expand(1, 6, 32, 32))
 
 
 def test_gradients_reach_every_parameter() -> None:

@@ -44,8 +44,11 @@ def test_fid_is_its_formula() -> None:
 def test_fid_below_as_many_images_as_dimensions(count: int, dimensions: int) -> None:
     x, y = features(count, dimensions)
     expected = by_eigenvalues(x.numpy(), y.numpy())
-    # The root of a rounded zero is no zero: 1e-16 becomes 1e-8, for each dimension.
-    assert fid(x, y) == pytest.approx(expected, rel=1e-6)
+    # The root of a rounded zero is no zero: each of D eigenvalues of the product of the
+    # covariances is off by up to D eps times the largest, and counts twice by its root.
+    product = np.linalg.norm(np.cov(x.T) @ np.cov(y.T), 2)
+    rounded = dimensions * np.finfo(float).eps * product
+    assert fid(x, y) == pytest.approx(expected, abs=2 * dimensions * rounded**0.5)
 
 
 def test_fid_of_a_shift_is_its_square() -> None:

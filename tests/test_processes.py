@@ -22,6 +22,7 @@ import torch
 from lightning_fabric import Fabric
 from test_learner import batch
 from tiny_training import OPTIONS, checkpoints, last, photographs, same
+from tolerances import AFTER_ADAM, EXACT
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = ROOT / "tests" / "gin_program.py"
@@ -109,7 +110,7 @@ def test_two_processes_learn_as_one_on_the_joined_batch(
         start(many_processes.as_rank, rank, port, "learn_together", where)
         for rank in range(2)
     ]
-    alone = Fabric(accelerator="cpu", precision=many_processes.EXACT)
+    alone = Fabric(accelerator="cpu", precision=EXACT)
     one = many_processes.learn(alone, *batch(photographs=2))
     for rank in ranks:
         rank.join(LONG)
@@ -122,8 +123,8 @@ def test_two_processes_learn_as_one_on_the_joined_batch(
         largest = {name: gap.abs().max().item() for name, gap in gaps.items()}
         name = max(largest, key=lambda name: largest[name])
         print(f"{what}: largest difference {largest[name]:.1e}, in {name}; {share:.1e}")
-        assert largest[name] < 1e-9
-        assert share < 1e-9
+        assert largest[name] < AFTER_ADAM
+        assert share < AFTER_ADAM
 
 
 def norm(tensors: dict[str, torch.Tensor]) -> float:
