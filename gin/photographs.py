@@ -170,7 +170,7 @@ def _bits_in_header(photo: ImageFile.ImageFile) -> int:
     if size := re.search(rb"\xff\x4f\xff\x51.{38}(.)", header, re.DOTALL):
         return (size[1][0] & 0x7F) + 1
     depth = re.search(rb"av1C..(.)", header, re.DOTALL)
-    return 10 if depth and depth[1][0] & 0x40 else 8
+    return 8 + 2 * (depth[1][0] & 0x60).bit_count() if depth else 8  # 8, 10 or 12
 
 
 def _metadata(picture: Image.Image, name: str) -> dict[str | tuple[int, int], object]:

@@ -47,11 +47,12 @@ def test_an_interrupted_save_leaves_the_old_file(
     gin.save(gin.DeepGIN(base_channels=8), path)
     before = path.read_bytes()
 
-    def fail(state: object, target: Path, metadata: object) -> None:
-        target.write_bytes(b"half of a fi")
+    def fail(target: Path, content: bytes) -> None:
+        with target.open("wb") as file:
+            file.write(content[:12])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoints, "save_file", fail)
+    monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(KeyboardInterrupt):
         gin.save(gin.DeepGIN(base_channels=8), path)
     assert path.read_bytes() == before
