@@ -53,12 +53,8 @@ class ReplicateConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) -> (B, C_out, H / stride, W / stride)."""
-        (padding, _) = self.padding
-        return self.on_padded(pad_replicate(x, padding))
-
-    def on_padded(self, padded: Tensor) -> Tensor:
-        """The convolution of an input that is padded already."""
-        return F.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation)
+        x = pad_replicate(x, self.dilation[0] * (self.kernel_size[0] - 1) // 2)
+        return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation)
 
 
 def conv(
@@ -102,8 +98,8 @@ class Up(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) -> (B, C_out, 2H, 2W)."""
-        x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
-        return self.conv(x)
+        up = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
+        return self.conv(up.to(x.dtype))  # autocast gives float32
 
 
 class ResidualBlock(nn.Module):

@@ -1,14 +1,13 @@
 """Residual blocks: shapes, parameter counts, and how far each one sees."""
 
-from typing import Any
-
 import pytest
 import torch
 import torch._subclasses.fake_tensor as fake_tensor
 import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from operator_calls import Calls
+from torch import nn
 
+from gin.back_projection import resize
 from gin.blocks import (
     COARSE_RATES,
     REFINEMENT_RATES,
@@ -117,25 +116,6 @@ def test_channels_that_cannot_be_shared_are_refused() -> None:
 # Padding
 
 
-class Calls(TorchDispatchMode):
-    """The operators called, each with its first tensor."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[tuple[str, Tensor]] = []
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        tensors = [arg for arg in args if isinstance(arg, Tensor)]
-        if tensors:
-            self.found.append((func.overloadpacket.__name__, tensors[0]))
-        return func(*args, **(kwargs or {}))
-
-    def inputs(self, name: str) -> list[Tensor]:
-        return [tensor for found, tensor in self.found if found == name]
-
-
 @pytest.mark.parametrize("padding", [1, 3, 10])
 @pytest.mark.parametrize("memory_format", [LAST, torch.contiguous_format])
 def test_edges_are_the_replicate_padding_bit_for_bit(
@@ -189,3 +169,14 @@ def test_a_pad_keeps_float64_under_autocast() -> None:
     x = torch.randn(1, 2, 4, 4, dtype=torch.double)
     with torch.autocast("cpu", torch.bfloat16):
         assert pad_replicate(x, 1).dtype == torch.double
+
+
+def test_up_stays_in_bf16() -> None:
+    """Autocast interpolates in float32; what follows would be twice the bytes."""
+    with torch.autocast("cpu", torch.bfloat16), Calls() as calls:
+        Up(4, 2)(torch.randn(1, 4, 8, 8, dtype=torch.bfloat16))
+    (padded,) = calls.inputs("replication_pad2d")
+    assert padded.dtype == torch.bfloat16
+    with torch.autocast("cpu", torch.bfloat16):
+        small = resize(torch.rand(1, 3, 8, 8).bfloat16(), (4, 4))
+    assert small.dtype == torch.bfloat16
