@@ -10,6 +10,7 @@ from gin.errors import InputError
 from gin.losses import READINGS
 from gin.recipes import Recipe
 
+COMPARED = ("both", "completed")
 ORDERS, STARTS = ("paper", "released"), ("paper", "identity")
 
 
@@ -33,6 +34,7 @@ EXPECTED = {
         lambda found: found in STARTS or found.endswith(".safetensors"),
         f"{', '.join(STARTS)} or a file of weights, .safetensors",
     ),
+    "losses.compared": _one_of(COMPARED),
     "losses.l1": _one_of(READINGS),
     "losses.style": _one_of(READINGS),
     "losses.variation": _one_of(READINGS),
