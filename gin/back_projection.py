@@ -11,8 +11,9 @@ from gin.blocks import conv, conv_lrelu
 
 
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear with aligned corners: (B, C, H, W) -> (B, C, *size)."""
-    return F.interpolate(image, size=size, mode="bilinear", align_corners=True)
+    """Bilinear with aligned corners: (B, C, H, W) -> (B, C, *size), of one type."""
+    resized = F.interpolate(image, size=size, mode="bilinear", align_corners=True)
+    return resized.to(image.dtype)  # autocast gives float32
 
 
 def back_project(rgb: Tensor, low_res: Tensor, alpha: Tensor) -> Tensor:

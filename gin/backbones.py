@@ -33,6 +33,7 @@ class Features(nn.Module):
             the first four in the authors' code.
         size: images are resized to a square of so many pixels (released: 224);
             None leaves them as they are.
+        layers: how many of the five maps there are, from the first.
 
     Raises:
         InputError: an argument is none of these.
@@ -42,7 +43,11 @@ class Features(nn.Module):
     std: Tensor
 
     def __init__(
-        self, backbone: Backbone, taps: str = "convolution", size: int | None = None
+        self,
+        backbone: Backbone,
+        taps: str = "convolution",
+        size: int | None = None,
+        layers: int = len(LAYERS),
     ) -> None:
         super().__init__()
         if taps not in TAPS:
@@ -55,7 +60,8 @@ class Features(nn.Module):
         self.name, self.source = backbone.name, backbone.source
         self.register_buffer("mean", _column(0.485, 0.456, 0.406))
         self.register_buffer("std", _column(0.229, 0.224, 0.225))
-        self.stages = _stages(NETWORKS[backbone.network].shapes, backbone.state)
+        stages = _stages(NETWORKS[backbone.network].shapes, backbone.state)
+        self.stages = stages[:layers]
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Self:
@@ -63,8 +69,8 @@ class Features(nn.Module):
         return super().train(False)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """image (B, 3, H, W) in [0, 1] -> five maps, (B, 64, H, W) ... (B, 512, H/16,
-        W/16), sides rounded down. Raises InputError below 16 pixels a side."""
+        """image (B, 3, H, W) in [0, 1] -> maps, (B, 64, H, W) ... (B, 512, H/16,
+        W/16) for five, sides rounded down. Raises InputError below 16 pixels a side."""
         if image.ndim != 4 or image.shape[1] != 3 or min(image.shape[2:]) < SMALLEST:
             raise InputError(
                 f"image is {tuple(image.shape)}; expected (B, 3, H, W) with sides of "
@@ -80,7 +86,7 @@ class Features(nn.Module):
             rectified.append(F.relu(convolved[-1]))
         if self.taps == "convolution":
             return convolved
-        return [*rectified[1:-1], convolved[-1]]
+        return [*rectified[1 : len(LAYERS)], *convolved[len(LAYERS) - 1 :]]
 
 
 def features(

@@ -4,6 +4,7 @@ Taught in book/04_seeing_far.md.
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -14,19 +15,61 @@ COARSE_RATES = (2, 3, 4, 5, 6, 8, 10, 1)
 REFINEMENT_RATES = (2, 3, 4, 5)
 
 
+def pad_replicate(x: Tensor, padding: int) -> Tensor:
+    """Replication padding: (B, C, H, W) -> (B, C, H + 2 padding, W + 2 padding).
+
+    The values and the memory format are those of `F.pad` on any device. Under
+    autocast on a CPU the result is in the lower precision, which the convolution
+    that follows casts to anyway.
+    """
+    if x.device.type == "cuda":
+        return _pad_by_edges(x, padding)
+    # Autocast on a CPU would cast to float32, pad, and cast back.
+    narrow = x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+    if narrow and x.dtype != torch.float64:
+        x = x.to(torch.get_autocast_dtype("cpu"))
+    with torch.autocast("cpu", enabled=False) if narrow else nullcontext():
+        return F.pad(x, (padding,) * 4, mode="replicate")
+
+
+def _pad_by_edges(x: Tensor, padding: int) -> Tensor:
+    """On CUDA `F.pad` gives up channels_last, and its backward pass is slow."""
+    last = x.is_contiguous(memory_format=torch.channels_last)
+    memory_format = torch.channels_last if last else torch.contiguous_format
+    for dim in (3, 2):
+        size = [-1] * 4
+        size[dim] = padding
+        before, after = (
+            # An expanded tensor among them would turn the result contiguous.
+            x.narrow(dim, place, 1).expand(size).contiguous(memory_format=memory_format)
+            for place in (0, x.shape[dim] - 1)
+        )
+        x = torch.cat([before, x, after], dim)
+    return x
+
+
+class ReplicateConv2d(nn.Conv2d):
+    """A convolution that pads by replication, with `pad_replicate`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C_in, H, W) -> (B, C_out, H / stride, W / stride)."""
+        x = pad_replicate(x, self.dilation[0] * (self.kernel_size[0] - 1) // 2)
+        return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation)
+
+
 def conv(
     in_channels: int,
     out_channels: int,
     kernel_size: int,
     stride: int = 1,
     dilation: int = 1,
-) -> nn.Conv2d:
+) -> ReplicateConv2d:
     """A convolution that pads by replication.
 
     At stride 1 with an odd kernel it keeps H and W; at stride 2 with a 4x4
     kernel it halves them exactly.
     """
-    return nn.Conv2d(
+    return ReplicateConv2d(
         in_channels,
         out_channels,
         kernel_size,
@@ -55,8 +98,8 @@ class Up(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) -> (B, C_out, 2H, 2W)."""
-        x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
-        return self.conv(x)
+        up = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
+        return self.conv(up.to(x.dtype))  # autocast gives float32
 
 
 class ResidualBlock(nn.Module):

@@ -1,5 +1,10 @@
 """Which device runs the network, and in which precision."""
 
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from gin.errors import InputError
@@ -13,17 +18,81 @@ def choose_device(name: str | torch.device | None = None) -> torch.device:
     Raises InputError if nothing can be computed there.
     """
     if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
-        torch.empty(1, device=device).cpu()
+        # A kernel, for an old GPU gives memory but torch has no kernels for it.
+        torch.zeros(1, device=own(device)).add_(1).cpu()
     except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
         reason = str(error).splitlines()[0]
         raise InputError(
             f"device {str(name)!r} cannot be used here ({reason}); expected cpu, or "
-            "cuda where there is a GPU"
+            f"{_usable(reason)}"
         ) from error
     return device
+
+
+def own(device: torch.device) -> torch.device:
+    """Which of a machine's GPUs "cuda" means in this process: that of its local rank.
+
+    The launchers of Fabric, torchrun and SLURM tell the rank.
+    """
+    if device != torch.device("cuda"):
+        return device
+    rank = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0"
+    return torch.device("cuda", int(rank) % max(1, torch.cuda.device_count()))
+
+
+def _usable(reason: str) -> str:
+    if "no kernel image" not in reason:
+        return "cuda where there is a GPU"
+    built = ", ".join(torch.cuda.get_arch_list())
+    return (
+        f"a GPU of {built}, for which this torch is built; up to Volta (sm_70) the "
+        "builds of torch for CUDA 12.6 serve"
+    )
+
+
+def tune(device: torch.device) -> None:
+    """What a training on CUDA sets for its process; nothing on other devices.
+
+    cuDNN tries its algorithms once for each size. Products of float32 matrices take
+    TF32, as convolutions do: that loses nothing of what bf16 holds.
+    """
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
+
+
+@contextmanager
+def exact_float32(device: torch.device) -> Iterator[None]:
+    """float32 with all its digits: no autocast, and on CUDA no TF32."""
+    cudnn, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, products.allow_tf32
+    cudnn.allow_tf32 = products.allow_tf32 = False
+    try:
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        cudnn.allow_tf32, products.allow_tf32 = before
+
+
+def compiles(device: torch.device) -> bool:
+    """Whether `torch.compile` works there: tried, and else said in a warning.
+
+    It needs a C compiler and Python's headers, which slim images lack.
+    """
+    try:
+        torch.compile(_twice)(torch.ones(8, device=device))
+    except Exception as error:  # of any kind: compilers, Triton, the linker
+        reason = str(error).strip().splitlines()[0]
+        warnings.warn(f"torch.compile cannot be used here ({reason})", stacklevel=2)
+        return False
+    return True
+
+
+def _twice(x: torch.Tensor) -> torch.Tensor:
+    return x + x
 
 
 def choose_precision(device: torch.device, name: str | None = None) -> str:
@@ -41,7 +110,7 @@ def choose_precision(device: torch.device, name: str | None = None) -> str:
 def _has_bf16(device: torch.device) -> bool:
     """Whether bf16 is in the hardware: emulated, it can be ten times slower."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.cuda.get_device_capability(own(device)) >= (8, 0)
     if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
         return False
     features = torch.cpu.get_capabilities()

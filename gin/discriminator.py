@@ -13,6 +13,19 @@ from gin.errors import InputError
 PADDINGS = ("paper", "released")
 
 
+class NormalisedConv2d(nn.Conv2d):
+    """A convolution whose weight's parametrisation keeps out of autocast.
+
+    The power iteration of spectral normalisation stays in float32, also on CUDA.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C_in, H, W) -> (B, C_out, H', W')."""
+        with torch.autocast(x.device.type, enabled=False):
+            weight = self.weight
+        return F.conv2d(x, weight, self.bias, self.stride)
+
+
 class PatchDiscriminator(nn.Module):
     """Four spectrally normalised 4x4 convolutions (paper, section 4.1 and Fig. 2).
 
@@ -27,7 +40,8 @@ class PatchDiscriminator(nn.Module):
         outer, inner = ((1, 1, 1, 1), (1, 2, 1, 2)) if padding == "paper" else (2, 2)
         self.layers = nn.ModuleList(
             nn.Sequential(
-                nn.ZeroPad2d(pad), spectral_norm(nn.Conv2d(inputs, outputs, 4, stride))
+                nn.ZeroPad2d(pad),
+                spectral_norm(NormalisedConv2d(inputs, outputs, 4, stride)),
             )
             for inputs, outputs, stride, pad in (
                 (6, c, 2, outer),

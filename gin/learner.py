@@ -3,6 +3,7 @@
 Taught in book/17_main_stage.md.
 """
 
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -12,15 +13,18 @@ from torch import Tensor
 from torch.optim import Adam
 
 from gin import losses
+from gin.backbone_weights import Backbone
 from gin.backbones import Features
 from gin.checkpoints import configuration, load
+from gin.devices import tune
 from gin.discriminator import Discriminators
 from gin.errors import InputError
 from gin.generator import Completion, DeepGIN, composite
 from gin.initialisation import identity_initialisation
 from gin.masks import KINDS
+from gin.metrics import Lpips
 from gin.recipe_checks import check_recipe
-from gin.recipes import NetworkRecipe, Recipe
+from gin.recipes import LossRecipe, NetworkRecipe, Recipe
 
 
 class Learner:
@@ -29,9 +33,9 @@ class Learner:
     Args:
         recipe: what to learn, and how.
         seed: of the first weights.
-        features: phi of Eqs. 4 and 5; None where there is no main stage.
+        features: phi of Eqs. 4 and 5, see `phi`; None where there is no main stage.
         fabric: the device, the precision, and the other processes.
-        compiled: whether the networks go through `torch.compile`.
+        compiled: whether the networks and the losses go through `torch.compile`.
 
     Raises:
         InputError: a value of the recipe cannot be used.
@@ -43,7 +47,7 @@ class Learner:
         self,
         recipe: Recipe,
         seed: int,
-        features: Features | None,
+        features: Features | Lpips | None,
         fabric: Fabric,
         compiled: bool = False,
     ) -> None:
@@ -58,13 +62,16 @@ class Learner:
         self.adam_d = _adam(
             self.discriminators, optimiser.discriminator_rate, optimiser.betas
         )
-        self._features = None if features is None else fabric.to_device(features)
+        tune(fabric.device)
+        self._features = features
+        if features is not None:
+            fabric.to_device(features).to(memory_format=torch.channels_last)
         self._complete, self._step_g = fabric.setup(
             _maybe_compiled(self.net, compiled), self.adam_g
         )
-        self._judge, self._step_d = fabric.setup(
-            _maybe_compiled(self.discriminators, compiled), self.adam_d
-        )
+        self._frozen = _maybe_compiled(self.discriminators, compiled)
+        self._judge, self._step_d = fabric.setup(self._frozen, self.adam_d)
+        self._terms = _maybe_compiled(self._generator_terms, compiled)
         self.average = self.net
         if optimiser.ema_decay is not None:
             self.average = deepcopy(self.net).requires_grad_(False)
@@ -125,14 +132,15 @@ class Learner:
         together = self.recipe.optimiser.order == "released"
         # Wrapped, the discriminators' gradients are averaged over the processes,
         # which clipping over both needs; else they need no gradient at all.
-        judge = self._judge if together else self.discriminators
+        judge = self._judge if together else self._frozen
         self.discriminators.requires_grad_(together)
         with self.fabric.autocast():
             maps = judge(masked, done.completed)
-            features = self._compare(done, image)
-        recipe = self.recipe.losses
-        terms = losses.generator_terms(done, image, mask, features, maps, recipe)
-        total = terms.total(recipe)
+            terms = self._terms(done, image, mask, maps)
+            if isinstance(self._features, Lpips):
+                distance = self._features(image, done.completed).mean()
+                terms = terms._replace(perceptual=distance)
+        total = terms.total(self.recipe.losses)
         self.adam_g.zero_grad()
         self.adam_d.zero_grad()
         self.fabric.backward(total)
@@ -153,18 +161,30 @@ class Learner:
         self._step_d.step()
         return loss.detach()
 
+    def _generator_terms(
+        self, done: Completion, image: Tensor, mask: Tensor, maps: tuple[Tensor, ...]
+    ) -> losses.Terms:
+        """All terms of Eq. 7 but LPIPS, which TF32's switches keep out of a compiled
+        graph."""
+        lpips = isinstance(self._features, Lpips)
+        features = None if lpips else self._compare(done, image)
+        recipe = self.recipe.losses
+        return losses.generator_terms(done, image, mask, features, maps, recipe)
+
     def _compare(self, done: Completion, image: Tensor) -> losses.Features:
-        """phi of I_out and I_compltd, and once for each photograph, of I_gt."""
-        if self._features is None:
+        """phi of the images compared, and once for each photograph, of I_gt."""
+        if not isinstance(self._features, Features):
             raise InputError("the main stage needs a backbone; found none")
+        both = self.recipe.losses.compared == "both"
         out = done.coarse if done.out is None else done.out
-        found = self._features(torch.cat([out, done.completed]))
-        halves = [layer.chunk(2) for layer in found]
+        fakes = [out, done.completed] if both else [done.completed]
+        found = self._features(torch.cat(fakes))
+        parts = [layer.chunk(len(fakes)) for layer in found]
         with torch.no_grad():
             true = self._features(image[:: len(KINDS)])
         return losses.Features(
-            out=[half[0] for half in halves],
-            completed=[half[1] for half in halves],
+            out=[part[0] for part in parts] if both else None,
+            completed=[part[-1] for part in parts],
             true=true,
         )
 
@@ -211,6 +231,13 @@ class Learner:
             getattr(self, name).load_state_dict(state[name])
 
 
+def phi(backbone: Backbone, recipe: LossRecipe) -> Features | Lpips:
+    """The network that Eqs. 4 and 5 compare images with: VGG, or AlexNet in LPIPS."""
+    if backbone.network == "alexnet":
+        return Lpips(backbone)
+    return Features(backbone, recipe.taps, recipe.feature_size, recipe.layers)
+
+
 def _start(recipe: NetworkRecipe) -> DeepGIN:
     """The generators with their first weights."""
     net = DeepGIN(recipe.variant, recipe.base_channels, recipe.composite)
@@ -240,5 +267,6 @@ def _set_rate(adam: Adam, rate: float) -> None:
         group["lr"] = rate
 
 
-def _maybe_compiled(module: torch.nn.Module, compiled: bool) -> Any:
-    return torch.compile(module) if compiled else module
+def _maybe_compiled(function: Callable[..., Any], compiled: bool) -> Any:
+    # A graph for each size: one for all would lose the choice of memory formats.
+    return torch.compile(function, dynamic=False) if compiled else function

@@ -26,10 +26,10 @@ class Features(NamedTuple):
 
     `true` may hold B / n images: each then goes with n in a row of the others, as
     `gin.subsampling.three_mask_batch` lays them out. A variant without I_out has
-    I_coarse in its place.
+    I_coarse in its place. `out` is None where I_compltd alone is compared.
     """
 
-    out: Sequence[Tensor]
+    out: Sequence[Tensor] | None
     completed: Sequence[Tensor]
     true: Sequence[Tensor]
 
@@ -58,29 +58,52 @@ def generator_terms(
     done: Completion,
     image: Tensor,
     mask: Tensor,
-    features: Features,
+    features: Features | None,
     fake_maps: Sequence[Tensor],
     recipe: LossRecipe,
 ) -> Terms:
     """Every term of Eq. 7, each in the recipe's reading.
 
     image (B, 3, H, W) is the ground truth, mask (B, 1, H, W) of 0 and 1;
-    fake_maps are the discriminators' maps of I_compltd. Raises InputError where
-    shapes or layers do not go together, or a reading is unknown.
+    fake_maps are the discriminators' maps of I_compltd. Without features the
+    perceptual and the style term are 0, and each of them is 0 where its weight is.
+    Raises InputError where shapes or layers do not go together, or a reading is
+    unknown.
     """
-    fakes = (features.out, features.completed)
-    weights = recipe.layer_weights
-    grams_true = gram_matrices(features.true)
+    l1 = reconstruction_loss(done, image, mask, recipe.hole_weight, recipe.l1)
+    perceptual = style = torch.zeros_like(l1)
+    if features is not None and recipe.perceptual_weight:
+        perceptual = _perceptual(features, recipe)
+    if features is not None and recipe.style_weight:
+        style = _style(features, recipe)
     return Terms(
-        l1=reconstruction_loss(done, image, mask, recipe.hole_weight, recipe.l1),
+        l1=l1,
         adversarial=adversarial_loss(fake_maps),
-        perceptual=_sum(perceptual_loss(f, features.true, weights) for f in fakes),
-        style=_sum(
-            style_loss(gram_matrices(f), grams_true, weights, recipe.style)
-            for f in fakes
-        ),
+        perceptual=perceptual,
+        style=style,
         variation=total_variation(done.completed, recipe.variation),
     )
+
+
+def _perceptual(features: Features, recipe: LossRecipe) -> Tensor:
+    """Eq. 4: the sum over the images that are compared."""
+    weights = recipe.layer_weights[: recipe.layers]
+    return _sum(perceptual_loss(f, features.true, weights) for f in _fakes(features))
+
+
+def _style(features: Features, recipe: LossRecipe) -> Tensor:
+    """Eq. 5: the sum over the images that are compared."""
+    weights = recipe.layer_weights[: recipe.layers]
+    true = gram_matrices(features.true)
+    return _sum(
+        style_loss(gram_matrices(f), true, weights, recipe.style)
+        for f in _fakes(features)
+    )
+
+
+def _fakes(features: Features) -> list[Sequence[Tensor]]:
+    """phi of I_out, if it is compared, and of I_compltd."""
+    return [f for f in (features.out, features.completed) if f is not None]
 
 
 def l1_loss(

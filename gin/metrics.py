@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from gin.backbone_weights import Backbone, load_backbone
+from gin.devices import exact_float32
 from gin.errors import InputError
 
 # Place of a convolution in AlexNet's `features` -> its module in the package lpips.
@@ -187,8 +188,9 @@ def _check_shapes(completed: Tensor, image: Tensor, mask: Tensor) -> None:
 class Lpips(nn.Module):
     """LPIPS, version 0.1, on AlexNet (Zhang et al., 2018): 0 for equal images.
 
-    Frozen, and computed in float32 whatever autocast says. `name` and `source` say
-    whose weights AlexNet's are; the five heads are those in the package `lpips`.
+    Frozen, and computed in float32 whatever autocast says, without TF32. `name` and
+    `source` say whose weights AlexNet's are; the five heads are those in the package
+    `lpips`.
     Raises InputError without that package, or for another backbone.
     """
 
@@ -213,7 +215,7 @@ class Lpips(nn.Module):
                 f"images are {tuple(image.shape)} and {tuple(target.shape)}; expected "
                 f"equal shapes with sides of {LPIPS_SMALLEST} pixels or more"
             )
-        with torch.autocast(image.device.type, enabled=False):
+        with exact_float32(image.device):
             # `normalize` maps [0, 1] to the [-1, 1] that the package computes in.
             distance = self.distance(image.float(), target.float(), normalize=True)
         return distance.flatten()

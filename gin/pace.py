@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 
+from gin.devices import tune
 from gin.rehearsal import Cost, Parts, Rehearsal, Step, Tally
 
 SECONDS = 1.0  # about, for each measurement
@@ -31,6 +32,7 @@ class Pace(NamedTuple):
 
 def ceiling(device: torch.device, precision: str) -> float:
     """Operations a second in the best of many products of two large matrices."""
+    tune(device)  # so that float32 is what it is in a step's convolutions
     side = 8192 if device.type == "cuda" else 1024
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     a = torch.rand(side, side, device=device, dtype=dtype)
@@ -69,13 +71,12 @@ def measure(rehearsal: Rehearsal, step: Step, cost: Cost, roof: float) -> Pace:
         ).taken
     update = parts.counted.pop("optimiser") / taken
     networks = taken * tally.operations / sum(parts.counted.values())
-    phi = rehearsal.features
-    if phi is None:
+    if rehearsal.features is None:
         return Pace(networks, networks, update)
     with torch.no_grad(), rehearsal.fabric.autocast():
         with Tally() as tally:
-            phi(image)
-        timed = _repeat(lambda: phi(image), device)
+            rehearsal.look(image)
+        timed = _repeat(lambda: rehearsal.look(image), device)
     return Pace(networks, timed.taken * tally.operations / timed.seconds, update)
 
 
@@ -95,6 +96,6 @@ def _repeat(call: Callable[[], object], device: torch.device) -> Timed:
 
 def now(device: torch.device) -> float:
     """Seconds, once the device has done all it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
     return time.perf_counter()

@@ -10,6 +10,7 @@ from gin.errors import InputError
 from gin.losses import READINGS
 from gin.recipes import Recipe
 
+COMPARED = ("both", "completed")
 ORDERS, STARTS = ("paper", "released"), ("paper", "identity")
 WIDEST = 1024  # base_channels; the paper's are 64
 MOST_PIXELS = 2**30  # of a batch
@@ -38,6 +39,7 @@ EXPECTED = {
     "network.base_channels": Expected(
         lambda found: found <= WIDEST, f"at most {WIDEST:,}"
     ),
+    "losses.compared": _one_of(COMPARED),
     "losses.l1": _one_of(READINGS),
     "losses.style": _one_of(READINGS),
     "losses.variation": _one_of(READINGS),

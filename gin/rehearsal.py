@@ -25,8 +25,9 @@ from torch.utils.hooks import RemovableHandle
 from gin.backbone_weights import load_backbone
 from gin.backbones import Features
 from gin.baselines.deepfill_learner import LEARNERS
-from gin.learner import Learner
+from gin.learner import Learner, phi
 from gin.masks import KINDS
+from gin.metrics import Lpips
 from gin.recipes import Recipe
 
 STAGES = ("warm-up", "main")
@@ -79,11 +80,12 @@ class Rehearsal:
     """
 
     def __init__(self, recipe: Recipe, fabric: Fabric, compiled: bool = False) -> None:
-        self.fabric, self.features = fabric, None
+        self.fabric = fabric
+        self.features: Features | Lpips | None = None
         if recipe.backbone and recipe.schedule.flat + recipe.schedule.decay:
+            network = "vgg19" if recipe.backbone == "random" else recipe.backbone
             # Whose weights makes no difference here.
-            backbone, losses = load_backbone("vgg19", "random"), recipe.losses
-            self.features = Features(backbone, losses.taps, losses.feature_size)
+            self.features = phi(load_backbone(network, "random"), recipe.losses)
         kind = LEARNERS.get(recipe.network.variant, Learner)
         self.timed = "main" if recipe.network.variant in LEARNERS else "warm-up"
         self.learner = kind(recipe, 0, self.features, fabric, compiled)
@@ -93,6 +95,13 @@ class Rehearsal:
         warming_up = stage == "warm-up"
         step = self.learner.warm_up_step if warming_up else self.learner.main_step
         step(image, mask, 1.0)
+
+    def look(self, image: Tensor) -> None:
+        """A pass of phi, whichever it is."""
+        if isinstance(self.features, Lpips):
+            self.features(image, image)
+        elif self.features is not None:
+            self.features(image)
 
     def inputs(self, step: Step) -> tuple[Tensor, Tensor]:
         """Noise, and masks with a square hole: (3P, 3, H, W) and (3P, 1, H, W)."""
@@ -205,7 +214,7 @@ class Parts(ExitStack):
         learner, features = self._rehearsal.learner, self._rehearsal.features
         self._watch(learner.discriminators, "discriminators", lambda _: None)
         if features is not None:
-            self._watch(features, "features", lambda maps: maps[-1])
+            self._watch(features, "features", _last_map)
         self._watch(
             learner.net,
             "generators",
@@ -261,3 +270,8 @@ class Parts(ExitStack):
             module.register_forward_pre_hook(before),
             module.register_forward_hook(after),
         )
+
+
+def _last_map(found: list[Tensor] | Tensor) -> Tensor:
+    """Of phi's maps; LPIPS has one value an image."""
+    return found if isinstance(found, Tensor) else found[-1]

@@ -25,14 +25,13 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from gin.backbone_weights import Backbone, load_backbone
-from gin.backbones import Features
 from gin.baselines.deepfill_learner import LEARNERS
 from gin.data import batches, on_device
-from gin.devices import choose_device, choose_precision
+from gin.devices import choose_device, choose_precision, compiles
 from gin.errors import InputError, Interrupted
 from gin.files import locked
 from gin.generator import DeepGIN
-from gin.learner import Learner
+from gin.learner import Learner, phi
 from gin.recipe_files import flat, write_recipe
 from gin.recipes import Recipe
 from gin.reporting import EVERY, Report, Validation
@@ -222,13 +221,11 @@ class Run:
         """The networks, on their device."""
         found = self._backbone(backbone)
         self.backbone = found.name if found else "none"
-        losses = self.recipe.losses
-        features = None
-        if found is not None:
-            features = Features(found, losses.taps, losses.feature_size)
+        features = None if found is None else phi(found, self.recipe.losses)
         compiled = self.hardware.compiled
         if compiled is None:
-            compiled = self.fabric.device.type == "cuda"
+            device = self.fabric.device
+            compiled = device.type == "cuda" and compiles(device)
         kind = LEARNERS.get(self.recipe.network.variant, Learner)
         self.learner = kind(self.recipe, self.seed, features, self.fabric, compiled)
 

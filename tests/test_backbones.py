@@ -171,6 +171,15 @@ def test_an_image_is_resized_as_released(vgg19: Backbone) -> None:
 
 
 @pytest.mark.parametrize("taps", ["convolution", "released"])
+def test_fewer_layers_are_the_first_of_all(vgg19: Backbone, taps: str) -> None:
+    every = Features(vgg19, taps)(picture())
+    for layers in (1, 3, 5):
+        found = Features(vgg19, taps, layers=layers)(picture())
+        assert len(found) == layers
+        assert all(map(torch.equal, found, every))
+
+
+@pytest.mark.parametrize("taps", ["convolution", "released"])
 def test_gradients_reach_the_image_alone(vgg19: Backbone, taps: str) -> None:
     net = exact(Features(vgg19, taps, size=16))
     image = picture(17, 16)[:1].double().requires_grad_()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch._subclasses.fake_tensor as fake_tensor
 import torch.nn.functional as F
 from lightning_fabric import Fabric
 from tiny_training import CPU, last, photographs, same
@@ -21,6 +22,7 @@ from gin.baselines.deepfill_learner import (
     DeepFillLearner,
     DeepFillV1Learner,
     DeepFillV2Learner,
+    _for_all,
 )
 from gin.baselines.deepfill_losses import discount
 from gin.baselines.deepfill_masks import deepfillv1_mask, deepfillv2_mask
@@ -310,3 +312,17 @@ def test_the_trainer_stops_goes_on_and_ends_in_the_same_weights(
 def test_a_training_is_planned(recipe: Recipe, tmp_path: Path) -> None:
     lines = plan(recipe, str(photographs(tmp_path / "data")), None, CPU)
     assert any("operations" in line or "FLOP" in line for line in lines)
+
+
+def test_on_cuda_a_mask_is_sent_from_pinned_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On tensors without values: a pageable copy would wait for the whole step."""
+    monkeypatch.setattr(fake_tensor, "init_gpu_context", lambda *_: None)
+    pinned = []
+    monkeypatch.setattr(Tensor, "pin_memory", lambda x: pinned.append(x) or x)
+    with fake_tensor.FakeTensorMode(allow_non_fake_inputs=True):
+        image = torch.empty(3, 3, 8, 8, device="cuda")
+        mask = _for_all(np.ones((8, 8), np.float32), image)
+    assert (mask.device.type, mask.shape) == ("cuda", (3, 1, 8, 8))
+    assert len(pinned) == 1

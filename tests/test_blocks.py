@@ -2,10 +2,24 @@
 
 import pytest
 import torch
+import torch._subclasses.fake_tensor as fake_tensor
 import torch.nn.functional as F
+from operator_calls import Calls
 from torch import nn
 
-from gin.blocks import COARSE_RATES, REFINEMENT_RATES, ResidualBlock, SPDBlock, Up, conv
+from gin.back_projection import resize
+from gin.blocks import (
+    COARSE_RATES,
+    REFINEMENT_RATES,
+    ResidualBlock,
+    SPDBlock,
+    Up,
+    _pad_by_edges,
+    conv,
+    pad_replicate,
+)
+
+LAST = torch.channels_last
 
 
 def blocks(channels: int) -> dict[str, nn.Module]:
@@ -99,3 +113,72 @@ def test_up_doubles_and_keeps_the_corners() -> None:
 def test_channels_that_cannot_be_shared_are_refused() -> None:
     with pytest.raises(ValueError, match="12 channels .* by 8 rates"):
         SPDBlock(12, COARSE_RATES)
+
+
+# Padding
+
+
+@pytest.mark.parametrize("padding", [1, 3, 10])
+@pytest.mark.parametrize("memory_format", [LAST, torch.contiguous_format])
+def test_edges_are_the_replicate_padding_bit_for_bit(
+    padding: int, memory_format: torch.memory_format
+) -> None:
+    x = torch.randn(2, 4, 8, 9, dtype=torch.double)
+    x = x.contiguous(memory_format=memory_format).requires_grad_()
+    found = _pad_by_edges(x, padding)
+    expected = F.pad(x, (padding,) * 4, mode="replicate")
+    assert torch.equal(found, expected)
+    assert found.is_contiguous(memory_format=memory_format)
+    weights = torch.randn_like(expected)
+    gradients = (torch.autograd.grad((y * weights).sum(), x) for y in (found, expected))
+    torch.testing.assert_close(*gradients, rtol=0, atol=1e-13)
+
+
+def test_bf16_is_padded_as_it_is_on_a_processor() -> None:
+    """Autocast alone would pad in float32: a cast up and a cast down."""
+    block = SPDBlock(8, COARSE_RATES)
+    x = torch.randn(1, 8, 16, 16)
+    with torch.autocast("cpu", torch.bfloat16), Calls() as calls:
+        block(x)
+    padded = calls.inputs("replication_pad2d")
+    assert [each.dtype for each in padded] == [torch.bfloat16] * 9
+
+
+def test_padding_first_changes_nothing_under_autocast() -> None:
+    ours = conv(8, 4, 3, dilation=2)
+    theirs = nn.Conv2d(8, 4, 3, 1, 2, 2, padding_mode="replicate")
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.randn(2, 8, 16, 16)
+    assert torch.equal(ours(x), theirs(x))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(ours(x), theirs(x))
+        assert torch.equal(ours(x.bfloat16()), theirs(x.bfloat16()))
+
+
+def test_channels_last_survives_on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On tensors without values: `F.pad` would give the convolution NCHW."""
+    monkeypatch.setattr(fake_tensor, "init_gpu_context", lambda *_: None)
+    with fake_tensor.FakeTensorMode(), torch.device("cuda"), Calls() as calls:
+        block = SPDBlock(8, COARSE_RATES)
+        block(torch.empty(2, 8, 16, 16).to(memory_format=LAST))
+    convolved = calls.inputs("convolution")
+    assert len(convolved) == 9
+    assert all(each.is_contiguous(memory_format=LAST) for each in convolved)
+    assert not calls.inputs("replication_pad2d")
+
+
+def test_a_pad_keeps_float64_under_autocast() -> None:
+    x = torch.randn(1, 2, 4, 4, dtype=torch.double)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert pad_replicate(x, 1).dtype == torch.double
+
+
+def test_up_stays_in_bf16() -> None:
+    """Autocast interpolates in float32; what follows would be twice the bytes."""
+    with torch.autocast("cpu", torch.bfloat16), Calls() as calls:
+        Up(4, 2)(torch.randn(1, 4, 8, 8, dtype=torch.bfloat16))
+    (padded,) = calls.inputs("replication_pad2d")
+    assert padded.dtype == torch.bfloat16
+    with torch.autocast("cpu", torch.bfloat16):
+        small = resize(torch.rand(1, 3, 8, 8).bfloat16(), (4, 4))
+    assert small.dtype == torch.bfloat16

@@ -2,9 +2,13 @@
 
 import pytest
 import torch
+import torch._subclasses.fake_tensor as fake_tensor
+import torch.cuda.amp.common as common
+from operator_calls import Calls
 from torch import nn
 
 import gin
+from gin.discriminator import Discriminators
 
 
 def test_parameter_count() -> None:
@@ -67,3 +71,18 @@ def test_unknown_padding() -> None:
         gin.InputError, match="padding is 'same'; expected one of paper"
     ):
         gin.Discriminators(padding="same")
+
+
+def test_the_power_iteration_stays_in_float32_on_cuda(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On tensors without values; CUDA's autocast would take its products in bf16."""
+    monkeypatch.setattr(fake_tensor, "init_gpu_context", lambda *_: None)
+    monkeypatch.setattr(common, "amp_definitely_not_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_: True)
+    with fake_tensor.FakeTensorMode(), torch.device("cuda"), Calls() as calls:
+        judges, x = Discriminators(4), torch.empty(1, 3, 32, 32)
+        with torch.autocast("cuda", torch.bfloat16):
+            judges(x, x)
+    assert {each.dtype for each in calls.inputs("mv")} == {torch.float32}
+    assert {each.dtype for each in calls.inputs("convolution")} == {torch.bfloat16}

@@ -1,15 +1,19 @@
 """One step of each stage, against a step written out in plain PyTorch."""
 
 import io
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
+from operator_calls import Calls
 from tolerances import AFTER_ADAM
 from torch import Tensor, nn
 
@@ -18,7 +22,7 @@ from gin import losses
 from gin.backbone_weights import load_backbone
 from gin.backbones import Features
 from gin.errors import InputError
-from gin.learner import Learner
+from gin.learner import Learner, phi
 from gin.recipes import RELEASED, SMOKE, NetworkRecipe, Recipe
 from gin.subsampling import three_mask_batch
 
@@ -289,6 +293,135 @@ def test_bf16_steps_are_finite_and_the_weights_stay_float32(
         exact = found["32-true"][name]
         torch.testing.assert_close(term, exact, rtol=0.1, atol=0.02)
     assert found["bf16-mixed"]["warm"] != found["32-true"]["warm"]  # it was used
+
+
+# The cheap main stage
+
+
+CHEAP = replace(
+    TINY,
+    backbone="alexnet",
+    losses=replace(
+        TINY.losses, perceptual_weight=1.0, style_weight=0.0, compared="completed"
+    ),
+)
+
+
+def test_lpips_takes_the_place_of_vgg(fabric: Fabric) -> None:
+    pytest.importorskip("lpips")
+    distance = phi(load_backbone("alexnet", "random"), CHEAP.losses)
+    learner = Learner(CHEAP, 0, distance, fabric)
+    image = F.interpolate(batch()[0], size=32)
+    mask = F.interpolate(batch()[1], size=32)
+    completed = learner.net(image, mask).completed
+    expected = distance(image, completed).mean()
+    before = weights(learner.net)
+    # The rate of zero would tell nothing of the gradient.
+    terms = learner.main_step(image, mask, factor=1.0)
+    torch.testing.assert_close(terms["perceptual"], expected.detach())
+    assert terms["perceptual"] > 0
+    assert terms["style"] == 0
+    generators = losses.Terms(*(terms[name] for name in losses.Terms._fields))
+    torch.testing.assert_close(terms["total"], generators.total(CHEAP.losses))
+    assert moved(learner.net, before) > 0
+
+
+def test_the_completed_picture_alone_is_compared(fabric: Fabric) -> None:
+    backbone = load_backbone("vgg19", "random")
+    few = (1.0, 1.0, 0.0, 1.0, 0.0)
+    found, passes = {}, {}
+    for compared in ("both", "completed"):
+        recipe = replace(
+            TINY, losses=replace(TINY.losses, compared=compared, layer_weights=few)
+        )
+        features = phi(backbone, recipe.losses)
+        assert len(features.stages) == 4
+        learner = Learner(recipe, 0, features, fabric)
+        image, mask = batch()
+        done = learner.net(image, mask)
+        with Calls() as calls:
+            compared_now = learner._compare(done, image)
+        passes[compared] = len(calls.inputs("convolution")[0])
+        found[compared] = losses.generator_terms(
+            done, image, mask, compared_now, [torch.ones(1)], recipe.losses
+        )
+    assert passes == {"both": 6, "completed": 3}
+    out = losses.perceptual_loss(
+        phi(backbone, recipe.losses)(done.out), features(image[::3]), few[:4]
+    )
+    torch.testing.assert_close(
+        found["both"].perceptual - out, found["completed"].perceptual
+    )
+
+
+@pytest.mark.parametrize("name", ["perceptual", "style"])
+def test_a_term_of_weight_zero_is_left_out(
+    name: str, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = replace(TINY, losses=replace(TINY.losses, **{f"{name}_weight": 0.0}))
+    learner = Learner(
+        recipe, 0, phi(load_backbone("vgg19", "random"), recipe.losses), fabric
+    )
+    monkeypatch.setattr(losses, f"{name}_loss", None)  # never called
+    terms = learner.main_step(*batch(), factor=1.0)
+    assert terms[name] == 0
+    assert terms["total"].isfinite()
+
+
+# Compiled
+
+
+class Graphs:
+    """A compiler that computes as before, and keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.sizes: list[list[Any]] = []
+
+    def __deepcopy__(self, _: Any) -> "Graphs":  # Fabric copies the arguments
+        return self
+
+    def __call__(self, graph: Any, inputs: list[Any]) -> Any:
+        self.sizes.append([n for x in inputs for n in getattr(x, "shape", (x,))])
+        return graph.forward
+
+
+@pytest.fixture
+def graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Graphs]:
+    torch._dynamo.reset()
+    found = Graphs()
+    compiler = partial(torch.compile, backend=found)
+    monkeypatch.setattr("gin.learner.torch.compile", compiler)
+    yield found
+    torch._dynamo.reset()
+
+
+def test_losses_and_phi_are_one_graph_that_equals_the_eager_ones(
+    features: Features, fabric: Fabric, graphs: Graphs
+) -> None:
+    plain = Learner(TINY, 0, features, fabric)
+    compiled = Learner(TINY, 0, features, fabric, compiled=True)
+    image, mask = batch()
+    done, maps = (
+        plain.net(image, mask),
+        (torch.rand(3, 2, 4, 4), torch.rand(3, 2, 2, 2)),
+    )
+    expected = plain._generator_terms(done, image, mask, maps)
+    assert not graphs.sizes
+    found = compiled._terms(done, image, mask, maps)
+    assert len(graphs.sizes) == 1
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
+
+
+def test_a_second_size_gets_a_graph_of_its_own(
+    features: Features, fabric: Fabric, graphs: Graphs
+) -> None:
+    learner = Learner(TINY, 0, features, fabric, compiled=True)
+    for size in (16, 32, 48):
+        image, mask = (F.interpolate(x, size=size) for x in batch())
+        learner.warm_up_step(image, mask, factor=1.0)
+    assert len(graphs.sizes) == 3
+    assert all(type(n) is int for sizes in graphs.sizes for n in sizes)
 
 
 # State

@@ -337,3 +337,19 @@ def test_what_cannot_be_measured(changes: dict[str, Tensor], message: str) -> No
     arguments = {"completed": grey(1), "image": grey(2), "mask": quarter()} | changes
     with pytest.raises(InputError, match=message):
         measure(**arguments)
+
+
+def test_lpips_is_without_tf32(metric: Lpips, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, switch = [], torch.backends.cudnn
+    distance = metric.distance.forward
+
+    def watched(*args: Tensor, **kwargs: bool) -> Tensor:
+        seen.append(switch.allow_tf32)
+        return distance(*args, **kwargs)
+
+    monkeypatch.setattr(metric.distance, "forward", watched)
+    before = switch.allow_tf32
+    metric(*pictures())
+    assert before
+    assert seen == [False]
+    assert switch.allow_tf32

@@ -11,9 +11,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from gin.errors import InputError
 from gin.masks import KINDS
-from gin.pace import Pace
+from gin.pace import Pace, now
 from gin.planning import plan, segments
-from gin.recipes import DEMO, SMOKE, Phase, Recipe, Schedule
+from gin.recipes import DEMO, GPU, SMOKE, Phase, Recipe, Schedule
 from gin.rehearsal import PARTS, Cost, Parts, Rehearsal, Step, Tally
 from gin.schedule import Clock, Timetable
 from gin.training import Hardware
@@ -136,6 +136,29 @@ def test_parts_add_up_to_the_clock(rehearsal):
     counted = dict(parts.counted)
     rehearsal.take("warm-up", *rehearsal.inputs(WARM_UP))  # the hooks are gone
     assert parts.counted == counted
+
+
+def test_phi_of_the_gpu_recipe_is_a_trifle():
+    narrow = replace(GPU, network=replace(GPU.network, base_channels=8))
+    both = {
+        name: rehearse(recipe).count(MAIN)
+        for name, recipe in (
+            ("vgg19", replace(narrow, backbone="random")),
+            ("alexnet", narrow),
+        )
+    }
+    assert both["alexnet"].of("generators") == both["vgg19"].of("generators")
+    features = [both[name].of("features") + both[name].of("losses") for name in both]
+    assert features[1] < features[0] / 20
+    rehearse(narrow).look(torch.rand(1, 3, 32, 32))
+
+
+def test_the_clock_waits_for_any_accelerator(monkeypatch):
+    waited = []
+    monkeypatch.setattr(torch.accelerator, "synchronize", waited.append)
+    for name in ("cpu", "mps", "cuda:1"):
+        now(torch.device(name))
+    assert waited == [torch.device("mps"), torch.device("cuda:1")]
 
 
 EPOCHS = Schedule(unit="epochs", warm_up=3, flat=1, decay=5)

@@ -136,7 +136,7 @@ class DeepFillV1Learner(DeepFillLearner):
         scores = self._judge(box.crop(both), both)
         loss = sum(deepfill_losses.critic_loss(*s.chunk(2)) for s in scores)
         # Drawn on the CPU, whose random state is kept with the run.
-        shares = torch.rand(len(image), 1, 1, 1).to(image)
+        shares = _sent(torch.rand(len(image), 1, 1, 1), image)
         points = deepfill_losses.mixed(image, fake, shares)
         boxes = deepfill_losses.mixed(box.crop(image), box.crop(fake), shares)
         # In float32 and not compiled, for it is differentiated twice.
@@ -222,7 +222,14 @@ def _signed(done: Completion) -> tuple[Tensor, Tensor, Tensor]:
 
 def _for_all(mask: np.ndarray, image: Tensor) -> Tensor:
     """One mask (H, W) for a batch of images: (B, 1, H, W)."""
-    return torch.from_numpy(mask).to(image).expand(len(image), 1, -1, -1)
+    return _sent(torch.from_numpy(mask), image).expand(len(image), 1, -1, -1)
+
+
+def _sent(drawn: Tensor, image: Tensor) -> Tensor:
+    """`drawn` on the image's device and of its type; nothing waits for the copy."""
+    if image.device.type == "cuda":
+        drawn = drawn.pin_memory()
+    return drawn.to(image, non_blocking=True)
 
 
 def _check(recipe: Recipe) -> None:
