@@ -6,6 +6,7 @@ commands that need them.
 
 import re
 import time
+from dataclasses import replace
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +18,10 @@ from gin.errors import InputError
 from gin.recipes import RECIPES
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from gin.jobs import MaskPicture, RandomMask
+    from gin.masks import Mask
 
 
 class Kind(StrEnum):
@@ -39,6 +43,20 @@ class Size(StrEnum):
     """Sizes that `Inpainter` knows by name."""
 
     paper = "paper"
+
+
+class Region(StrEnum):
+    """`gin.inpainting.REGIONS`."""
+
+    auto = "auto"
+    whole = "whole"
+
+
+class Seam(StrEnum):
+    """`gin.seams.SEAMS`."""
+
+    harmonic = "harmonic"
+    none = "none"
 
 
 class EvaluationSize(StrEnum):
@@ -124,6 +142,7 @@ def root(
     epilog=_examples(
         "gin inpaint photo.jpg --mask mask.png --out results",
         "gin inpaint photos/ --mask masks/ --out results --ensemble",
+        "gin inpaint photo.jpg --mask soft.png --threshold 64 --grow 4 --out results",
         "gin inpaint photos/ --random-mask cellular --seed 7 --out results",
     )
 )
@@ -149,8 +168,36 @@ def inpaint(
     ] = None,
     seed: Annotated[int | None, Seed] = None,
     invert: Annotated[
-        bool, typer.Option("--invert", help="In the masks black is missing.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--invert/--no-invert",
+            help="In the masks black is missing; without it white is, and masks that "
+            "look inverted are refused.",
+        ),
+    ] = None,
+    grow: Annotated[
+        int,
+        typer.Option(metavar="PX", help="Widen the masks' holes; below 0, shrink."),
+    ] = 0,
+    threshold: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=255, help="Where soft masks are cut: this bright is missing."
+        ),
+    ] = None,
+    region: Annotated[
+        Region,
+        typer.Option(
+            help="auto: a crop around each group of holes; whole: the photograph's "
+            "phases, as in the paper."
+        ),
+    ] = Region.auto,
+    seam: Annotated[
+        Seam | None,
+        typer.Option(
+            help="harmonic: brightness meets at the border; chosen for crops."
+        ),
+    ] = None,
     ensemble: Annotated[
         bool,
         typer.Option(
@@ -171,16 +218,29 @@ def inpaint(
 
     from gin.inpainting import Inpainter
     from gin.jobs import collect, plan
+    from gin.masks import area
 
     started = time.perf_counter()
     found = collect(photographs)
-    jobs = plan(found, _masks(found, mask, random_mask, seed, invert), out, force)
+    masks = _masks(found, mask, random_mask, seed, invert, grow, threshold)
+    jobs = plan(found, masks, out, force)
     inpainter = Inpainter.from_pretrained(weights, device, precision)
+    parts = []
+
+    def complete(photo: "Image", mask: "Mask") -> "Image":
+        parts.append(area(mask))
+        return inpainter(
+            photo, mask, size=size, ensemble=ensemble, region=region, seam=seam
+        )
+
     for job in tqdm(jobs, unit="photo", disable=None):
-        job.run(lambda p, m: inpainter(p, m, size=size, ensemble=ensemble))
+        job.run(complete)
     things = "photograph" if len(jobs) == 1 else "photographs"
     seconds = time.perf_counter() - started
-    typer.echo(f"{len(jobs)} {things} completed in {seconds:.1f} s: see {out}")
+    typer.echo(
+        f"{len(jobs)} {things} completed in {seconds:.1f} s, "
+        f"{100 * sum(parts) / len(parts):.2g} % missing: see {out}"
+    )
 
 
 def _masks(
@@ -188,7 +248,9 @@ def _masks(
     mask: Path | None,
     random_mask: Kind | None,
     seed: int | None,
-    invert: bool,
+    invert: bool | None,
+    grow: int,
+    threshold: int | None,
 ) -> "list[MaskPicture] | list[RandomMask]":
     from gin.jobs import RandomMask, pair
 
@@ -197,11 +259,14 @@ def _masks(
     if mask is not None:
         if seed is not None:
             raise InputError("--seed: goes with --random-mask, found --mask")
-        return pair(photographs, mask, invert)
+        pictures = pair(photographs, mask, invert)
+        return [replace(each, grow=grow, threshold=threshold) for each in pictures]
     if random_mask is None:
         raise InputError("expected --mask or --random-mask, found neither")
-    if invert:
-        raise InputError("--invert: goes with --mask, found --random-mask")
+    given = {"--invert": invert, "--grow": grow or None, "--threshold": threshold}
+    for option, value in given.items():
+        if value is not None:
+            raise InputError(f"{option}: goes with --mask, found --random-mask")
     return [RandomMask(random_mask.name, seed or 0)] * len(photographs)
 
 

@@ -10,11 +10,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from gin.errors import InputError
-from gin.inpainting import SIDE
 from gin.jobs import MaskPicture, pair
 from gin.mask_sets import Fingerprint, check_polarity, draw, fitted
 from gin.masks import KINDS, Mask, area, check_mask, load_mask
 from gin.metrics import LPIPS_SMALLEST
+from gin.regions import SIDE
 from gin.shards import Shards
 from gin.sources import Source, open_source
 
@@ -107,7 +107,7 @@ class Holes:
 
 def _fit(file: MaskPicture, name: str) -> Mask:
     """A mask of any size at 256 px."""
-    mask = fitted(load_mask(file.path, invert=file.invert), (SIDE, SIDE))
+    mask = fitted(load_mask(file.path, invert=bool(file.invert)), (SIDE, SIDE))
     check_mask(mask, f"{file.path} for {name} at {SIDE} px")
     return mask
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from gin import mask_sets
 from gin.errors import InputError
 from gin.evaluation_inputs import ALL, ORIGINAL, Dataset, Holes
-from gin.inpainting import SIDE
+from gin.regions import SIDE
 
 
 class Group(NamedTuple):

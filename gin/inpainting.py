@@ -3,6 +3,9 @@
 Taught in book/00_start.md and book/20_any_photograph.md.
 """
 
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +14,48 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from gin import devices, pretrained, subsampling
+from gin import devices, pretrained, regions, seams, subsampling
 from gin.errors import InputError
 from gin.generator import STRIDE, DeepGIN
-from gin.masks import check_mask, load_mask
+from gin.masks import Mask, read_mask
+from gin.passes import Callback, Passes, pad
 from gin.photographs import Photograph
+from gin.regions import SIDE, Window
 
-SIDE = 256  # px: what the network was trained on
+AUTO, WHOLE = REGIONS = ("auto", "whole")
+PAPER = "paper"
 
-# A view of a picture: quarter turns, and whether it is mirrored first.
-View = tuple[int, bool]
-UPRIGHT: tuple[View, ...] = ((0, False), (2, False), (0, True))
-SIDEWAYS: tuple[View, ...] = ((1, False), (3, False))
+
+@dataclass(frozen=True)
+class Options:
+    """How a photograph is completed, as `Inpainter` takes it.
+
+    Raises InputError for a value that it does not know.
+    """
+
+    size: str | None = None
+    ensemble: bool = False
+    region: str = AUTO
+    seam: str | None = None
+    callback: Callback | None = None
+
+    def __post_init__(self) -> None:
+        if self.size not in (None, PAPER):
+            raise InputError(f'size is {self.size!r}; expected None or "paper"')
+        if self.region not in REGIONS:
+            raise InputError(f"region is {self.region!r}; expected {_either(REGIONS)}")
+        if self.seam not in (None, *seams.SEAMS):
+            raise InputError(f"seam is {self.seam!r}; expected {_either(seams.SEAMS)}")
+
+    @property
+    def whole(self) -> bool:
+        """Whether the whole photograph is completed at once."""
+        return self.size == PAPER or self.region == WHOLE
+
+    @property
+    def harmonic(self) -> bool:
+        """Whether the brightness is made to meet at the border."""
+        return self.seam == "harmonic" if self.seam else not self.whole
 
 
 class Inpainter:
@@ -64,7 +97,6 @@ class Inpainter:
         """
         return cls(pretrained.network(weights), device, precision)
 
-    @torch.inference_mode()
     def __call__(
         self,
         photo: Image.Image,
@@ -72,96 +104,98 @@ class Inpainter:
         *,
         size: str | None = None,
         ensemble: bool = False,
+        region: str = AUTO,
+        seam: str | None = None,
+        callback: Callback | None = None,
     ) -> Image.Image:
         """`photo` with the hole filled; known pixels come back bit for bit.
 
-        A photograph longer than 256 px is completed as its s * s phases, s = longer
-        side / 256 rounded up (paper, section 6.1; less along the shorter side of a very
-        slim one). What lies under the hole is never
-        read.
+        What lies under the hole is never read.
 
         Args:
             photo: from 16 px a side; modes as `Photograph.read` has them. The result
                 has the same mode, is turned upright and keeps the metadata.
-            mask: a picture, white = missing, or an array (H, W) of {0, 1},
-                1 = missing; of the upright photograph's size.
-            size: None, or "paper" as released: sides rounded to multiples of 256 by
-                bicubic resizing, completed, and resized back.
+            mask: a picture, white = missing, as `masks.read_mask` takes it, or an
+                array (H, W) of {0, 1}, 1 = missing; of the upright photograph's size.
+            size: None, or "paper" as released: the whole photograph, its sides
+                rounded to multiples of 256 by bicubic resizing, and resized back.
             ensemble: average over four quarter turns and a mirror image, as
                 released; five times the work.
+            region: "auto" completes a crop around each group of holes, by what lies
+                in the crop alone (`gin.regions`). "whole" completes the photograph as
+                its s * s phases, s = longer side / 256 rounded up (paper, section
+                6.1; less along the shorter side of a very slim one).
+            seam: "harmonic" makes the brightness meet at the border (`gin.seams`),
+                "none" pastes the fill as it is. None means "harmonic" for crops, and
+                "none" for the whole photograph, as in the paper.
+            callback: called with the share that is done, 0 to 1, after each pass of
+                the network; what it raises ends the completion.
 
         Raises:
-            InputError: a photograph, mask or size that cannot be used, or weights
+            InputError: a photograph, mask or option that cannot be used, or weights
                 that give no finite picture.
         """
-        if size not in (None, "paper"):
-            raise InputError(f'size is {size!r}; expected None or "paper"')
+        options = Options(size, ensemble, region, seam, callback)
+        return self._pictures(photo, mask, options, stages=1)[0]
+
+    def stages(
+        self,
+        photo: Image.Image,
+        mask: Image.Image | np.ndarray,
+        *,
+        ensemble: bool = False,
+        callback: Callback | None = None,
+    ) -> dict[str, Image.Image]:
+        """The photograph completed by each stage: "coarse", then "refined".
+
+        The last is what a call returns; the network runs once for both. Arguments and
+        errors are those of a call.
+        """
+        names = ("coarse", "refined") if self.net.refinement else ("coarse",)
+        options = Options(ensemble=ensemble, callback=callback)
+        pictures = self._pictures(photo, mask, options, len(names))
+        return dict(zip(names, pictures, strict=True))
+
+    @torch.inference_mode()
+    def _pictures(
+        self,
+        photo: Image.Image,
+        mask: Image.Image | np.ndarray,
+        options: Options,
+        stages: int,
+    ) -> list[Image.Image]:
+        """The photograph completed by the last `stages` stages."""
         photograph = Photograph.read(photo)
-        missing = _read_mask(mask, photograph.size)
-        hole = torch.from_numpy(missing).float()[None, None]  # (1, 1, H, W)
-        image = torch.from_numpy(photograph.rgb()).permute(2, 0, 1)[None]
-        image = image.masked_fill(hole > 0, 1)  # white, before anything can mix pixels
-        complete = self._resized if size == "paper" else self._complete
-        fill = complete(image, hole, ensemble)[0].permute(1, 2, 0).numpy()
-        if not np.isfinite(fill[missing > 0]).all():
-            raise InputError("the weights give no finite picture; were they trained?")
-        return photograph.filled(fill, missing)
-
-    def _resized(self, image: Tensor, mask: Tensor, ensemble: bool) -> Tensor:
-        """`_complete` at sides that are multiples of 256 px, as released."""
-        shape = image.shape[2:]
-        sides = [max(1, round(side / SIDE)) * SIDE for side in shape]
-        # Missing is whatever the smoother of the two filters drew from the hole.
-        touched = F.interpolate(mask, sides, mode="bilinear", antialias=True) > 0
-        image = F.interpolate(image, sides, mode="bicubic", antialias=True).clamp(0, 1)
-        done = self._complete(image.masked_fill(touched, 1), touched.float(), ensemble)
-        return F.interpolate(done, list(shape), mode="bicubic", antialias=True)
-
-    def _complete(self, image: Tensor, mask: Tensor, ensemble: bool) -> Tensor:
-        """(1, 3, H, W) and (1, 1, H, W) -> completed (1, 3, H, W), by its phases."""
-        height, width = image.shape[2:]
-        stride = _strides(height, width)
-        phases = subsampling.split(_pad(image, stride), stride)
-        holes = subsampling.split(_pad(mask, stride), stride)
-        damaged = holes.flatten(1).any(dim=1)  # the others come back unchanged
-        run = self._ensemble if ensemble else self._forward
-        phases[damaged] = run(phases[damaged], holes[damaged])
-        return subsampling.merge(phases, stride)[..., :height, :width]
-
-    def _ensemble(self, images: Tensor, masks: Tensor) -> Tensor:
-        """The mean over the five views; those of one shape form one batch."""
-        square = images.shape[2] == images.shape[3]
-        groups = (UPRIGHT + SIDEWAYS,) if square else (UPRIGHT, SIDEWAYS)
-        total = torch.zeros_like(images)
-        for views in groups:
-            done = self._forward(
-                torch.cat([_turn(images, view) for view in views]),
-                torch.cat([_turn(masks, view) for view in views]),
-            )
-            for part, view in zip(done.chunk(len(views)), views, strict=True):
-                total += _turn_back(part, view)
-        return total / (len(UPRIGHT) + len(SIDEWAYS))
-
-    def _forward(self, images: Tensor, masks: Tensor) -> Tensor:
-        """The network on a batch (B, 3, h, w), as many at once as memory allows."""
-        count = max(1, self.pixels_at_once // images[0, 0].numel())
-        chunks = zip(images.split(count), masks.split(count), strict=True)
-        return torch.cat([self._one_pass(image, mask) for image, mask in chunks])
-
-    def _one_pass(self, image: Tensor, mask: Tensor) -> Tensor:
-        image = image.to(self.device, memory_format=torch.channels_last)
-        bf16 = self.precision == "bf16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            completed = self.net(image, mask.to(self.device)).completed
-        return completed.float().cpu()
+        missing = read_mask(mask, photograph.size)
+        run = Passes(
+            self.net,
+            self.device,
+            self.precision,
+            self.pixels_at_once,
+            stages,
+            options.ensemble,
+            options.callback,
+        )
+        fill = np.zeros((*missing.shape, 3 * stages), np.float32)
+        for window, method in _parts(missing, options, run):
+            image, hole = _tensors(photograph, missing, window)
+            done = method(image, hole)[0].permute(1, 2, 0).numpy()  # (h, w, C)
+            inside = missing[window] > 0
+            if not np.isfinite(done[inside]).all():
+                raise InputError(
+                    "the weights give no finite picture; were they trained?"
+                )
+            if options.harmonic:
+                known = image[0].repeat(stages, 1, 1).permute(1, 2, 0).numpy()
+                done = seams.harmonic(done.clip(0, 1), known, inside)
+            fill[window] = done
+        pictures = np.split(fill, stages, axis=2)
+        return [photograph.filled(picture, missing) for picture in pictures]
 
 
-def _read_mask(mask: Image.Image | np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    if isinstance(mask, Image.Image):
-        return load_mask(mask, size)
-    array = np.asarray(mask)
-    check_mask(array, "mask", size)
-    return array.astype(np.uint8)
+Method = Callable[
+    [Tensor, Tensor], Tensor
+]  # (1, 3, h, w), (1, 1, h, w) -> (1, C, h, w)
 
 
 def _strides(height: int, width: int) -> tuple[int, int]:
@@ -178,21 +212,53 @@ def _strides(height: int, width: int) -> tuple[int, int]:
     return rows, columns
 
 
-def _pad(image: Tensor, strides: tuple[int, int]) -> Tensor:
-    """Mirror `image` at the bottom and right until every phase suits the network."""
-    sides = zip(image.shape[2:], strides, strict=True)
-    height, width = ((0, -side % (stride * STRIDE)) for side, stride in sides)
-    # numpy mirrors again and again where the padding is larger than the picture.
-    padded = np.pad(image.numpy(), ((0, 0), (0, 0), height, width), mode="reflect")
-    return torch.from_numpy(padded)
+def _parts(
+    missing: Mask, options: Options, run: Passes
+) -> Iterator[tuple[Window, Method]]:
+    """What is completed apart from each other, and how."""
+    if options.whole:
+        method = _resized if options.size == PAPER else _by_phases
+        yield np.s_[:, :], partial(method, run=run)
+        return
+    crops = regions.plan(missing)
+    run.batches = sum(len(crop.tiles) for crop in crops)
+    for crop in crops:
+        yield crop.window, partial(regions.complete, crop, run=run, stages=run.stages)
 
 
-def _turn(image: Tensor, view: View) -> Tensor:
-    turns, mirrored = view
-    return torch.rot90(image.flip(3) if mirrored else image, turns, (2, 3))
+def _tensors(
+    photograph: Photograph, missing: Mask, window: Window
+) -> tuple[Tensor, Tensor]:
+    """A part, white in its hole before anything can mix pixels, and the hole."""
+    part = replace(photograph, values=photograph.values[window])
+    image = torch.from_numpy(part.rgb()).permute(2, 0, 1)[None]
+    hole = torch.from_numpy(missing[window]).float()[None, None]
+    return image.masked_fill(hole > 0, 1), hole
 
 
-def _turn_back(image: Tensor, view: View) -> Tensor:
-    turns, mirrored = view
-    upright = torch.rot90(image, -turns, (2, 3))
-    return upright.flip(3) if mirrored else upright
+def _resized(image: Tensor, mask: Tensor, run: Passes) -> Tensor:
+    """`_by_phases` at sides that are multiples of 256 px, as released."""
+    shape = image.shape[2:]
+    sides = [max(1, round(side / SIDE)) * SIDE for side in shape]
+    # Missing is whatever the smoother of the two filters drew from the hole.
+    touched = F.interpolate(mask, sides, mode="bilinear", antialias=True) > 0
+    image = F.interpolate(image, sides, mode="bicubic", antialias=True).clamp(0, 1)
+    done = _by_phases(image.masked_fill(touched, 1), touched.float(), run)
+    return F.interpolate(done, list(shape), mode="bicubic", antialias=True)
+
+
+def _by_phases(image: Tensor, mask: Tensor, run: Passes) -> Tensor:
+    """(1, 3, H, W) and (1, 1, H, W) -> completed (1, C, H, W), by its phases."""
+    height, width = image.shape[2:]
+    strides = _strides(height, width)
+    steps = strides[0] * STRIDE, strides[1] * STRIDE
+    phases = subsampling.split(pad(image, steps), strides)
+    holes = subsampling.split(pad(mask, steps), strides)
+    damaged = holes.flatten(1).any(dim=1)  # the others come back unchanged
+    done = phases.repeat(1, run.stages, 1, 1)
+    done[damaged] = run(phases[damaged], holes[damaged])
+    return subsampling.merge(done, strides)[..., :height, :width]
+
+
+def _either(names: Iterable[str]) -> str:
+    return " or ".join(f'"{name}"' for name in names)

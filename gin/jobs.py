@@ -16,7 +16,7 @@ from PIL import Image
 from gin import mask_sets
 from gin.errors import InputError
 from gin.files import taken
-from gin.masks import Mask, load_mask
+from gin.masks import Mask, area, check_mask, grow, load_mask
 from gin.photographs import Photograph, check_lossless
 from gin.pictures import open_picture
 from gin.png import write_png
@@ -25,15 +25,28 @@ from gin.sources import find_photographs
 
 @dataclass(frozen=True)
 class MaskPicture:
-    """A mask in a file: white is missing, or black if `invert`."""
+    """A mask in a file: white is missing, or black if `invert`.
+
+    None is white too, but masks that look inverted are refused. `grow` is in pixels,
+    and `threshold` as in `gin.masks.load_mask`.
+    """
 
     path: Path
-    invert: bool = False
+    invert: bool | None = None
+    grow: int = 0
+    threshold: int | None = None
 
     def draw(self, photograph: Path, size: tuple[int, int]) -> Mask:
         """The mask, checked against the photograph's (width, height)."""
+        if photograph.exists() and photograph.samefile(self.path):
+            raise InputError(
+                f"{photograph}: is given as photograph and as mask; expected two files"
+            )
         name = f"{self.path} for {photograph}"
-        return load_mask(self.path, size, self.invert, name)
+        mask = load_mask(self.path, size, bool(self.invert), self.threshold, name)
+        mask = grow(mask, self.grow)
+        check_mask(mask, name, size)
+        return mask
 
 
 @dataclass(frozen=True)
@@ -94,7 +107,9 @@ def collect(paths: Iterable[Path]) -> list[Path]:
     ]
 
 
-def pair(photographs: Iterable[Path], where: Path, invert: bool) -> list[MaskPicture]:
+def pair(
+    photographs: Iterable[Path], where: Path, invert: bool | None
+) -> list[MaskPicture]:
     """The mask of each photograph: the file `where`, or one of its stem in a folder.
 
     Raises InputError if a photograph has no mask in the folder, or several.
@@ -138,9 +153,21 @@ def plan(
         jobs.append(Job(photograph, mask, result, copy, force))
     _check_outputs(jobs, force)
     check_folder(out)
-    for job in jobs:
-        job.load()
+    areas = [area(job.load()[1]) for job in jobs]
+    _check_polarity(jobs, areas)
     return jobs
+
+
+def _check_polarity(jobs: Sequence[Job], areas: Sequence[float]) -> None:
+    """Raise InputError if the masks whose polarity nobody named look inverted."""
+    found = [
+        (job.mask.path, part)
+        for job, part in zip(jobs, areas, strict=True)
+        if isinstance(job.mask, MaskPicture) and job.mask.invert is None
+    ]
+    if found:
+        paths, parts = zip(*found, strict=True)
+        mask_sets.check_polarity(paths[0].parent, paths, parts)
 
 
 def _check_outputs(jobs: Iterable[Job], force: bool) -> None:

@@ -13,10 +13,8 @@ import numpy as np
 from PIL import Image
 
 from gin.errors import InputError
-from gin.masks import KINDS, Mask, make
+from gin.masks import KINDS, SUSPICIOUS, Mask, make
 from gin.png import write_png
-
-SUSPICIOUS = 0.6  # of the picture: few sets of masks hide more of most pictures
 
 
 def draw(seed: int, name: str, kind: str, size: tuple[int, int]) -> Mask:

@@ -11,7 +11,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.random import Generator
 from PIL import Image
+from scipy import ndimage
 
+from gin import mask_pictures
 from gin.errors import InputError
 from gin.pictures import open_picture, upright
 from gin.strokes import Stroke, aim_strokes, deepfill_strokes, draw
@@ -20,6 +22,7 @@ KINDS = ("rectangular", "free_form", "cellular_automata")
 READINGS = ("paper", "released")
 SMALLEST = 16  # px: the generator's stride
 MOST_MISSING = 0.95
+SUSPICIOUS = 0.6  # of the picture: few masks hide more of most pictures
 
 Mask = np.ndarray
 
@@ -93,23 +96,40 @@ def area(mask: Mask) -> float:
     return float(np.count_nonzero(mask) / mask.size)
 
 
+def grow(mask: Mask, pixels: int) -> Mask:
+    """`mask` with what lies within `pixels` of its holes; fewer than 0 shrink them.
+
+    Distances are Euclidean. At the picture's edge a hole does not shrink. The result
+    may be empty, or full.
+    """
+    if not pixels or not mask.any() or mask.all():
+        return mask
+    if pixels > 0:
+        return (ndimage.distance_transform_edt(mask == 0) <= pixels).view(np.uint8)
+    return (ndimage.distance_transform_edt(mask) > -pixels).view(np.uint8)
+
+
 def load_mask(
     source: str | os.PathLike[str] | Image.Image,
     size: tuple[int, int] | None = None,
     invert: bool = False,
+    threshold: int | None = None,
     name: str | None = None,
 ) -> Mask:
     """A mask from a picture of any mode: white is missing, black is known.
 
-    A pixel is missing where it is at least half white; 16-bit pictures count
-    65535 as white. `invert` turns this round: black is missing. If transparency
+    Of two levels the brighter is white; of more, those that are at least half white
+    (16-bit pictures count 65535 as white). `threshold`, 1 to 255, cuts there instead,
+    as soft masks need. `invert` turns this round: black is missing. If transparency
     varies, what is transparent counts as black; but where all that is visible has
     one colour, the drawing is in the transparency, and opaque is missing whatever
     the colour. EXIF orientation is applied; an animation gives its first frame.
 
     `size` is the photograph's (width, height); a file of another size is refused
     before it is decoded. `name` opens the messages, None takes the file's. Raises
-    InputError for a file that is not a whole picture, and as `check_mask` does.
+    InputError for a file that is not a whole picture, for one that looks like a
+    photograph, like labels or like a soft mask (unless `threshold` is given), and as
+    `check_mask` does.
     """
 
     def check(picture: Image.Image, file: str) -> None:
@@ -121,10 +141,32 @@ def load_mask(
         check(picture, file)
     else:
         picture, file = open_picture(source, check), os.fspath(source)
-    white = _white(upright(picture, file), name or file)
-    mask = (white ^ invert).view(np.uint8)
-    check_mask(mask, name or file, size)
+    name = name or file
+    found = mask_pictures.white(upright(picture, file), name, threshold)
+    mask = (found ^ invert).astype(np.uint8)
+    check_mask(mask, name, size)
     return mask
+
+
+def read_mask(mask: Image.Image | Mask, size: tuple[int, int]) -> Mask:
+    """A picture as `load_mask` reads it, or an array as `check_mask` wants it.
+
+    `size` is the photograph's (width, height). Raises InputError as these two do, and
+    for a picture that hides more than 60 %: an array says what it means.
+    """
+    if not isinstance(mask, Image.Image):
+        array = np.asarray(mask)
+        check_mask(array, "mask", size)
+        return array.astype(np.uint8)
+    found = load_mask(mask, size)
+    if (missing := area(found)) > SUSPICIOUS:
+        raise InputError(
+            f"the mask: {100 * missing:.1f} % of it is white, which means missing, so "
+            "it may be inverted; expected at most "
+            f"{100 * SUSPICIOUS:.0f} %, or an array: gin.masks.load_mask(mask) takes "
+            "it as it is, load_mask(mask, invert=True) inverts it"
+        )
+    return found
 
 
 def check_mask(mask: Mask, name: str, size: tuple[int, int] | None = None) -> None:
@@ -136,28 +178,29 @@ def check_mask(mask: Mask, name: str, size: tuple[int, int] | None = None) -> No
     if mask.ndim == 2 and size is not None:
         _check_size(mask.shape[::-1], name, size)
     if mask.ndim != 2 or not mask.size or not ((mask == 0) | (mask == 1)).all():
+        values = f", values {mask.min()} to {mask.max()}" if mask.size else ""
         raise InputError(
             f"{name}: expected a mask (height, width) of 0 and 1, "
-            f"found an array of shape {mask.shape}, type {mask.dtype}"
+            f"found an array of shape {mask.shape}, type {mask.dtype}{values}"
         )
-    if not 0 < (missing := area(mask)) <= MOST_MISSING:
-        limit = (
-            f"at most {100 * MOST_MISSING:.0f} % may be"
-            if missing
-            else "nothing to fill"
-        )
+    if not (missing := area(mask)):
+        raise InputError(f"{name}: 0 % of the picture is missing: nothing to fill")
+    if missing > MOST_MISSING:
+        polarity = "; white means missing, so it may be inverted: invert (--invert)"
         raise InputError(
-            f"{name}: {100 * missing:.4g} % of the picture is missing ({limit}); white "
-            "means missing, so perhaps the polarity is inverted: see invert (--invert)"
+            f"{name}: {100 * missing:.4g} % of the picture is missing; expected at "
+            f"most {100 * MOST_MISSING:.0f} %{polarity * (missing < 1)}"
         )
 
 
 def _check_size(found: tuple[int, int], name: str, size: tuple[int, int]) -> None:
     """Raise InputError unless a mask and its photograph have one (width, height)."""
     if found != tuple(size):
+        turned = found == tuple(size[::-1])
+        hint = ": the photograph is turned by its EXIF orientation, so turn the mask"
         raise InputError(
             f"{name}: the mask is {found[0]} x {found[1]} px, "
-            f"but its photograph is {size[0]} x {size[1]} px"
+            f"but its photograph is {size[0]} x {size[1]} px upright{hint * turned}"
         )
 
 
@@ -232,28 +275,3 @@ def _widen(mask: Mask) -> Mask:
     wide[:, 1:] |= mask[:, :-1]
     wide[:, :-1] |= mask[:, 1:]
     return wide
-
-
-def _white(picture: Image.Image, name: str) -> np.ndarray:
-    """Where a picture is at least half white; bool (H, W)."""
-    if picture.mode in ("F", "LAB", "La"):
-        raise InputError(
-            f"{name}: a picture of mode {picture.mode} cannot be a mask, "
-            "expected black and white, grey or colour of 8 or 16 bits"
-        )
-    if picture.mode.startswith("I"):
-        return np.asarray(picture).astype(np.int64) >= 1 << 15
-    if not picture.has_transparency_data:
-        direct = picture.mode in ("1", "L", "RGB")
-        return (
-            np.asarray((picture if direct else picture.convert("RGB")).convert("L"))
-            >= 128
-        )
-    rgba = picture.convert("RGBA")
-    grey, alpha = np.asarray(rgba.convert("RGB").convert("L")), np.asarray(rgba)[..., 3]
-    if alpha.min() == alpha.max():
-        return grey >= 128
-    visible = np.asarray(rgba)[alpha > 0, :3]
-    if (visible == visible[0]).all():
-        return alpha >= 128
-    return grey.astype(np.uint16) * alpha >= 128 * 255

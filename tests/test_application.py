@@ -213,12 +213,14 @@ def test_the_shipped_weights_give_what_the_inpainter_gives(
     assert (coarse == refined)[mask == 0].all()
     assert ticks == sorted(ticks)
     assert ticks[-1] == 1.0
-    assert len(ticks) > 50
 
 
-def test_the_network_can_be_stopped_within_a_pass(
+def test_the_network_can_be_stopped_between_two_passes(
     choices: Catalogue, photo: Image.Image, mask: np.ndarray
 ) -> None:
+    photo, mask = photo.resize((160, 1000)), np.zeros((1000, 160), np.uint8)
+    for top in (100, 400, 700):
+        mask[top : top + 60, 50:90] = 1
     ticks: list[float] = []
 
     def tell(progress: float) -> None:
@@ -229,7 +231,7 @@ def test_the_network_can_be_stopped_within_a_pass(
     watch = Watch(tell)
     with pytest.raises(Cancelled):
         choices.complete(SHIPPED, photo, mask, watch=watch)
-    assert 0.3 < ticks[-1] < 0.4
+    assert ticks == [0.0, 0.0, pytest.approx(1 / 3)]
     again = choices.complete(SHIPPED, photo, mask)  # nothing is left of the first
     np.testing.assert_array_equal(
         again["coarse"], choices.complete(SHIPPED, photo, mask)["coarse"]

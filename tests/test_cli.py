@@ -17,11 +17,19 @@ import numpy as np
 import pytest
 import torch
 from full_disk import full_beyond
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 from tiny_training import OPTIONS, SETTINGS, photographs
 
 import gin
-from gin import commands, evaluation_inputs, evaluation_plan, mask_sets, masks
+from gin import (
+    commands,
+    evaluation_inputs,
+    evaluation_plan,
+    inpainting,
+    mask_sets,
+    masks,
+    seams,
+)
 from gin.cli import main
 from gin.downloads import Unavailable
 from gin.files import PARTIAL
@@ -235,6 +243,15 @@ def test_python_adds_no_lines_of_its_own(folder: Path) -> None:
         (("--mask", "mask.png", "--random-mask", "cellular"), "found both"),
         (("--mask", "mask.png", "--seed", "3"), "--seed: goes with --random-mask"),
         (("--random-mask", "cellular", "--invert"), "--invert: goes with --mask"),
+        (("--random-mask", "cellular", "--grow", "3"), "--grow: goes with --mask"),
+        (("--random-mask", "star", "--threshold", "9"), "star"),
+        (("--mask", "mask.png", "--threshold", "256"), "--threshold"),
+        (("--mask", "mask.png", "--region", "here"), "here.*auto.*whole"),
+        (("--mask", "mask.png", "--seam", "visible"), "visible.*harmonic.*none"),
+        (("--mask", "good.png"), "good.png: is given as photograph and as mask"),
+        (("--mask", "swapped.png"), "swapped.png: .* coloured.*may be swapped"),
+        (("--mask", "most.png"), "1 of 1 masks hide more than 60 %.*--no-invert"),
+        (("--mask", "mask.png", "--grow", "-99"), "mask.png.*0 % .*nothing to fill"),
         (("--random-mask", "cellular", "--seed", "-1"), "--seed"),
         (("--random-mask", "star"), "star.*rectangular.*free-form.*cellular"),
         (("--mask", "mask.png", "--size", "large"), "large.*paper"),
@@ -251,6 +268,8 @@ def test_options_that_make_no_sense_are_refused(
     weights: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    noise((HEIGHT, WIDTH, 3), seed=1).save("swapped.png")
+    ImageOps.invert(hole()).save("most.png")
     options = ("--out", "out", "--force", "--weights", weights)
     complaint = refused(capsys, "inpaint", "good.png", *options, *arguments)
     assert re.search(words, complaint)
@@ -495,7 +514,9 @@ def test_known_pixels_are_identical_and_the_hole_is_filled(
         assert np.array_equal(after[~missing], before[~missing])
         assert not np.array_equal(after[missing], before[missing])
         said, complaint = capsys.readouterr()
-        assert re.fullmatch(rf"1 photograph completed in \d+\.\d s: see {out}\n", said)
+        assert re.fullmatch(
+            rf"1 photograph completed in \d+\.\d s, [\d.]+ % missing: see {out}\n", said
+        )
         assert complaint == ""  # no progress bar where nobody looks
     plain = pixels("plain/good.png")
     assert not np.array_equal(plain, pixels("ensemble/good.png"))
@@ -643,6 +664,47 @@ def test_modes_come_back(mode: str, folder: Path, weights: str) -> None:
 def test_the_names_on_the_command_line_are_the_librarys() -> None:
     assert tuple(kind.name for kind in commands.Kind) == masks.KINDS
     assert tuple(reading.value for reading in commands.Reading) == masks.READINGS
+    assert tuple(commands.Region) == inpainting.REGIONS
+    assert tuple(commands.Seam) == seams.SEAMS
+
+
+def test_most_may_be_missing_where_it_is_said(folder: Path, weights: str) -> None:
+    ImageOps.invert(hole()).save("most.png")
+    options = ("--mask", "most.png", "--weights", weights, "--out")
+    assert main(["inpaint", "good.png", *options, "a", "--no-invert"]) == 0
+    assert main(["inpaint", "good.png", *options, "b", "--invert"]) == 0
+    changed = [
+        (pixels(f"{out}/good.png") != pixels("good.png")).any(axis=2) for out in "ab"
+    ]
+    white = pixels("mask.png") > 0
+    assert not changed[0][white].any()
+    assert not changed[1][~white].any()
+    assert min(changed[0][~white].mean(), changed[1][white].mean()) > 0.9
+
+
+def test_a_mask_is_cut_and_grown_as_asked(
+    folder: Path, weights: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soft = np.zeros((HEIGHT, WIDTH), np.uint8)
+    soft[10:20, 10:40] = np.linspace(60, 199, 300).reshape(10, 30)
+    Image.fromarray(soft).save("soft.png")
+    options = (
+        "--mask",
+        "soft.png",
+        "--threshold",
+        "100",
+        "--grow",
+        "2",
+        "--out",
+        "new",
+    )
+    assert main(["inpaint", "good.png", *options, "--weights", weights]) == 0
+    mask = masks.grow((soft >= 100).astype(np.uint8), 2)
+    changed = (pixels("new/good.png") != pixels("good.png")).any(axis=2)
+    assert not changed[mask == 0].any()
+    assert changed[mask == 1].mean() > 0.9
+    said = f"{100 * masks.area(mask):.2g} % missing"
+    assert said in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,15 @@ PHOTOS = Path(__file__).parent.parent / "data" / "photos"
 # (height, width): the smallest, odd ones, long ones whose phases are thin.
 SIZES = [(16, 16), (300, 17), (64, 257), (40, 513), (16, 1100), (97, 131)]
 
+# What is asked of `Inpainter`, by name.
+WAYS: dict[str, dict[str, str]] = {
+    "crops": {},
+    "crops without seam": {"seam": "none"},
+    "whole": {"region": "whole"},
+    "whole with seam": {"region": "whole", "seam": "harmonic"},
+    "paper": {"size": "paper"},
+}
+
 
 def tiny_net(seed: int = 0) -> DeepGIN:
     """A small network whose fill varies over the picture, within [0, 1]."""
@@ -82,17 +91,17 @@ def next_known(dim: int, step: int) -> Callable[[Tensor, Tensor], Tensor]:
 # --- known pixels ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [None, "paper"])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("shape", SIZES)
 def test_known_pixels_come_back_and_the_hole_is_filled(
-    inpaint: Inpainter, shape: tuple[int, int], size: str | None
+    inpaint: Inpainter, shape: tuple[int, int], way: str
 ) -> None:
     kind = masks.KINDS[sum(shape) % 3]  # each has its turn
     mask = masks.make(kind, *shape, np.random.default_rng(0))
     values = noise(*shape)
     values[mask == 1] = (255, 0, 255)
     photo, before = Image.fromarray(values), mask.copy()
-    result = np.asarray(inpaint(photo, mask, size=size))
+    result = np.asarray(inpaint(photo, mask, **WAYS[way]))
     assert (result[mask == 0] == values[mask == 0]).all()
     assert (result[mask == 1] != (255, 0, 255)).any(axis=1).all()
     assert (np.asarray(photo) == values).all()  # the arguments are left alone
@@ -116,10 +125,10 @@ def test_two_calls_agree(inpaint: Inpainter) -> None:
 
 
 @pytest.mark.parametrize("ensemble", [False, True])
-@pytest.mark.parametrize("size", [None, "paper"])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("shape", [(64, 48), (270, 290), (200, 400)])
 def test_hidden_pixels_have_no_influence(
-    inpaint: Inpainter, shape: tuple[int, int], size: str | None, ensemble: bool
+    inpaint: Inpainter, shape: tuple[int, int], way: str, ensemble: bool
 ) -> None:
     mask = masks.rectangular(*shape, np.random.default_rng(2))
     values = noise(*shape)
@@ -127,7 +136,8 @@ def test_hidden_pixels_have_no_influence(
     for seed in (1, 2):
         values[mask == 1] = noise(*shape, seed)[mask == 1]
         photo = Image.fromarray(values)
-        results.append(np.asarray(inpaint(photo, mask, size=size, ensemble=ensemble)))
+        done = inpaint(photo, mask, ensemble=ensemble, **WAYS[way])
+        results.append(np.asarray(done))
     assert (results[0] == results[1]).all()
     assert results[0][mask == 1].std() > 2  # a constant would prove nothing
 
@@ -158,7 +168,7 @@ def test_stride_is_the_longer_side_over_256(
     net = Net(grey)
     mask = np.zeros(shape, np.uint8)
     mask[4:12, 4:12] = 1  # touches every phase
-    Inpainter(net, "cpu")(Image.fromarray(noise(*shape)), mask)
+    Inpainter(net, "cpu")(Image.fromarray(noise(*shape)), mask, region="whole")
     assert net.shapes == [seen]
 
 
@@ -193,7 +203,8 @@ def test_every_pixel_returns_to_its_place(
     borders = [(0, -side % (16 * stride)) for side in shape]
     mirrored = np.pad(values, (*borders, (0, 0)), mode="reflect")
     unknown = np.pad(mask, borders, mode="reflect")
-    result = np.asarray(Inpainter(net, "cpu")(Image.fromarray(values), mask))
+    photo = Image.fromarray(values)
+    result = np.asarray(Inpainter(net, "cpu")(photo, mask, region="whole"))
     checked = 0
     for y, x in rng.permutation(np.argwhere(mask))[:200]:
         place = [y, x]
@@ -226,7 +237,8 @@ def test_phases_with_nothing_missing_are_not_computed() -> None:
     net = Net(grey)
     mask = np.zeros((512, 512), np.uint8)
     mask[100, 101] = 1
-    result = Inpainter(net, "cpu")(Image.fromarray(noise(512, 512)), mask)
+    photo = Image.fromarray(noise(512, 512))
+    result = Inpainter(net, "cpu")(photo, mask, region="whole")
     assert net.shapes == [(1, 3, 256, 256)]
     assert result.getpixel((101, 100)) == (128, 128, 128)
 
@@ -234,17 +246,22 @@ def test_phases_with_nothing_missing_are_not_computed() -> None:
 def test_chunks_give_what_one_batch_gives(inpaint: Inpainter) -> None:
     values = np.random.default_rng(0).integers(1 << 16, size=(300, 520), dtype="u2")
     photo, mask = Image.fromarray(values), hole(300, 520)
-    whole = np.asarray(inpaint(photo, mask)).astype(int)
+    whole = np.asarray(inpaint(photo, mask, region="whole")).astype(int)
     chunked = Inpainter(inpaint.net, "cpu", "float32")
     chunked.pixels_at_once = 2 * 112 * 176
-    assert np.abs(np.asarray(chunked(photo, mask)).astype(int) - whole).max() <= 1
+    assert (
+        np.abs(
+            np.asarray(chunked(photo, mask, region="whole")).astype(int) - whole
+        ).max()
+        <= 1
+    )
     net = Net(grey)
     recorder = Inpainter(net, "cpu")
     recorder.pixels_at_once = chunked.pixels_at_once
-    recorder(photo, mask)
+    recorder(photo, mask, region="whole")
     assert net.shapes == [(2, 3, 112, 176)] * 4 + [(1, 3, 112, 176)]
     recorder.pixels_at_once = 1  # a batch has one sub-image at least
-    recorder(photo, mask)
+    recorder(photo, mask, region="whole")
     assert net.shapes[5:] == [(1, 3, 112, 176)] * 9
 
 
@@ -282,11 +299,14 @@ def test_ensemble_is_the_mean_of_five_passes(
     passes = []
     for turns, mirrored in [(0, False), (1, False), (2, False), (3, False), (0, True)]:
         photo = Image.fromarray(turned(values, turns, mirrored))
-        result = np.asarray(inpaint(photo, turned(mask, turns, mirrored)))
+        result = np.asarray(
+            inpaint(photo, turned(mask, turns, mirrored), region="whole")
+        )
         upright = np.rot90(result, -turns)
         passes.append((upright[:, ::-1] if mirrored else upright).astype(float))
     single, mean = passes[0], np.mean(passes, axis=0)
-    result = np.asarray(inpaint(Image.fromarray(values), mask, ensemble=True))
+    photo = Image.fromarray(values)
+    result = np.asarray(inpaint(photo, mask, ensemble=True, region="whole"))
     assert np.abs(result - mean).max() <= 1.5
     assert np.abs(single - mean).max() > 100
 
@@ -308,9 +328,8 @@ def test_fill_is_held_to_the_range() -> None:
         return torch.tensor([-3.0, 0.5, 7.0]).view(1, 3, 1, 1).expand_as(image)
 
     mask = hole(32, 32)
-    result = np.asarray(
-        Inpainter(Net(wild), "cpu")(Image.fromarray(noise(32, 32)), mask)
-    )
+    photo = Image.fromarray(noise(32, 32))
+    result = np.asarray(Inpainter(Net(wild), "cpu")(photo, mask, seam="none"))
     assert (result[mask == 1] == (0, 128, 255)).all()
 
 

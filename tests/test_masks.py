@@ -323,10 +323,126 @@ def test_modes_survive_a_file(mode: str, tmp_path: Path) -> None:
 
 
 def test_half_white_is_missing() -> None:
-    grey = Image.fromarray(np.array([[0, 127, 128, 255]], np.uint8))
-    assert masks.load_mask(grey).tolist() == [[0, 0, 1, 1]]
-    deep = Image.fromarray(np.array([[0, 32767, 32768, 65535]], np.uint16))
-    assert masks.load_mask(deep).tolist() == [[0, 0, 1, 1]]
+    grey = np.tile(np.array([[0, 255]], np.uint8), (1, 20))
+    grey[0, :2] = (127, 128)
+    deep = grey.astype(np.uint16) * 257
+    deep[0, :2] = (32767, 32768)
+    expected = [0, 1] * 20
+    assert masks.load_mask(Image.fromarray(grey)).tolist() == [expected]
+    assert masks.load_mask(Image.fromarray(deep)).tolist() == [expected]
+
+
+@pytest.mark.parametrize("low", [0, 9])
+@pytest.mark.parametrize("high", [10, 128, 255, 256, 65535])
+def test_of_two_levels_the_brighter_is_missing(low: int, high: int) -> None:
+    """0 and 1, labels, 8 bits in a file of 16, int32: whatever the numbers."""
+    values = np.where(DRAWN, high, low)
+    kinds = [np.int32, np.uint16, *([np.uint8] if high < 256 else [])]
+    for kind in kinds:
+        picture = Image.fromarray(values.astype(kind))
+        assert np.array_equal(masks.load_mask(picture), DRAWN), kind
+        assert np.array_equal(masks.load_mask(picture, invert=True), 1 - DRAWN), kind
+
+
+def patched(low: int, high: int) -> np.ndarray:
+    """Mostly black, a white corner, and a quarter of levels between."""
+    values = np.zeros((20, 20), np.uint8)
+    values[:5, :5] = 255
+    values[10:, 10:] = np.linspace(low, high, 100).reshape(10, 10)
+    return values
+
+
+def colours() -> Image.Image:
+    values = np.random.default_rng(0).integers(256, size=(20, 20, 3), dtype=np.uint8)
+    return Image.fromarray(values)
+
+
+@pytest.mark.parametrize(
+    ("picture", "words"),
+    [
+        (colours(), "8. % of it is coloured.* photograph and mask may be swapped"),
+        (Image.fromarray(patched(70, 180)), "25 % of it is grey.*--threshold"),
+        (
+            Image.fromarray(patched(0, 20) % 255),
+            r"21 levels are 0, 1, 2, 3 \.\.\., .* 20",
+        ),
+        (
+            Image.fromarray((patched(0, 2) % 255).astype(np.int32)),
+            "its 3 levels are 0, 1, 2, at most 2 of 255; expected white",
+        ),
+    ],
+)
+def test_a_picture_that_is_no_mask_is_named_for_what_it_is(
+    picture: Image.Image, words: str
+) -> None:
+    for invert in (False, True):  # a message that says: invert, would lead in a circle
+        with pytest.raises(InputError, match=words) as caught:
+            masks.load_mask(picture, invert=invert)
+        assert "--invert" not in str(caught.value)
+
+
+def test_numbers_beyond_16_bits_are_named() -> None:
+    values = np.array([[0, 5, 1 << 20]], np.int32)
+    with pytest.raises(InputError, match="holds 0 to 1048576; expected 0 to 65535"):
+        masks.load_mask(Image.fromarray(values))
+
+
+@pytest.mark.parametrize("threshold", [1, 100, 255])
+def test_a_soft_mask_is_cut_where_asked(threshold: int) -> None:
+    soft = patched(70, 180)
+    cut = masks.load_mask(Image.fromarray(soft), threshold=threshold)
+    assert np.array_equal(cut, soft >= threshold)
+    deep = Image.fromarray(soft.astype(np.uint16) * 257)
+    assert np.array_equal(masks.load_mask(deep, threshold=threshold), cut)
+
+
+@pytest.mark.parametrize("pixels", [-7, -1, 0, 1, 2, 9])
+def test_growing_and_shrinking_follow_the_distance(pixels: int) -> None:
+    mask = np.zeros((40, 50), np.uint8)
+    mask[10:30, 15:35] = 1
+    mask[12, 40] = 1
+    grown = masks.grow(mask, pixels)
+    y, x = np.mgrid[:40, :50]
+    for value, reach in ((1, pixels), (0, -pixels)):  # what comes near is taken over
+        points = np.argwhere(mask == value)
+        away = np.sqrt(
+            (
+                (y[..., None] - points[:, 0]) ** 2 + (x[..., None] - points[:, 1]) ** 2
+            ).min(2)
+        )
+        if reach > 0:
+            assert np.array_equal(grown == value, away <= reach)
+    assert grown.dtype == np.uint8
+    assert (pixels == 0) == np.array_equal(grown, mask)
+
+
+def test_at_the_pictures_edge_a_hole_does_not_shrink() -> None:
+    mask = np.zeros((20, 20), np.uint8)
+    mask[:, :10] = 1
+    expected = np.zeros((20, 20), np.uint8)
+    expected[:, :7] = 1
+    assert np.array_equal(masks.grow(mask, -3), expected)
+    assert np.array_equal(masks.grow(1 - mask, 3)[:, 6:8], np.tile([0, 1], (20, 1)))
+    empty = np.zeros((4, 4), np.uint8)
+    assert not masks.grow(empty, 5).any()
+
+
+def test_a_turned_photographs_mask_is_told_to_turn() -> None:
+    with pytest.raises(InputError, match="turned by its EXIF orientation.*turn the"):
+        masks.load_mask(DRAWING, size=(3, 4))
+    with pytest.raises(InputError, match="its photograph is 5 x 4 px upright$"):
+        masks.load_mask(DRAWING, size=(5, 4))
+
+
+def test_a_picture_that_hides_most_is_taken_as_an_array_alone() -> None:
+    mask = np.ones((10, 10), np.uint8)
+    mask[:, 6:] = 0
+    assert np.array_equal(masks.read_mask(Image.fromarray(255 * mask), (10, 10)), mask)
+    mask[0, 6:] = 1
+    with pytest.raises(InputError, match="64.0 % of it is white.*invert=True"):
+        masks.read_mask(Image.fromarray(255 * mask), (10, 10))
+    assert np.array_equal(masks.read_mask(mask, (10, 10)), mask)
+    assert np.array_equal(masks.load_mask(Image.fromarray(255 * mask)), mask)
 
 
 def test_invert_turns_the_polarity() -> None:
@@ -356,16 +472,21 @@ def test_another_size_names_both() -> None:
 
 @pytest.mark.parametrize(
     ("white", "words"),
-    [(0, "0 %.*nothing to fill"), (96, "96 %.*at most 95 %"), (100, "100 %")],
+    [
+        (0, "0 % .*: nothing to fill$"),
+        (96, "96 %.*at most 95 %.*inverted.*--invert"),
+        (100, "100 %.*at most 95 %$"),
+    ],
 )
-def test_too_much_or_nothing_missing_names_file_share_and_polarity(
+def test_too_much_or_nothing_missing_names_file_and_share(
     white: int, words: str, tmp_path: Path
 ) -> None:
+    """Polarity is named only where the other one could be used."""
     array = np.zeros(100, np.uint8)
     array[:white] = 255
     file = tmp_path / "hole.png"
     Image.fromarray(array.reshape(10, 10)).save(file)
-    with pytest.raises(InputError, match=rf"hole\.png: {words}.*polarity.*--invert"):
+    with pytest.raises(InputError, match=rf"hole\.png: {words}"):
         masks.load_mask(file)
 
 

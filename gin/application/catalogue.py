@@ -12,8 +12,8 @@ from PIL import Image
 
 from gin import methods, pretrained
 from gin.application.controller import Watch
-from gin.application.stages import WatchedInpainter
 from gin.errors import InputError
+from gin.inpainting import Inpainter
 from gin.masks import MOST_MISSING, Mask, area
 from gin.photographs import Photograph
 from gin.released import RELEASED
@@ -98,8 +98,8 @@ class Catalogue:
         source = other.strip() if name == OTHER else self._sources.get(name, name)
         found = self._load(source)
         watch.tick(0.0)
-        if isinstance(found, WatchedInpainter):
-            return found.stages(photo, mask, ensemble, watch)
+        if isinstance(found, Inpainter):
+            return found.stages(photo, mask, ensemble=ensemble, callback=watch.tick)
         return {COMPLETED: _fill(found, photo, mask)}
 
 
@@ -114,14 +114,14 @@ def check_painted(mask: Mask) -> None:
         )
 
 
-def _load(source: str) -> "WatchedInpainter | methods.Candidate":
+def _load(source: str) -> Inpainter | methods.Candidate:
     if source in methods.CLASSICAL:
         if lacks := _lacks(source):
             raise InputError(f"{source}: {lacks}")
         return methods.candidates({}, [(source, None)])[0]
     if not _is_deepgin(source):
         return methods.candidates({}, methods.named_baselines([source]))[0]
-    return WatchedInpainter(pretrained.network(None if source == SHIPPED else source))
+    return Inpainter.from_pretrained(None if source == SHIPPED else source)
 
 
 def _fill(found: methods.Candidate, photo: Image.Image, mask: Mask) -> Image.Image:
