@@ -350,6 +350,8 @@ def test_the_page_completes_what_was_uploaded_and_painted(
     address: str, chromium: Any, photo: Image.Image, expected: Image.Image
 ) -> None:
     app = Page(chromium.new_page(viewport={"width": 390, "height": 844}))
+    asked = []
+    app.page.on("request", lambda request: asked.append(request.url))
     app.page.goto(address)
     app.painter.root.get_by_text("0.0 % missing", exact=True).wait_for()
     rng = np.random.default_rng(0)
@@ -369,6 +371,8 @@ def test_the_page_completes_what_was_uploaded_and_painted(
     width = app.page.evaluate("document.documentElement.scrollWidth")
     assert width <= 390
     assert "Traceback" not in app.page.content()
+    own = (address.partition("?")[0], "data:", "blob:")
+    assert not [url for url in asked if not url.startswith(own)]
     app.page.close()
 
 
