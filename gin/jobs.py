@@ -38,7 +38,7 @@ class MaskPicture:
 
     def draw(self, photograph: Path, size: tuple[int, int]) -> Mask:
         """The mask, checked against the photograph's (width, height)."""
-        if photograph.exists() and photograph.samefile(self.path):
+        if _same_file(photograph, self.path):
             raise InputError(
                 f"{photograph}: is given as photograph and as mask; expected two files"
             )
@@ -96,6 +96,10 @@ class Job:
         if self.mask_copy:
             mask_sets.write(mask, self.mask_copy, self.force)
         write_png(completed, self.result, self.force)
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.samefile(other)
 
 
 def collect(paths: Iterable[Path]) -> list[Path]:

@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from torch.nn import functional as F
 
-CONTEXT = 2.0  # a crop's side over its hole's
+CONTEXT = 3.0  # a crop's side over its hole's
 SIDE = 256  # px: the least side of a crop, and what the network sees at once
 DEPTH = 16  # px to the next known pixel: up to here a crop stays as sharp as it is
 CORE = 128  # px: what is kept of a tile
