@@ -5,6 +5,7 @@ Taught in book/04_seeing_far.md.
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +24,7 @@ def pad_replicate(x: Tensor, padding: int) -> Tensor:
     that follows casts to anyway.
     """
     if x.device.type == "cuda":
-        return _pad_by_edges(x, padding)
+        return EdgePadding.apply(x, padding)
     # Autocast on a CPU would cast to float32, pad, and cast back.
     narrow = x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
     if narrow and x.dtype != torch.float64:
@@ -46,6 +47,28 @@ def _pad_by_edges(x: Tensor, padding: int) -> Tensor:
         )
         x = torch.cat([before, x, after], dim)
     return x
+
+
+class EdgePadding(torch.autograd.Function):
+    """`_pad_by_edges`; autograd's own backward pass would fill a tensor an edge."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, padding: int) -> Tensor:
+        """(B, C, H, W) -> (B, C, H + 2 padding, W + 2 padding)."""
+        ctx.padding = padding
+        return _pad_by_edges(x, padding)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """What the padding repeats, summed where it comes from."""
+        for dim in (2, 3):
+            edge, size = ctx.padding, gradient.shape[dim] - 2 * ctx.padding
+            inner = gradient.narrow(dim, edge, size).clone()
+            for place, start in ((0, 0), (size - 1, size + edge)):
+                repeated = gradient.narrow(dim, start, edge).sum(dim, keepdim=True)
+                inner.narrow(dim, place, 1).add_(repeated)
+            gradient = inner
+        return gradient, None
 
 
 class ReplicateConv2d(nn.Conv2d):

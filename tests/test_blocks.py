@@ -5,16 +5,16 @@ import torch
 import torch._subclasses.fake_tensor as fake_tensor
 import torch.nn.functional as F
 from operator_calls import Calls
-from torch import nn
+from torch import Tensor, nn
 
 from gin.back_projection import resize
 from gin.blocks import (
     COARSE_RATES,
     REFINEMENT_RATES,
+    EdgePadding,
     ResidualBlock,
     SPDBlock,
     Up,
-    _pad_by_edges,
     conv,
     pad_replicate,
 )
@@ -125,7 +125,7 @@ def test_edges_are_the_replicate_padding_bit_for_bit(
 ) -> None:
     x = torch.randn(2, 4, 8, 9, dtype=torch.double)
     x = x.contiguous(memory_format=memory_format).requires_grad_()
-    found = _pad_by_edges(x, padding)
+    found = EdgePadding.apply(x, padding)
     expected = F.pad(x, (padding,) * 4, mode="replicate")
     assert torch.equal(found, expected)
     assert found.is_contiguous(memory_format=memory_format)
@@ -182,3 +182,23 @@ def test_up_stays_in_bf16() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         small = resize(torch.rand(1, 3, 8, 8).bfloat16(), (4, 4))
     assert small.dtype == torch.bfloat16
+
+
+def test_edges_compile_into_one_graph() -> None:
+    def total(x: Tensor) -> Tensor:
+        return EdgePadding.apply(x, 2).square().sum()
+
+    compiled = torch.compile(total, backend="aot_eager", fullgraph=True)
+    x = torch.randn(2, 4, 6, 6, dtype=torch.double, requires_grad=True)
+    gradients = (torch.autograd.grad(f(x), x)[0] for f in (total, compiled))
+    torch.testing.assert_close(*gradients, rtol=0, atol=1e-13)
+
+
+def test_gradients_of_edges_fill_no_tensor_an_edge() -> None:
+    x = torch.randn(2, 4, 6, 6, requires_grad=True)
+    y = EdgePadding.apply(x, 2)
+    with Calls() as calls:
+        y.backward(torch.ones_like(y))
+    assert not calls.inputs("slice_backward")
+    assert not calls.inputs("replication_pad2d_backward")
+    assert len(calls.inputs("clone")) == 2
