@@ -18,12 +18,13 @@ from pathlib import Path
 
 import numpy as np
 from _table import machine, show
+from support import ablation
+from support import ablation as recorded
+from support.claims import read_claims
 
-from gin import ablation, recorded
-from gin.claims import read_claims
-from gin.cli import main as gin
-from gin.files import atomic
+from gin.cli.app import main as gin
 from gin.generator import VARIANTS
+from gin.utils.files import atomic
 
 RECIPE = Path(__file__).with_suffix(".yaml")
 
@@ -61,7 +62,7 @@ def evaluate(folder: Path, seeds: int, data: str) -> None:
 
 
 def record(folder: Path, seeds: int) -> Path:
-    """Write ablation.csv, which `gin.ablation.read_scores` reads."""
+    """Write ablation.csv, which `support.ablation.read_scores` reads."""
     names = {run.name: (variant, seed) for variant, seed, run in runs(folder, seeds)}
     found: dict[tuple[str, int, str], list[list[float]]] = defaultdict(list)
     with (folder / "table" / "records.csv").open(newline="") as stream:

@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _table import machine, show
 
 from gin.baselines import DeepFillV1, DeepFillV2
-from gin.baselines.contextual_attention import contextual_attention
-from gin.rehearsal import Tally
+from gin.baselines.deepfill.contextual_attention import contextual_attention
+from gin.training.cost import Tally
 
 CASES = {
     "attention of v1 (128 channels, fused)": (DeepFillV1, True, False),

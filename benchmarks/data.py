@@ -25,12 +25,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _table import machine, show
 
 from gin import masks
-from gin.data import PhotographBatches, collate, keys
+from gin.data.loader import PhotographBatches, collate, keys
+from gin.data.sources import Source, find_photographs
+from gin.data.transforms import VIEWS, Draw, sample
 from gin.masks import KINDS
-from gin.pictures import open_picture
 from gin.recipes import DataRecipe
-from gin.samples import VIEWS, Draw, sample
-from gin.sources import Source, decode, find_photographs
+from gin.utils.images import decode, open_picture
 
 TARGET = 500  # images/s
 

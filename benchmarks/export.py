@@ -20,8 +20,8 @@ import torch
 from _table import machine, show
 
 from gin import DeepGIN, masks
-from gin.export import export
 from gin.initialisation import identity_initialisation
+from gin.weights.onnx_export import export
 
 SIDE, RUNS = 256, 5
 

@@ -38,8 +38,8 @@ from numpy.random import Generator
 from PIL import Image
 
 import gin
-from gin.cli import main
-from gin.released import released_names
+from gin.cli.app import main
+from gin.weights.released import released_names
 
 HANG = 10.0  # seconds
 MEMORY = 1 << 30  # bytes

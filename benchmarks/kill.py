@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from _table import machine, show
 
-from gin.cli import main
+from gin.cli.app import main
 
 PHOTOGRAPHS = Path(__file__).parents[1] / "data" / "photos"
 SETTINGS = {
@@ -128,7 +128,9 @@ def benchmark() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data", type=Path, default=PHOTOGRAPHS)
     options = parser.parse_args()
-    multiprocessing.get_context("forkserver").set_forkserver_preload(["gin.training"])
+    multiprocessing.get_context("forkserver").set_forkserver_preload(
+        ["gin.training.trainer"]
+    )
     with tempfile.TemporaryDirectory() as folder:
         counted, seconds = kill_and_resume(
             options.data,

@@ -1,6 +1,6 @@
 """Each loss term on fixed tensors against an independent computation in float64.
 
-The independent one is tests/loss_reference.py: plain loops over the equations. The
+The independent one is tests/helpers/loss_reference.py: plain loops over the equations. The
 terms themselves run in float32, as in training; the last line says how far the
 furthest is off.
 

@@ -1,6 +1,6 @@
 """The metrics against computations of their own, and how often an interval is right.
 
-PSNR, SSIM and the L1s on random pairs of pictures against tests/metric_reference.py
+PSNR, SSIM and the L1s on random pairs of pictures against tests/helpers/metric_reference.py
 (scikit-image, and SSIM window by window), SSIM against torchmetrics too. FID and KID on
 random features. Then the share of samples whose 95 % interval holds the true mean.
 
@@ -23,9 +23,9 @@ from metric_reference import by_eigenvalues, by_loops, features, pairs, referenc
 from torchmetrics.functional.image import structural_similarity_index_measure
 from tqdm import tqdm
 
-from gin.distribution import fid, kid
-from gin.intervals import bootstrap
-from gin.metrics import METRICS, measure, ssim
+from gin.evaluation.bootstrap import bootstrap
+from gin.evaluation.fid_kid import fid, kid
+from gin.evaluation.metrics import METRICS, measure, ssim
 
 SETS = [(30, 2048), (60, 100), (300, 100)]  # features: images, dimensions
 SAMPLES = 2000

@@ -22,7 +22,9 @@ import torch
 from _table import machine, show
 from PIL import Image, ImageDraw
 
-from gin import Inpainter, metrics, regions
+from gin import Inpainter
+from gin.evaluation import metrics
+from gin.inference import regions
 
 PHOTOGRAPHS = sorted(Path("data/photos").glob("*.jpg"))
 CONTEXTS = (1.5, 2.0, 3.0)

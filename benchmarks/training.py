@@ -7,7 +7,7 @@ Every setting runs in a process of its own, so that its peak memory is its own. 
 step is the trainer's, on noise and with random VGG weights, which make no difference
 to its speed. "contiguous" and "channels_last" are float32, "bf16" is channels_last
 too, and "compile" adds torch.compile to the best of them. "counted" is the memory that
-gin.rehearsal counts for the eager step; the peak is measured. Compiled steps have no
+gin.training.cost counts for the eager step; the peak is measured. Compiled steps have no
 parts.
 """
 
@@ -27,13 +27,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from _table import machine, show
 
-import gin.learner
-from gin.devices import choose_device, choose_precision
+import gin.training.learner
 from gin.masks import KINDS
-from gin.pace import ceiling, now
 from gin.recipes import RECIPES
-from gin.rehearsal import PARTS, STAGES, Parts, Rehearsal, Step
-from gin.training import Hardware, launch
+from gin.training.cost import PARTS, STAGES, Parts, Rehearsal, Step
+from gin.training.dry_run import ceiling, now
+from gin.training.hardware import Hardware, launch
+from gin.utils.devices import choose_device, choose_precision
 
 SETTINGS = ("contiguous", "channels_last", "bf16", "compile")
 SHOWN = [
@@ -164,7 +164,7 @@ def measure(chosen: argparse.Namespace) -> dict[str, Any]:
 
 def undo_channels_last(rehearsal: Rehearsal) -> None:
     """The trainer always has it: only here, for comparison, it is taken back."""
-    gin.learner._channels_last = lambda image: image
+    gin.training.learner._channels_last = lambda image: image
     for module in (rehearsal.learner.net, rehearsal.learner.discriminators):
         module.to(memory_format=torch.contiguous_format)
 

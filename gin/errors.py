@@ -9,6 +9,10 @@ class InputError(ValueError):
     """
 
 
+class Unavailable(InputError):
+    """A file that cannot be had from one place; another place may have it."""
+
+
 class Interrupted(Exception):
     """A signal or a limit ended the training; a checkpoint is written.
 

@@ -14,13 +14,16 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from gin import devices, pretrained, regions, seams, subsampling
+from gin import subsampling
 from gin.errors import InputError
 from gin.generator import STRIDE, DeepGIN
+from gin.inference import regions, seams
+from gin.inference.passes import Callback, Passes, pad
+from gin.inference.regions import SIDE, Window
 from gin.masks import Mask, read_mask
-from gin.passes import Callback, Passes, pad
-from gin.photographs import Photograph
-from gin.regions import SIDE, Window
+from gin.utils import devices
+from gin.utils.images import Photograph
+from gin.weights import checkpoints as pretrained
 
 AUTO, WHOLE = REGIONS = ("auto", "whole")
 PAPER = "paper"
@@ -122,10 +125,10 @@ class Inpainter:
             ensemble: average over four quarter turns and a mirror image, as
                 released; five times the work.
             region: "auto" completes a crop around each group of holes, by what lies
-                in the crop alone (`gin.regions`). "whole" completes the photograph as
+                in the crop alone (`gin.inference.regions`). "whole" completes the photograph as
                 its s * s phases, s = longer side / 256 rounded up (paper, section
                 6.1; less along the shorter side of a very slim one).
-            seam: "harmonic" makes the brightness meet at the border (`gin.seams`),
+            seam: "harmonic" makes the brightness meet at the border (`gin.inference.seams`),
                 "none" pastes the fill as it is. None means "harmonic" for crops, and
                 "none" for the whole photograph, as in the paper.
             callback: called with the share that is done, 0 to 1, after each pass of

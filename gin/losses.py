@@ -16,9 +16,7 @@ from torch import Tensor
 from gin.back_projection import resize
 from gin.errors import InputError
 from gin.generator import Completion
-from gin.recipes import LossRecipe
-
-READINGS = ("paper", "released")
+from gin.recipes import READINGS, LossRecipe
 
 
 class Features(NamedTuple):

@@ -15,7 +15,7 @@ from gin.errors import InputError
 from gin.generator import Completion, DeepGIN
 from gin.initialisation import identity_initialisation
 from gin.inpainting import Inpainter
-from gin.pictures import open_picture
+from gin.utils.images import open_picture
 
 PHOTOS = Path(__file__).parent.parent / "data" / "photos"
 # (height, width): the smallest, odd ones, long ones whose phases are thin.

@@ -1,6 +1,6 @@
 """Each loss term against closed forms, an independent computation and gradcheck.
 
-The independent computation, in float64, is tests/loss_reference.py.
+The independent computation, in float64, is tests/helpers/loss_reference.py.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,6 @@ from gin.back_projection import resize
 from gin.generator import Completion
 from gin.initialisation import identity_initialisation
 from gin.losses import (
-    READINGS,
     Features,
     Terms,
     adversarial_loss,
@@ -30,7 +29,7 @@ from gin.losses import (
     style_loss,
     total_variation,
 )
-from gin.recipes import PAPER_LOSSES, RELEASED_LOSSES, LossRecipe
+from gin.recipes import PAPER_LOSSES, READINGS, RELEASED_LOSSES, LossRecipe
 from gin.subsampling import three_mask_batch
 
 readings = pytest.mark.parametrize("reading", READINGS)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from gin import masks, strokes
+from gin import masks
+from gin import masks as strokes
 from gin.errors import InputError
 
 GENERATORS = [

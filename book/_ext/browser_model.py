@@ -35,7 +35,13 @@ META = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
 ROOT = Path(__file__).parents[2]
 CACHE = user_cache_path("deepgin-book") / "onnx"
 WEIGHTS = ROOT / "data" / "weights" / "deepgin.safetensors"
-SOURCES = ("attention", "back_projection", "blocks", "export", "generator")
+SOURCES = (
+    "attention",
+    "back_projection",
+    "blocks",
+    "generator",
+    "weights/onnx_export",
+)
 RUNTIME = Path("onnxruntime-web/dist")  # in the folder that vendor.py fills
 PHOTOS = (
     "lomiri_aitzgorri.jpg",
@@ -58,7 +64,7 @@ def exported(cache: Path = CACHE) -> Path:
         mark.update(path.read_bytes())
     model = cache / f"deepgin-{mark.hexdigest()[:16]}.onnx"
     if not model.is_file():
-        from gin.export import export_weights
+        from gin.weights.onnx_export import export_weights
 
         export_weights(str(WEIGHTS), model, half=True, force=True)
     return model

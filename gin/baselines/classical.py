@@ -1,4 +1,4 @@
-"""Classical methods, all of them as `gin.baselines.pairs.Method`.
+"""Classical methods, all of them as `gin.baselines.interface.Method`.
 
 Taught in book/19_tables.md.
 """
@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from skimage.restoration import inpaint_biharmonic
 
-from gin.baselines.pairs import method
-from gin.downloads import Unavailable
+from gin.baselines.interface import method
+from gin.errors import Unavailable
 
 RADIUS = 3  # px around a point: what OpenCV's methods look at
 PATCH_RADIUS = 3  # px: patches of 7 x 7

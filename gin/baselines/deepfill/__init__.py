@@ -1,0 +1,1 @@
+"""DeepFillv1 and DeepFillv2, which DeepGIN is compared with."""

@@ -1,0 +1,108 @@
+"""DeepFill's weights: the published ones of v2, and those that a training wrote."""
+
+import json
+from collections.abc import Iterator, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from gin.baselines.deepfill.networks import DeepFillV1, DeepFillV2
+from gin.errors import InputError
+from gin.weights.state_dicts import (
+    base_width,
+    filled,
+    named_tensors,
+    read_safetensors,
+    read_state_dict,
+)
+
+MODELS: dict[str, type[DeepFillV1] | type[DeepFillV2]] = {
+    model.variant: model for model in (DeepFillV1, DeepFillV2)
+}
+_WRAPPERS = ("state_dict", "G")
+_DECODER = (0, 1, 3, 4, 6, 7, 8)  # between them it is enlarged
+# Prefix and first number of the published layers, ours, and their places there.
+_LAYERS: tuple[tuple[str, int, str, tuple[int, ...]], ...] = (
+    ("conv", 1, "coarse.encoder", tuple(range(6))),
+    ("conv", 7, "coarse.dilated", tuple(range(4))),
+    ("conv", 11, "coarse.decoder", _DECODER),
+    ("xconv", 1, "refinement.encoder", tuple(range(6))),
+    ("xconv", 7, "refinement.dilated", tuple(range(4))),
+    ("pmconv", 1, "refinement.before_attention", tuple(range(6))),
+    ("pmconv", 9, "refinement.after_attention", tuple(range(2))),
+    ("allconv", 11, "refinement.decoder", _DECODER),
+)
+_ENDINGS = {
+    **dict.fromkeys((2, 4), "_downsample.conv"),
+    **dict.fromkeys((7, 8, 9, 10), "_atrous.conv"),
+    **dict.fromkeys((13, 15), "_upsample.conv.conv"),
+}
+
+
+def published_names() -> dict[str, str]:
+    """Every tensor of the published generator -> its name in `DeepFillV2`."""
+    return {
+        f"{theirs}.{tensor}": f"{ours}.{tensor}"
+        for theirs, ours in _modules()
+        for tensor in ("weight", "bias")
+    }
+
+
+def _modules() -> Iterator[tuple[str, str]]:
+    for prefix, first, part, places in _LAYERS:
+        for number, place in enumerate(places, first):
+            plain = part == "refinement.after_attention"  # whose numbers are 9 and 10
+            ending = ".conv" if plain else _ENDINGS.get(number, ".conv")
+            inner = "" if place == _DECODER[-1] else ".conv"  # the image has no gates
+            yield f"{prefix}{number}{ending}", f"{part}.{place}{inner}"
+
+
+def load_deepfillv2(source: str | PathLike[str] | Mapping[str, Any]) -> DeepFillV2:
+    """DeepFillv2's generator in evaluation mode.
+
+    Args:
+        source: the published weights in PyTorch's form, a `.pth` file or a state
+            dict, the generator alone or under "G"; or a `.safetensors` file that a
+            training here wrote. The base width is read off the shapes.
+
+    Raises:
+        InputError: the file cannot be read, or its tensors are not exactly those of
+            the generator; the difference is listed.
+    """
+    if isinstance(source, Mapping):
+        where = "the state dict"
+        theirs = named_tensors(source, where, _WRAPPERS)
+    elif Path(source).suffix == ".safetensors":
+        net = load_deepfill(source)
+        if not isinstance(net, DeepFillV2):
+            raise InputError(f"{source}: holds {net.variant}; expected deepfillv2")
+        return net
+    else:
+        where = str(source)
+        theirs = read_state_dict(Path(source), wrappers=_WRAPPERS)
+    if "conv1.conv.bias" not in theirs:
+        raise InputError(
+            f"{where}: has no conv1.conv.bias; expected DeepFillv2's generator"
+        )
+    width = base_width(theirs["conv1.conv.bias"].numel(), where)
+    names = published_names()
+    state = {names.get(key, key): value for key, value in theirs.items()}
+    return filled(lambda: DeepFillV2(width), state, where)
+
+
+def load_deepfill(path: str | PathLike[str]) -> DeepFillV1 | DeepFillV2:
+    """The network in a file that `gin.save` wrote, v1 or v2, in evaluation mode.
+
+    Raises InputError for a file that is missing, damaged, or not such a file.
+    """
+    path = Path(path)
+    state, notes = read_safetensors(path)
+    try:
+        found = json.loads(notes["gin"])
+        model, width = MODELS[found["variant"]], found["base_channels"]
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
+        raise InputError(
+            f"{path}: holds no weights of DeepFill; expected a file written by gin.save"
+        ) from error
+    base_width(width, str(path))
+    return filled(lambda: model(width), state, str(path))

@@ -1,0 +1,189 @@
+"""The `gin` program: runs a command and says in one line what went wrong.
+
+Taught in book/00_start.md.
+"""
+
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gin import check_import_name
+from gin.cli import evaluate, info, inpaint, train
+from gin.cli.options import Force, Weights, _examples
+from gin.errors import InputError, Interrupted, Terminated
+
+if TYPE_CHECKING:
+    pass
+
+
+BAD_INPUT, DIVERGED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
+# A usage error's class is click's in some versions of typer, typer's own in others.
+UsageError: Any = typer.BadParameter.__base__
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line (`sys.argv` if None) and return the exit code.
+
+    0, 1 for a training that diverged, 2 for bad input, 130 after Ctrl-C, 143 after
+    SIGTERM; other than 0 goes with one line on stderr.
+    """
+    try:
+        check_import_name()
+    except ImportError as error:
+        return _fail(str(error), BAD_INPUT)
+    try:
+        with warnings.catch_warnings(), _sigterm_raises():
+            if not sys.warnoptions:  # they speak to programmers
+                warnings.simplefilter("ignore")
+            code = app(arguments, prog_name="gin", standalone_mode=False)
+    except UsageError as error:
+        return _fail(error.format_message(), BAD_INPUT)
+    except InputError as error:
+        return _fail(str(error), BAD_INPUT)
+    except ModuleNotFoundError as error:
+        needed = 'pip install "deepgin-book[train,export]"'
+        return _fail(f"{error.name} is not installed: {needed}", BAD_INPUT)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}", BAD_INPUT)
+    except MemoryError as error:
+        return _fail(f"not enough memory ({error})", BAD_INPUT)
+    except FloatingPointError as error:
+        return _fail(f"the training diverged: {error}", DIVERGED)
+    except Interrupted as error:
+        if error.code:
+            return _fail(str(error), error.code)
+        print(error)  # a limit that was asked for
+        code = 0
+    except Terminated:
+        return _fail("stopped by SIGTERM", TERMINATED)
+    except typer.Abort:
+        code = INTERRUPTED
+    return _fail("interrupted", code) if code == INTERRUPTED else code or 0
+
+
+def _fail(message: str, code: int) -> int:
+    print("gin:", " ".join(message.split("\n")), file=sys.stderr)
+    return code
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """SIGTERM raises Terminated, so that the program tidies up before it ends."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second one would disturb the tidying
+    raise Terminated
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gin {version('deepgin-book')}")
+        raise typer.Exit
+
+
+@app.callback(
+    invoke_without_command=True,
+    epilog=_examples(
+        "gin inpaint photo.jpg --mask mask.png --out results",
+        "gin mask --kind cellular --size 512x512 --out mask.png",
+        "gin evaluate --data photos/ --baseline telea --out results/table.md",
+        "gin info",
+    ),
+)
+def root(
+    context: typer.Context,
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version.",
+            callback=_print_version,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """DeepGIN: deep generative inpainting. Fills holes in photographs."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+for module in (inpaint, train, evaluate, info):
+    app.add_typer(module.app)
+
+
+@app.command(
+    epilog=_examples(
+        "gin export --out deepgin.onnx",
+        "gin export --weights run/weights.safetensors --half --out deepgin.onnx",
+    )
+)
+def export(
+    out: Annotated[Path, typer.Option(metavar="FILE", help="A new .onnx file.")],
+    weights: Weights = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Weights of 16 bits: half the size.")
+    ] = False,
+    force: Force = False,
+) -> None:
+    """Write the network as ONNX, once its pictures are found to equal PyTorch's."""
+    from gin.weights.onnx_export import export_weights
+
+    written = export_weights(weights, out, half, force)
+    typer.echo(
+        f"{out}: {written.size / 1e6:.1f} MB; its pictures differ from PyTorch's by "
+        f"{written.difference:.1e} at most (1 is white)"
+    )
+
+
+@app.command(
+    "app",
+    epilog=_examples("gin app", "gin app --photo photo.jpg --port 9000 --no-browser"),
+)
+def application(
+    photo: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The first photograph.")
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[deepfillv2=]FILE|FOLDER|released|hf:OWNER/NAME",
+            help="To choose from, beside the shipped ones. May be given again.",
+        ),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Without it the first free from 8866 on."),
+    ] = None,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print its address, and open nothing.")
+    ] = False,
+) -> None:
+    """Serve a page to paint and complete on, to this computer alone, until Ctrl-C."""
+    from gin.ui.app.server import serve
+
+    serve(photo, weights or [], port, not no_browser)

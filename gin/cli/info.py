@@ -1,0 +1,21 @@
+"""`gin info`: versions, device and weights."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from gin.cli.options import Weights, _examples
+
+if TYPE_CHECKING:
+    pass
+
+app = typer.Typer()
+
+
+@app.command(epilog=_examples("gin info", "gin info --weights run/weights.safetensors"))
+def info(weights: Weights = None) -> None:
+    """Print versions, device, weights and parameter counts."""
+    from gin.cli.description import describe
+
+    for line in describe(weights):
+        typer.echo(line)

@@ -1,0 +1,158 @@
+"""`gin train` and `gin data split`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gin.cli.options import Device, Force, Precision, Root, _examples
+from gin.errors import InputError
+from gin.recipes import RECIPES
+
+if TYPE_CHECKING:
+    pass
+
+app = typer.Typer()
+
+
+data_app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command(
+    epilog=_examples(
+        "gin train --recipe smoke --data photos/ --out run",
+        "gin train --recipe paper --data torchvision:Places365 --root data --out run",
+        "gin train --recipe demo --set optimiser.clip=2 --data photos/ --out run",
+        "gin train --data photos/ --out run --resume",
+    )
+)
+def train(
+    data: Annotated[
+        str,
+        typer.Option(
+            metavar="FOLDER|LIST|SHARDS|torchvision:NAME",
+            help="Photographs: a folder, a .txt list of files, WebDataset shards "
+            "(.tar, local or URL), or a dataset of torchvision under --root.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="RUN", help="Folder for checkpoints and weights.")
+    ],
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help=f"One of {', '.join(RECIPES)}, or a YAML file; with --resume the "
+            "run's own.",
+        ),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Change a recipe's value."),
+    ] = None,
+    root: Root = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of first weights and batches.")] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the folder.")
+    ] = False,
+    skip_bad: Annotated[
+        bool,
+        typer.Option("--skip-bad", help="Leave out unreadable photographs; list them."),
+    ] = False,
+    backbone: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="VGG weights; else they are fetched."),
+    ] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many steps.")
+    ] = None,
+    max_hours: Annotated[
+        float | None, typer.Option(min=0, help="Stop after so long.")
+    ] = None,
+    device: Device = None,
+    devices: Annotated[int, typer.Option(min=1, help="Processes a machine.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
+    precision: Precision = None,
+    compiled: Annotated[
+        bool | None,
+        typer.Option("--compile/--no-compile", help="torch.compile; on CUDA the rule."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes that make batches.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and end.")
+    ] = False,
+) -> None:
+    """Train a network: the warm-up stage, then the main stage."""
+    from lightning_fabric.utilities import rank_zero_only
+
+    from gin.training.dry_run import plan
+    from gin.training.hardware import Hardware
+    from gin.training.recipe_files import read_recipe
+    from gin.training.run_folder import RECIPE, WEIGHTS, RunFolder
+    from gin.training.trainer import train as run
+    from gin.utils.files import check_folder
+
+    if recipe is None and not resume:
+        raise InputError("--recipe: expected, unless --resume goes on with a run")
+    if resume and (recipe or changes):
+        raise InputError("--resume: goes on with the run's own recipe, found another")
+    if resume:
+        RunFolder(out).check(resume)
+    chosen = read_recipe(recipe or str(out / RECIPE), changes or [])
+    hardware = Hardware(device, devices, nodes, precision, compiled, workers)
+    if dry_run:
+        for line in plan(chosen, data, root, hardware):
+            typer.echo(line)
+        return
+    check_folder(out)
+    run(
+        chosen,
+        data,
+        out,
+        seed=seed,
+        resume=resume,
+        hardware=hardware,
+        root=root,
+        skip_bad=skip_bad,
+        backbone=backbone,
+        max_steps=max_steps,
+        max_hours=max_hours,
+    )
+    rank_zero_only(typer.echo)(f"trained weights: {out / WEIGHTS}")
+
+
+@data_app.command(
+    epilog=_examples(
+        "gin data split --layout celeba-hq --data CelebA-HQ/ --out lists",
+        "gin train --recipe paper --data lists/train.txt --out run",
+    )
+)
+def split(
+    layout: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="celeba-hq (27,000 and 3,000, drawn), ffhq (69,000 and 1,000, drawn), "
+            "oxford (523 held out, drawn) or ade20k (its own two parts).",
+        ),
+    ],
+    data: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="The collection, at any depth.")
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="For train.txt and val.txt.")
+    ],
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
+    force: Force = False,
+) -> None:
+    """Write which photographs of a collection train, and which are held out."""
+    from gin.data.splits import split as divide
+
+    counts = divide(layout, data, out, seed, force)
+    for name, count in counts.items():
+        typer.echo(f"{out / name}.txt: {count:,} photographs")
+
+
+app.add_typer(data_app, name="data", help="Lists of photographs to train on.")

@@ -1,0 +1,279 @@
+"""WebDataset shards: photographs in tar files, local or at URLs, read as streams.
+
+A shard holds samples; files of one name and several suffixes are one sample, and a
+sample's picture is one photograph. Shards are never unpacked or kept. A URL has one of
+the `SCHEMES`; all other names are those of local files, which are opened and never run.
+
+Taught in book/03_batches.md.
+"""
+
+import itertools
+import json
+import random
+import re
+import tarfile
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+from gin.errors import InputError
+from gin.utils.files import check_regular
+
+BUFFER = 512  # photographs, not decoded, among which the next one is drawn
+SIZES = "sizes.json"
+SCHEMES = ("https", "http", "s3", "gs")
+MOST_SHARDS = 100_000
+_EXTENSIONS = {"jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff"}
+_SKIPPED = re.compile(r"(^|/)\.[^/]|^__[^/]*__($|/)")  # hidden, and WebDataset's own
+
+
+class Packed(NamedTuple):
+    """A photograph as it lies in a shard; `place` counts through all shards."""
+
+    place: int
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Shards:
+    """Where the shards are, and how many photographs each holds.
+
+    An epoch's order: the shards shuffled, joined, and cut into as many parts of
+    equal length as there are readers (ranks times workers), so each photograph
+    goes to one reader, once. Readers shuffle their parts in a buffer. The set of an
+    epoch is fixed by nothing but the shards; its order depends on the seed, the
+    epoch, and the number of readers.
+    """
+
+    urls: tuple[str, ...]
+    sizes: tuple[int, ...]
+    skip_bad: bool = False
+
+    def __len__(self) -> int:
+        return sum(self.sizes)
+
+    def stream(
+        self, seed: int, done: int, part: int, parts: int
+    ) -> Iterator[tuple[int, Packed]]:
+        """(epoch, photograph) for ever, as reader `part` of `parts` gets them.
+
+        The first `done` are passed over, so that a reader goes on where it was.
+        Raises InputError if there are fewer photographs than readers.
+        """
+        begin, end = (len(self) * number // parts for number in (part, part + 1))
+        if len(self) < parts:
+            raise InputError(
+                f"{self.urls[0]} ...: {len(self)} photographs for {parts} readers "
+                "(ranks x workers); expected at least one for each"
+            )
+        first_epoch, skipped = divmod(done, end - begin)
+        for epoch in itertools.count(first_epoch):
+            shuffle = _webdataset().shuffle(
+                BUFFER, rng=random.Random(f"{seed} {epoch} {part}")
+            )
+            packed = shuffle(self._slice(seed, epoch, begin, end))
+            for item in itertools.islice(packed, skipped, None):
+                yield epoch, item
+            skipped = 0
+
+    def _slice(self, seed: int, epoch: int, begin: int, end: int) -> Iterator[Packed]:
+        """Photographs `begin` to `end` of an epoch, the shards shuffled and joined."""
+        rng = np.random.default_rng([seed, epoch, 0, 1])
+        for shard in rng.permutation(len(self.urls)):
+            size = self.sizes[shard]
+            if begin < size and end > 0:
+                yield from itertools.islice(self._read(shard), max(begin, 0), end)
+            begin, end = begin - size, end - size
+
+    def _read(self, shard: int) -> Iterator[Packed]:
+        url, size, count = self.urls[shard], self.sizes[shard], 0
+        before = sum(self.sizes[:shard])
+        for name, data in itertools.islice(_pictures(url), size):
+            yield Packed(before + count, f"{url}: {name}", data)
+            count += 1
+        if count < size:
+            raise InputError(f"{url}: {count} photographs; expected {size} ({SIZES})")
+
+
+def open_shards(spec: str) -> Shards:
+    """The shards that `spec` names: `shards/*.tar`, `https://host/{000..127}.tar`.
+
+    URLs are https, http, or s3 and gs where fsspec's packages for these are installed.
+    How many photographs each shard holds is read from a `sizes.json` beside them, or
+    else from the tar files' headers, if they are local. Raises InputError if there
+    are no such shards, if they are at URLs without a `sizes.json`, or for a URL of
+    another kind.
+    """
+    urls = _expand(spec)
+    for url in urls:
+        if _scheme(url) is None:
+            check_regular(Path(url))
+    counts = {folder: _sizes(folder) for folder in {_folder(url) for url in urls}}
+    sizes = []
+    for url in urls:
+        name = url.rpartition("/")[2].partition("?")[0]
+        size = counts[_folder(url)].get(name)
+        sizes.append(_count(url) if size is None else int(size))
+    if not sum(sizes):
+        raise InputError(f"{spec}: no photographs in these shards")
+    return Shards(tuple(urls), tuple(sizes))
+
+
+def write_sizes(folder: Path) -> Path:
+    """Count the photographs of each `.tar` in `folder`; writes its `sizes.json`."""
+    sizes = {path.name: _count(str(path)) for path in sorted(folder.glob("*.tar"))}
+    if not sizes:
+        raise InputError(f"{folder}: no .tar files in it")
+    (folder / SIZES).write_text(json.dumps(sizes, indent=1), encoding="utf-8")
+    return folder / SIZES
+
+
+def _webdataset() -> ModuleType:
+    try:
+        import webdataset
+    except ImportError as error:
+        raise InputError(
+            "shards need the package webdataset; pip install webdataset"
+        ) from error
+    return webdataset
+
+
+def _scheme(url: str) -> str | None:
+    """That of a URL, None for a local file. Raises InputError unless in `SCHEMES`."""
+    if "://" not in url:
+        return None
+    scheme = url.partition("://")[0].lower()
+    if scheme not in SCHEMES:
+        names = ", ".join(f"{name}://" for name in SCHEMES)
+        raise InputError(f"{url}: is not opened; expected a local file or {names}")
+    return scheme
+
+
+def _open(url: str) -> AbstractContextManager[IO[bytes]]:
+    """A local file or a URL, for reading from the front to the back."""
+    match _scheme(url):
+        case None:
+            return Path(url).open("rb")
+        case "s3" | "gs" as scheme:
+            import fsspec
+
+            return fsspec.filesystem(scheme).open(url, "rb")
+        case _:
+            return _webdataset().gopen(url)
+
+
+def _expand(spec: str) -> list[str]:
+    """The URLs of a pattern with braces; local ones may have `*`."""
+    urls: list[str] = []
+    for url in _expand_braces(spec):
+        if _scheme(url) or "*" not in url:
+            urls.append(url)
+        else:
+            anchor = Path(url).anchor
+            urls += sorted(map(str, Path(anchor).glob(url.removeprefix(anchor))))
+    if not urls:
+        raise InputError(f"{spec}: no such shards; expected .tar files")
+    return urls
+
+
+def _expand_braces(spec: str) -> list[str]:
+    """`{000..127}` and `{a,b}` as in a shell. Raises InputError for too many."""
+    _webdataset()  # which brings braceexpand
+    from braceexpand import braceexpand
+
+    many = f"{spec}: too many shards; expected at most {MOST_SHARDS:,}"
+    try:
+        for first, last in re.findall(r"(-?\d+)\.\.(-?\d+)", spec):
+            if abs(int(last) - int(first)) >= MOST_SHARDS:
+                raise InputError(many)
+        urls = list(itertools.islice(braceexpand(spec), MOST_SHARDS + 1))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{spec}: braces that do not match ({error})") from error
+    if len(urls) > MOST_SHARDS:
+        raise InputError(many)
+    return urls
+
+
+def _folder(url: str) -> str:
+    folder, slash, _ = url.rpartition("/")
+    return folder + slash
+
+
+def _sizes(folder: str) -> dict[str, int]:
+    """What `sizes.json` in a folder or under a URL says; empty if there is none."""
+    if _scheme(folder) is None:
+        if not Path(folder, SIZES).exists():
+            return {}
+        check_regular(Path(folder, SIZES))
+    try:
+        with _open(folder + SIZES) as stream:
+            sizes = json.loads(stream.read())
+        found = {name: int(size) for name, size in sizes.items()}
+        if any(size < 0 for size in found.values()):
+            raise ValueError("a number below 0")
+    except Exception as error:  # whatever the network or the JSON raise
+        raise InputError(
+            f"{folder}{SIZES}: cannot be read ({error}); expected the number of "
+            'photographs in each shard, as {"000.tar": 1000}: see write_sizes'
+        ) from error
+    return found
+
+
+def _count(url: str) -> int:
+    """The photographs in a local shard, by its headers alone."""
+    if _scheme(url):
+        raise InputError(f"{url}: is not in the {SIZES} beside it: see write_sizes")
+    try:
+        with tarfile.open(url, "r:") as tar:
+            samples = _samples(url, ((member.name, b"") for member in _files(tar)))
+            return sum(_extension(sample) is not None for sample in samples)
+    except Exception as error:  # damaged archives raise many types
+        raise InputError(f"{url}: cannot be read as a shard ({error})") from error
+
+
+def _pictures(url: str) -> Iterator[tuple[str, bytes]]:
+    """(name, file) of each picture in a shard, in its order."""
+    try:
+        # Without compression no photograph is larger than its shard.
+        with _open(url) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+            files = ((member.name, _content(tar, member)) for member in _files(tar))
+            for sample in _samples(url, files):
+                if extension := _extension(sample):
+                    yield f"{sample['__key__']}.{extension}", sample[extension]
+    except Exception as error:  # whatever the network or the tar file raise
+        raise InputError(f"{url}: cannot be read as a shard ({error})") from error
+
+
+def _files(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The archive's files, but for hidden ones and WebDataset's own."""
+    for member in tar:
+        if member.isreg() and not _SKIPPED.search(member.name):
+            yield member
+        tar.members.clear()  # type: ignore[attr-defined]  # else it keeps them all
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    """A picture's file; empty for other files, which are never looked into."""
+    if member.name.rpartition(".")[2].lower() not in _EXTENSIONS:
+        return b""
+    if member.issparse():
+        raise ValueError(f"{member.name} is sparse; expected a picture")
+    return tar.extractfile(member).read()  # type: ignore[union-attr]
+
+
+def _samples(url: str, files: Iterable[tuple[str, bytes]]) -> Iterator[dict[str, Any]]:
+    """Files of one name and several suffixes, joined."""
+    named = ({"fname": name, "data": data, "__url__": url} for name, data in files)
+    return _webdataset().tariterators.group_by_keys(named)
+
+
+def _extension(sample: dict[str, Any]) -> str | None:
+    """That of the sample's picture: `jpg` goes before `seg.png`."""
+    found = [name for name in sample if name.rpartition(".")[2] in _EXTENSIONS]
+    return min(found, key=lambda name: (name.count("."), name), default=None)

@@ -1,0 +1,204 @@
+"""Where photographs come from: folders, lists of files, torchvision's datasets, shards.
+
+All give upright RGB pictures of 8 bits; `open_source` opens any of them by its name.
+
+Taught in book/03_batches.md.
+"""
+
+import difflib
+import inspect
+import os
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from PIL import Image
+
+from gin.data.shards import Shards, open_shards
+from gin.errors import InputError
+from gin.utils.files import check_regular
+from gin.utils.images import open_picture, to_rgb
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+ROOT_LINE = "# root: "  # how a list of photographs begins
+
+
+class Source(ABC):
+    """Photographs that can be read in any order, by any process."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """The number of photographs."""
+
+    @abstractmethod
+    def name(self, index: int) -> str:
+        """What tells a photograph from the others; the same wherever the data lie."""
+
+    @abstractmethod
+    def read(self, index: int) -> Image.Image:
+        """A photograph, upright, mode RGB. Raises InputError that names it."""
+
+    def fingerprint(self) -> str:
+        """Equal for the same names in the same order, whatever the pixels."""
+        names = "\n".join(self.name(index) for index in range(len(self)))
+        return sha256(names.encode(errors="surrogateescape")).hexdigest()
+
+
+class Files(Source):
+    """Picture files: `names` are paths relative to `root`."""
+
+    def __init__(self, root: Path, names: Iterable[str]) -> None:
+        self.root, self.names = root, list(names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def name(self, index: int) -> str:
+        return self.names[index]
+
+    def read(self, index: int) -> Image.Image:
+        path = self.root / self.names[index]
+        check_regular(path)
+        return to_rgb(open_picture(path), str(path))
+
+
+class TorchvisionDataset(Source):
+    """The photographs of a torchvision dataset, without their labels."""
+
+    def __init__(self, title: str, dataset: Any) -> None:
+        self.title, self.dataset = title, dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def name(self, index: int) -> str:
+        return f"{self.title}[{index}]"
+
+    def read(self, index: int) -> Image.Image:
+        try:
+            picture = self.dataset[index][0]
+        except Exception as error:  # whatever its loader raises
+            raise InputError(f"{self.name(index)}: cannot be read ({error})") from error
+        if not isinstance(picture, Image.Image):
+            found = type(picture).__name__
+            raise InputError(f"{self.name(index)}: expected a picture, found {found}")
+        return to_rgb(picture, self.name(index))
+
+
+def open_source(
+    spec: str | os.PathLike[str], root: str | os.PathLike[str] | None = None
+) -> Source | Shards:
+    """The photographs that `spec` names.
+
+    - a folder: the pictures in it, at any depth, in the order of their names;
+    - a `.txt` file: a list of pictures, see `read_list`;
+    - `torchvision:Flowers102`, with arguments as in `torchvision:Places365?small=true`:
+      that dataset under the folder `root`, downloaded by torchvision if it is not
+      there yet;
+    - `.tar` files, local or URLs: WebDataset shards, see `gin.data.shards.open_shards`.
+
+    Raises InputError for what does not exist or holds no photograph.
+    """
+    text = os.fspath(spec)
+    if text.startswith("torchvision:"):
+        return _open_torchvision(text, root)
+    path = Path(text)
+    if re.search(r"\.tar(\}|\?|$)", text) and not path.is_dir():
+        return open_shards(text)
+    if path.suffix.lower() == ".txt" and not path.is_dir():
+        return read_list(path, root)
+    names = (found.relative_to(path).as_posix() for found in find_photographs(path))
+    return Files(path, names)
+
+
+def find_photographs(folder: str | os.PathLike[str]) -> list[Path]:
+    """The photographs under `folder`, at any depth, in the order of their names.
+
+    A name that begins with a dot, or one in a folder of such a name, is none's.
+    Raises InputError if there is no such folder or no photograph in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; expected one with photographs")
+    found = sorted(path for path in folder.rglob("*") if _is_photograph(path, folder))
+    if not found:
+        raise InputError(
+            f"{folder}: no photographs in it; expected {', '.join(SUFFIXES)}"
+        )
+    return found
+
+
+def read_list(path: Path, root: str | os.PathLike[str] | None = None) -> Files:
+    """The photographs that a text file names, one path a line, in its order.
+
+    Paths are relative to `root`; without it to the folder that a first line
+    `# root: FOLDER` names (itself relative to the list), else to the list's folder.
+    """
+    check_regular(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+    except OSError as error:
+        raise InputError(
+            f"{path}: {error.strerror}; expected a list of photographs"
+        ) from error
+    if "\0" in text:
+        raise InputError(f"{path}: holds null bytes; expected one path a line in UTF-8")
+    lines = [line for line in text.split("\n") if line.strip()]
+    folder = path.parent
+    if lines and lines[0].startswith(ROOT_LINE):
+        folder /= lines.pop(0).removeprefix(ROOT_LINE).strip()
+    if not lines:
+        raise InputError(f"{path}: names no photographs; expected one path a line")
+    return Files(folder if root is None else Path(root), lines)
+
+
+def _is_photograph(path: Path, folder: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    return path.suffix.lower() in SUFFIXES and not hidden and not path.is_dir()
+
+
+def _open_torchvision(
+    spec: str, root: str | os.PathLike[str] | None
+) -> TorchvisionDataset:
+    from torchvision import datasets
+
+    title, _, query = spec.removeprefix("torchvision:").partition("?")
+    if title not in datasets.__all__:
+        near = difflib.get_close_matches(title, datasets.__all__) or ("Flowers102",)
+        raise InputError(
+            f"{spec}: torchvision has no dataset of this name; "
+            f"expected one such as {', '.join(near)}"
+        )
+    kind = getattr(datasets, title)
+    arguments: dict[str, Any] = {k: _value(v) for k, v in parse_qsl(query)}
+    accepted = inspect.signature(kind).parameters
+    if "root" in accepted:
+        if root is None:
+            raise InputError(f"{spec}: expected a root folder for it, found none")
+        arguments["root"] = os.fspath(root)
+    try:
+        dataset = _find_or_download(kind, arguments, "download" in accepted)
+    except Exception as error:  # RuntimeError, TypeError, network errors, ...
+        raise InputError(f"{spec}: cannot be opened ({error})") from error
+    if not len(dataset):
+        raise InputError(f"{spec}: there are no photographs in it")
+    return TorchvisionDataset(title, dataset)
+
+
+def _find_or_download(kind: Any, arguments: dict[str, Any], can_load: bool) -> Any:
+    try:
+        return kind(**arguments)
+    except (RuntimeError, OSError):  # not there; some refuse `download` if it is
+        if not can_load:
+            raise
+        return kind(**arguments, download=True)
+
+
+def _value(text: str) -> str | int | bool:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    return int(text) if re.fullmatch(r"\d{1,18}", text) else text

@@ -1,0 +1,182 @@
+"""FID and KID: how far a set of completions, as a whole, is from the photographs.
+
+Taught in book/18_measuring.md.
+"""
+
+import warnings
+from collections.abc import Sequence
+from io import BytesIO
+from os import PathLike
+from pathlib import Path
+from typing import cast
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as as_bytes
+from torch import Tensor, nn
+from torchmetrics.image.fid import FrechetInceptionDistance, NoTrainInceptionV3
+from torchmetrics.image.kid import KernelInceptionDistance
+
+from gin.errors import InputError, Unavailable
+from gin.evaluation.metrics import Metric, eight_bits
+from gin.utils.files import atomic
+from gin.weights import downloads
+from gin.weights.state_dicts import read_state_dict
+
+SET_METRICS = {"FID": Metric("", "lower", 2), "KID": Metric("", "lower", 5)}
+LARGEST = 10_000  # images for KID at a time: three matrices of 800 MB
+
+
+class Distribution:
+    """FID and KID between completions and their photographs, image by image.
+
+    `features` holds name -> (2, D) float32, the completion's and the photograph's;
+    `save` and `load` keep it in a file, so that an interrupted run goes on.
+
+    Args:
+        inception: a uint8 batch (B, 3, H, W) -> (B, D), as `inception()` gives it.
+    """
+
+    def __init__(self, inception: nn.Module) -> None:
+        self.inception = inception
+        self.features = dict[str, Tensor]()
+
+    def update(self, completed: Tensor, image: Tensor, names: Sequence[str]) -> None:
+        """Add a batch; a name that was there already is replaced.
+
+        completed, image: (B, 3, H, W), uint8 or in [0, 1], any device; the first
+        should be `gin.evaluation.metrics.composite`'s. names: B of them, one an image.
+        """
+        if not completed.shape == image.shape == (len(names), 3, *image.shape[2:]):
+            raise InputError(
+                f"completed is {tuple(completed.shape)}, image {tuple(image.shape)}; "
+                f"expected ({len(names)}, 3, H, W), as there are {len(names)} names"
+            )
+        both = torch.cat(
+            [eight_bits(completed, "completed"), eight_bits(image, "image")]
+        )
+        weight = next(self.inception.parameters(), both)
+        with torch.no_grad(), torch.autocast(weight.device.type, enabled=False):
+            features = self.inception(both.to(weight.device)).float().cpu()
+        for name, *pair in zip(names, *features.chunk(2), strict=True):
+            self.features[name] = torch.stack(pair)
+
+    def compute(self) -> dict[str, float]:
+        """The values of `SET_METRICS`, whatever order the images came in.
+
+        Raises Unavailable for fewer than two images.
+        """
+        count = len(self.features)
+        if count < 2:
+            raise Unavailable(f"FID and KID need two images or more; found {count}")
+        pairs = torch.stack([self.features[name] for name in sorted(self.features)])
+        completed, image = pairs.double().unbind(dim=1)
+        return {"FID": fid(completed, image), "KID": kid(completed, image)}
+
+    def save(self, path: Path) -> None:
+        """Write `features` to a .safetensors file, whole or not at all."""
+        with atomic(path) as temporary:
+            temporary.write_bytes(as_bytes(self.features))
+
+    def load(self, path: Path) -> None:
+        """Take `features` from a file by `save`. Raises InputError if it is not one."""
+        try:
+            found = load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise InputError(
+                f"{path}: not readable ({error}); expected features of FID and KID"
+            ) from error
+        kinds = {(pair.dtype, *pair.shape) for pair in found.values()}
+        if len(kinds) > 1 or any(
+            len(kind) != 3 or kind[:2] != (torch.float32, 2) for kind in kinds
+        ):
+            raise InputError(
+                f"{path}: holds other tensors than pairs of features of one length; "
+                "expected features of FID and KID"
+            )
+        self.features = found
+
+
+def inception(source: str | PathLike[str] | None = None) -> nn.Module:
+    """FID's Inception-v3: uint8 (B, 3, H, W) of any size -> (B, 2048), frozen.
+
+    The network, its resizing to 299 x 299 (TensorFlow's, as in the first FID) and its
+    weights are torch-fidelity's. `source` is a file with the weights; None looks in
+    torch's cache and then downloads them.
+
+    Raises:
+        Unavailable: there are no weights, or torch-fidelity is not installed; its
+            message is fit for a table's column.
+        InputError: `source` does not hold Inception's weights.
+    """
+    try:
+        import torch_fidelity.feature_extractor_inceptionv3 as original
+    except ImportError as error:
+        raise Unavailable(
+            f'FID and KID need pip install "deepgin-book[train]" ({error})'
+        ) from error
+    path = (
+        Path(source)
+        if source is not None
+        else downloads.cached(original.URL_INCEPTION_V3)
+    )
+    file = BytesIO()  # torch-fidelity reads as pickle does, and would run what it finds
+    torch.save(read_state_dict(path, downloads.SHA256.get(path.name, "")), file)
+    file.seek(0)
+    try:
+        return NoTrainInceptionV3(
+            "inception-v3-compat", ["2048"], cast(str, file), antialias=False
+        )
+    except RuntimeError as error:  # names and shapes, many lines of them
+        raise InputError(
+            f"{path}: not the weights of FID's Inception-v3; "
+            f"expected {original.URL_INCEPTION_V3.rpartition('/')[2]}"
+        ) from error
+
+
+def fid(completed: Tensor, image: Tensor) -> float:
+    """Fréchet distance of two normal distributions (Heusel et al., 2017).
+
+    |μ − μ'|² + tr(Σ + Σ' − 2 (Σ Σ')^½) by torchmetrics; features (N, D) float64, both.
+    Below D images the covariances are rank-deficient: compare equal N alone.
+    """
+    count, dimensions = completed.shape
+    if 2 * count < dimensions:
+        # The distance is the same in the space that the features span, and faster.
+        basis = torch.linalg.qr(torch.cat([completed, image]).T).Q  # (D, 2N)
+        completed, image = completed @ basis, image @ basis
+    metric = FrechetInceptionDistance(_AsTheyAre(completed.shape[1]))
+    metric.update(image, real=True)
+    metric.update(completed, real=False)
+    return max(0.0, metric.compute().item())  # equal sets: rounding may go below 0
+
+
+def kid(completed: Tensor, image: Tensor) -> float:
+    """Kernel distance (Bińkowski et al., 2018): MMD² with (x·y / D + 1)³.
+
+    By torchmetrics; features (N, D) float64, both. Over all images at once, where the
+    usual program takes the mean over random subsets; above 10,000, over one of so many.
+    The estimate is unbiased for unpaired sets. A completion's own photograph is
+    close to it, which lowers the value by about 1/N, so that it can be below 0.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torchmetrics: that it keeps the features
+        metric = KernelInceptionDistance(
+            _AsTheyAre(completed.shape[1]),
+            subsets=1,
+            subset_size=min(len(completed), LARGEST),
+        )
+    metric.update(image, real=True)
+    metric.update(completed, real=False)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)  # torchmetrics shuffles
+        return metric.compute()[0].item()
+
+
+class _AsTheyAre(nn.Identity):
+    """In Inception's place, where the features are there already."""
+
+    def __init__(self, dimensions: int) -> None:
+        super().__init__()
+        self.num_features = dimensions

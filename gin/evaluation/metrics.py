@@ -1,0 +1,241 @@
+"""How far a completed image is from the photograph, one value an image and metric.
+
+Taught in book/18_measuring.md.
+"""
+
+import warnings
+from functools import partial
+from os import PathLike
+from typing import Any, NamedTuple
+
+import torch
+from skimage.metrics import structural_similarity
+from torch import Tensor, nn
+from torchmetrics.functional.image import peak_signal_noise_ratio
+
+from gin.errors import InputError
+from gin.utils.devices import exact_float32
+from gin.weights.imagenet import Backbone, load_backbone
+
+# Place of a convolution in AlexNet's `features` -> its module in the package lpips.
+_SLICES = {0: "slice1.0", 3: "slice2.3", 6: "slice3.6", 8: "slice4.8", 10: "slice5.10"}
+LPIPS_SMALLEST = 31  # pixels a side: what AlexNet's strides and pools need
+SMALLEST = 11  # pixels a side: SSIM's window
+OVERSHOOT = 1.0  # beyond [0, 1]: more than that is no overshoot but another scale
+
+
+class Metric(NamedTuple):
+    """How to print a metric: its unit, which end is better, digits after the point."""
+
+    unit: str
+    better: str
+    digits: int
+
+
+METRICS = {
+    "PSNR": Metric("dB", "higher", 2),
+    "SSIM": Metric("", "higher", 4),
+    "L1 image": Metric("%", "lower", 2),
+    "L1 hole": Metric("%", "lower", 2),
+    "L1 relative": Metric("%", "lower", 2),
+    "L1 edge-connect": Metric("", "lower", 4),
+    "LPIPS": Metric("", "lower", 4),
+}
+
+
+def measure(
+    completed: Tensor, image: Tensor, mask: Tensor, lpips: "Lpips | None" = None
+) -> dict[str, Tensor]:
+    """Every metric of `METRICS`, in its order; LPIPS only where `lpips` is given.
+
+    What is measured is `composite`'s picture, against the photograph in 8 bits.
+    The batch may be on any device, and `lpips` on another; SSIM takes the time.
+
+    Args:
+        completed, image: (B, 3, H, W), uint8 or in [0, 1], sides of 11 or more.
+        mask: (B, 1, H, W) of {0, 1}, 1 = missing.
+
+    Returns:
+        name -> (B,) float64 on the CPU. PSNR is infinite for an identical pair,
+        "L1 hole" is nan where nothing is missing, and the two relative L1s are nan or
+        infinite for a black photograph.
+
+    Raises:
+        InputError: as `composite`; or LPIPS is asked for below 31 pixels a side.
+    """
+    pasted = composite(completed, image, mask)
+    truth = eight_bits(image, "image")
+    a, b = pasted.cpu().double() / 255, truth.cpu().double() / 255
+    values = {
+        "PSNR": peak_signal_noise_ratio(
+            a, b, data_range=1.0, reduction="none", dim=(1, 2, 3)
+        ),
+        "SSIM": ssim(a, b),
+        "L1 image": l1_image(a, b),
+        "L1 hole": l1_hole(a, b, mask.cpu().double()),
+        "L1 relative": l1_relative(a, b),
+        "L1 edge-connect": l1_edge_connect(a, b),
+    }
+    if lpips is not None:
+        device = next(lpips.parameters()).device
+        pair = (x.to(device).float() / 255 for x in (pasted, truth))
+        values["LPIPS"] = lpips(*pair).cpu().double()
+    return values
+
+
+def composite(completed: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+    """The photograph with its hole filled from `completed`, as a file would hold it.
+
+    Shapes as for `measure`; -> uint8 (B, 3, H, W). Outside the hole `completed` is
+    not looked at. Inside, an overshoot is clamped. Raises InputError for shapes that
+    differ, a mask of other values than 0 and 1, a photograph outside [0, 1], and a
+    completion that is not finite or is out by more than 1 (another scale).
+    """
+    _check_shapes(completed, image, mask)
+    if not ((mask == 0) | (mask == 1)).all():
+        found = sorted(set(mask.unique().tolist()) - {0, 1})[:3]
+        raise InputError(f"mask holds {found}; expected 0 and 1 alone")
+    truth = eight_bits(image, "image")
+    if completed.dtype != torch.uint8:
+        completed = torch.where(mask != 0, completed, 0)
+    return torch.where(mask != 0, eight_bits(completed, "completed", OVERSHOOT), truth)
+
+
+def eight_bits(picture: Tensor, name: str, overshoot: float = 0.0) -> Tensor:
+    """uint8 as it is; floats in [0, 1] clamped and rounded to uint8.
+
+    Raises InputError, which calls the picture `name`, for another type, and for
+    values that are not finite or lie outside [0, 1] by more than `overshoot`.
+    """
+    if picture.dtype == torch.uint8:
+        return picture
+    if not picture.is_floating_point():
+        raise InputError(f"{name} is {picture.dtype}; expected uint8 or floats")
+    low, high = (x.item() for x in picture.aminmax())
+    if not (-overshoot <= low and high <= 1 + overshoot):  # nan fails both
+        raise InputError(f"{name} holds {low:g} to {high:g}; expected 0 to 1")
+    # In float32 at least: 255 levels are too many for bfloat16.
+    return (picture.float().clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def ssim(completed: Tensor, image: Tensor) -> Tensor:
+    """Structural similarity (Wang et al., 2004, Eq. 13), mean over R, G and B.
+
+    Gaussian window, 11 x 11, sigma 1.5, only where it lies wholly in the image;
+    data range 1. Both (B, 3, H, W) float64 in [0, 1] on the CPU -> (B,).
+    """
+    # torchmetrics needs float64 to be right where an image is flat (float32 is 3e-4
+    # off), and in float64 takes some seconds an image where scikit-image takes 0.05.
+    similar = partial(
+        structural_similarity,
+        data_range=1.0,
+        channel_axis=0,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+    )
+    pairs = zip(completed.numpy(), image.numpy(), strict=True)
+    return torch.tensor([similar(a, b) for a, b in pairs], dtype=torch.float64)
+
+
+def l1_image(completed: Tensor, image: Tensor) -> Tensor:
+    """100 · mean |completed − image| over the whole image, in % of the range.
+
+    Both (B, 3, H, W) in [0, 1] -> (B,), here and in the other three.
+    """
+    return 100 * (completed - image).abs().mean(dim=(1, 2, 3))
+
+
+def l1_hole(completed: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+    """100 · Σ mask · |completed − image| / (3 · Σ mask): the mean inside the hole, %.
+
+    mask (B, 1, H, W) of {0, 1}. nan where nothing is missing.
+    """
+    return 100 * _sum((completed - image).abs() * mask) / (3 * _sum(mask))
+
+
+def l1_relative(completed: Tensor, image: Tensor) -> Tensor:
+    """100 · Σ |completed − image| / Σ image, in % of the photograph's own sum."""
+    return 100 * _sum((completed - image).abs()) / _sum(image)
+
+
+def l1_edge_connect(completed: Tensor, image: Tensor) -> Tensor:
+    """Σ |completed − image| / Σ (completed + image), EdgeConnect's, without a unit.
+
+    EdgeConnect's own program turns the pictures to grey first; this is over R, G, B.
+    """
+    return _sum((completed - image).abs()) / _sum(completed + image)
+
+
+def _sum(x: Tensor) -> Tensor:
+    return x.sum(dim=(1, 2, 3))
+
+
+def _check_shapes(completed: Tensor, image: Tensor, mask: Tensor) -> None:
+    shape = image.shape
+    if len(shape) != 4 or shape[1] != 3 or min(shape[2:]) < SMALLEST:
+        raise InputError(
+            f"image is {tuple(shape)}; expected (B, 3, H, W) with sides of "
+            f"{SMALLEST} pixels or more"
+        )
+    pictures = {"completed": (completed, 3), "mask": (mask, 1)}
+    for name, (picture, channels) in pictures.items():
+        found, expected = tuple(picture.shape), (shape[0], channels, *shape[2:])
+        if found != expected:
+            raise InputError(f"{name} is {found}; expected {expected}, as the image")
+
+
+class Lpips(nn.Module):
+    """LPIPS, version 0.1, on AlexNet (Zhang et al., 2018): 0 for equal images.
+
+    Frozen, and computed in float32 whatever autocast says, without TF32. `name` and
+    `source` say whose weights AlexNet's are; the five heads are those in the package
+    `lpips`.
+    Raises InputError without that package, or for another backbone.
+    """
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        if backbone.network != "alexnet":
+            raise InputError(f"backbone is {backbone.name}; expected AlexNet")
+        self.name, self.source = backbone.name, backbone.source
+        self.distance = _without_weights()
+        state = {
+            f"{module}.{kind}": backbone.state[f"features.{place}.{kind}"]
+            for place, module in _SLICES.items()
+            for kind in ("weight", "bias")
+        }
+        self.distance.net.load_state_dict(state)
+        self.requires_grad_(False).eval()
+
+    def forward(self, image: Tensor, target: Tensor) -> Tensor:
+        """image, target (B, 3, H, W) in [0, 1], sides of 31 or more -> (B,)."""
+        if image.shape != target.shape or min(image.shape[2:]) < LPIPS_SMALLEST:
+            raise InputError(
+                f"images are {tuple(image.shape)} and {tuple(target.shape)}; expected "
+                f"equal shapes with sides of {LPIPS_SMALLEST} pixels or more"
+            )
+        with exact_float32(image.device):
+            # `normalize` maps [0, 1] to the [-1, 1] that the package computes in.
+            distance = self.distance(image.float(), target.float(), normalize=True)
+        return distance.flatten()
+
+
+def lpips_metric(source: str | PathLike[str] | None = None) -> Lpips:
+    """`Lpips` with AlexNet's weights from `source`, as `load_backbone` finds them."""
+    return Lpips(load_backbone("alexnet", source))
+
+
+def _without_weights() -> Any:
+    """The package's metric with its own heads and a random AlexNet, no download."""
+    try:
+        import lpips
+    except ImportError as error:
+        raise InputError(
+            f"LPIPS needs a package that is not installed ({error}); expected "
+            'pip install "deepgin-book[train]"'
+        ) from error
+    # The AlexNet is replaced at once, so its making must not move the random state.
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torchvision deprecates what lpips passes
+        return lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)

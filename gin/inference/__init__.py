@@ -1,0 +1,1 @@
+"""What completes a photograph of any size: passes, crops, seams."""

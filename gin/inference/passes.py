@@ -1,0 +1,110 @@
+"""Passes of the network over batches: views, chunks, precision and progress.
+
+Taught in book/20_any_photograph.md.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gin.generator import STRIDE, DeepGIN, composite
+
+# A view of a picture: quarter turns, and whether it is mirrored first.
+View = tuple[int, bool]
+UPRIGHT: tuple[View, ...] = ((0, False), (2, False), (0, True))
+SIDEWAYS: tuple[View, ...] = ((1, False), (3, False))
+Callback = Callable[[float], None]
+
+
+@dataclass
+class Passes:
+    """Runs `net` on one batch after the other.
+
+    Args:
+        net: on `device`.
+        precision: one of `devices.PRECISIONS`.
+        pixels_at_once: of a batch; the rest waits.
+        stages: 1 gives the completed pictures, 2 the coarse ones before them.
+        ensemble: average over five views.
+        callback: called with the share that is done, 0 to 1, after each pass.
+        batches: how many there will be.
+    """
+
+    net: DeepGIN
+    device: torch.device
+    precision: str
+    pixels_at_once: int
+    stages: int = 1
+    ensemble: bool = False
+    callback: Callback | None = None
+    batches: int = 1
+
+    def __post_init__(self) -> None:
+        self._batch = 0  # the number of this one
+        self._images = self._of = 0  # done, of all in this batch
+
+    def __call__(self, images: Tensor, masks: Tensor) -> Tensor:
+        """(B, 3, h, w), (B, 1, h, w) of any sides -> (B, 3 * stages, h, w)."""
+        height, width = images.shape[2:]
+        steps = STRIDE, STRIDE
+        images, masks = pad(images, steps), pad(masks, steps)
+        views = len(UPRIGHT + SIDEWAYS) if self.ensemble else 1
+        self._images, self._of = 0, views * len(images)
+        done = (self._mean if self.ensemble else self._forward)(images, masks)
+        self._batch += 1
+        return done[..., :height, :width]
+
+    def _mean(self, images: Tensor, masks: Tensor) -> Tensor:
+        """The mean over the five views; those of one shape form one batch."""
+        square = images.shape[2] == images.shape[3]
+        groups = (UPRIGHT + SIDEWAYS,) if square else (UPRIGHT, SIDEWAYS)
+        total = torch.zeros_like(images).repeat(1, self.stages, 1, 1)
+        for views in groups:
+            done = self._forward(
+                torch.cat([_turn(images, view) for view in views]),
+                torch.cat([_turn(masks, view) for view in views]),
+            )
+            for part, view in zip(done.chunk(len(views)), views, strict=True):
+                total += _turn_back(part, view)
+        return total / (len(UPRIGHT) + len(SIDEWAYS))
+
+    def _forward(self, images: Tensor, masks: Tensor) -> Tensor:
+        """As many at once as memory allows."""
+        count = max(1, self.pixels_at_once // images[0, 0].numel())
+        chunks = zip(images.split(count), masks.split(count), strict=True)
+        return torch.cat([self._one_pass(image, mask) for image, mask in chunks])
+
+    def _one_pass(self, image: Tensor, mask: Tensor) -> Tensor:
+        image = image.to(self.device, memory_format=torch.channels_last)
+        mask = mask.to(self.device)
+        bf16 = self.precision == "bf16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+            done = self.net(image, mask)
+        coarse = [composite(done.coarse, image, mask)] if self.stages == 2 else []
+        self._images += len(image)
+        if self.callback:
+            self.callback((self._batch + self._images / self._of) / self.batches)
+        return torch.cat([*coarse, done.completed], 1).float().cpu()
+
+
+def pad(image: Tensor, steps: tuple[int, int]) -> Tensor:
+    """Mirror `image` at the bottom and right until `steps` divide its sides."""
+    sides = zip(image.shape[2:], steps, strict=True)
+    height, width = ((0, -side % step) for side, step in sides)
+    # numpy mirrors again and again where the padding is larger than the picture.
+    padded = np.pad(image.numpy(), ((0, 0), (0, 0), height, width), mode="reflect")
+    return torch.from_numpy(padded)
+
+
+def _turn(image: Tensor, view: View) -> Tensor:
+    turns, mirrored = view
+    return torch.rot90(image.flip(3) if mirrored else image, turns, (2, 3))
+
+
+def _turn_back(image: Tensor, view: View) -> Tensor:
+    turns, mirrored = view
+    upright = torch.rot90(image, -turns, (2, 3))
+    return upright.flip(3) if mirrored else upright

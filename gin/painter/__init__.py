@@ -1,5 +1,0 @@
-"""Painting a mask on a photograph, in a notebook or on a page without a kernel."""
-
-from gin.painter.painter import MaskPainter
-
-__all__ = ["MaskPainter"]

@@ -1,0 +1,1 @@
+"""Both stages of training (section 5.1)."""

@@ -1,0 +1,271 @@
+"""One step of the warm-up stage, and one of the main stage (paper, section 5.1).
+
+Taught in book/17_main_stage.md.
+"""
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+from torch.optim import Adam
+
+from gin import losses
+from gin.discriminator import Discriminators
+from gin.errors import InputError
+from gin.evaluation.metrics import Lpips
+from gin.generator import Completion, DeepGIN, composite
+from gin.initialisation import identity_initialisation
+from gin.masks import KINDS
+from gin.recipes import LossRecipe, NetworkRecipe, Recipe, check_recipe
+from gin.utils.devices import tune
+from gin.vgg import Features
+from gin.weights.checkpoints import configuration, load
+from gin.weights.imagenet import Backbone
+
+
+class Learner:
+    """The networks, their optimisers and the moving average.
+
+    Args:
+        recipe: what to learn, and how.
+        seed: of the first weights.
+        features: phi of Eqs. 4 and 5, see `phi`; None where there is no main stage.
+        fabric: the device, the precision, and the other processes.
+        compiled: whether the networks and the losses go through `torch.compile`.
+
+    Raises:
+        InputError: a value of the recipe cannot be used.
+    """
+
+    copies = len(KINDS)  # completions of a photograph in a step
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        seed: int,
+        features: Features | Lpips | None,
+        fabric: Fabric,
+        compiled: bool = False,
+    ) -> None:
+        check_recipe(recipe)
+        torch.manual_seed(seed)
+        optimiser = recipe.optimiser
+        self.recipe, self.seed, self.fabric = recipe, seed, fabric
+        self.net, self.discriminators = self._networks()
+        for module in (self.net, self.discriminators):
+            module.to(memory_format=torch.channels_last)
+        self.adam_g = _adam(self.net, optimiser.warm_up_rate, optimiser.betas)
+        self.adam_d = _adam(
+            self.discriminators, optimiser.discriminator_rate, optimiser.betas
+        )
+        tune(fabric.device)
+        self._features = features
+        if features is not None:
+            fabric.to_device(features).to(memory_format=torch.channels_last)
+        self._complete, self._step_g = fabric.setup(
+            _maybe_compiled(self.net, compiled), self.adam_g
+        )
+        self._frozen = _maybe_compiled(self.discriminators, compiled)
+        self._judge, self._step_d = fabric.setup(self._frozen, self.adam_d)
+        self._terms = _maybe_compiled(self._generator_terms, compiled)
+        self.average = self.net
+        if optimiser.ema_decay is not None:
+            self.average = deepcopy(self.net).requires_grad_(False)
+
+    def _networks(self) -> tuple[DeepGIN, Discriminators]:
+        """The generators and the discriminators, with their first weights."""
+        network = self.recipe.network
+        return _start(network), Discriminators(network.base_channels, network.padding)
+
+    def warm_up_step(
+        self, image: Tensor, mask: Tensor, factor: float
+    ) -> dict[str, Tensor]:
+        """Eq. 1 alone, the generators alone. Returns the loss under its name.
+
+        image (3P, 3, H, W) in [0, 1], mask (3P, 1, H, W) of 0 and 1; `factor`
+        multiplies the rate.
+        """
+        _set_rate(self.adam_g, factor * self.recipe.optimiser.warm_up_rate)
+        done = self._complete(_channels_last(image), mask)
+        recipe = self.recipe.losses
+        loss = losses.reconstruction_loss(
+            done, image, mask, recipe.hole_weight, recipe.l1
+        )
+        self.adam_g.zero_grad()
+        self.fabric.backward(loss)
+        self._update_generators(together=False)
+        return {"l1": loss.detach()}
+
+    def main_step(
+        self, image: Tensor, mask: Tensor, factor: float
+    ) -> dict[str, Tensor]:
+        """Both updates, in the recipe's order. Returns every term under its name.
+
+        As in `warm_up_step`; each photograph stands three times in a row.
+        """
+        self.set_rates(factor)
+        image = _channels_last(image)
+        masked = composite(torch.ones_like(image), image, mask)
+        done = self._complete(image, mask)
+        if self.recipe.optimiser.order == "paper":
+            judged = self._discriminate(done, image, masked)
+            terms = self._generate(done, image, mask, masked)
+        else:
+            terms = self._generate(done, image, mask, masked)
+            judged = self._discriminate(done, image, masked)
+        return {**terms, "discriminators": judged}
+
+    def set_rates(self, factor: float) -> None:
+        """Of the main stage: the recipe's, times `factor`."""
+        optimiser = self.recipe.optimiser
+        _set_rate(self.adam_g, factor * optimiser.generator_rate)
+        _set_rate(self.adam_d, factor * optimiser.discriminator_rate)
+
+    def _generate(
+        self, done: Completion, image: Tensor, mask: Tensor, masked: Tensor
+    ) -> dict[str, Tensor]:
+        """The generators' update (Eqs. 2 and 4 to 7)."""
+        together = self.recipe.optimiser.order == "released"
+        # Wrapped, the discriminators' gradients are averaged over the processes,
+        # which clipping over both needs; else they need no gradient at all.
+        judge = self._judge if together else self._frozen
+        self.discriminators.requires_grad_(together)
+        with self.fabric.autocast():
+            maps = judge(masked, done.completed)
+            terms = self._terms(done, image, mask, maps)
+            if isinstance(self._features, Lpips):
+                distance = self._features(image, done.completed).mean()
+                terms = terms._replace(perceptual=distance)
+        total = terms.total(self.recipe.losses)
+        self.adam_g.zero_grad()
+        self.adam_d.zero_grad()
+        self.fabric.backward(total)
+        self._update_generators(together)
+        self.discriminators.requires_grad_(True)
+        named = {name: term.detach() for name, term in terms._asdict().items()}
+        return {**named, "total": total.detach()}
+
+    def _discriminate(self, done: Completion, image: Tensor, masked: Tensor) -> Tensor:
+        """The discriminators' update (Eq. 3): one pass for true and completed."""
+        both = torch.cat([image, done.completed.detach()])
+        maps = self._judge(torch.cat([masked, masked]), both)
+        real, fake = zip(*(m.chunk(2) for m in maps), strict=True)
+        factor = self.recipe.losses.discriminator_factor
+        loss = losses.discriminator_loss(real, fake, factor)
+        self.adam_d.zero_grad()
+        self.fabric.backward(loss)
+        self._step_d.step()
+        return loss.detach()
+
+    def _generator_terms(
+        self, done: Completion, image: Tensor, mask: Tensor, maps: tuple[Tensor, ...]
+    ) -> losses.Terms:
+        """All terms of Eq. 7 but LPIPS, which TF32's switches keep out of a compiled
+        graph."""
+        lpips = isinstance(self._features, Lpips)
+        features = None if lpips else self._compare(done, image)
+        recipe = self.recipe.losses
+        return losses.generator_terms(done, image, mask, features, maps, recipe)
+
+    def _compare(self, done: Completion, image: Tensor) -> losses.Features:
+        """phi of the images compared, and once for each photograph, of I_gt."""
+        if not isinstance(self._features, Features):
+            raise InputError("the main stage needs a backbone; found none")
+        both = self.recipe.losses.compared == "both"
+        out = done.coarse if done.out is None else done.out
+        fakes = [out, done.completed] if both else [done.completed]
+        found = self._features(torch.cat(fakes))
+        parts = [layer.chunk(len(fakes)) for layer in found]
+        with torch.no_grad():
+            true = self._features(image[:: len(KINDS)])
+        return losses.Features(
+            out=[part[0] for part in parts] if both else None,
+            completed=[part[-1] for part in parts],
+            true=true,
+        )
+
+    def _update_generators(self, together: bool) -> None:
+        clip = self.recipe.optimiser.clip
+        if clip is not None:
+            parameters = self.weights() if together else self.net.parameters()
+            torch.nn.utils.clip_grad_norm_(parameters, clip)
+        self._step_g.step()
+
+    def follow(self, steps: int) -> None:
+        """Move the average towards the weights, after `steps` steps."""
+        decay = self.recipe.optimiser.ema_decay
+        if decay is None:
+            return
+        # Early on a short memory, so that the first weights are soon forgotten.
+        decay = min(decay, (1 + steps) / (10 + steps))
+        torch._foreach_lerp_(
+            list(self.average.parameters()), list(self.net.parameters()), 1 - decay
+        )
+
+    @property
+    def rate(self) -> float:
+        """The generators' rate at the last step."""
+        return self.adam_g.param_groups[0]["lr"]
+
+    def weights(self) -> list[Tensor]:
+        """The parameters of all networks."""
+        return [*self.net.parameters(), *self.discriminators.parameters()]
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the coming steps depend on; tensors on the CPU or the device."""
+        return {
+            "net": self.net.state_dict(),
+            "discriminators": self.discriminators.state_dict(),
+            "average": self.average.state_dict(),
+            "adam_g": self.adam_g.state_dict(),
+            "adam_d": self.adam_d.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave. Raises RuntimeError if it does not fit."""
+        for name in ("net", "discriminators", "average", "adam_g", "adam_d"):
+            getattr(self, name).load_state_dict(state[name])
+
+
+def phi(backbone: Backbone, recipe: LossRecipe) -> Features | Lpips:
+    """The network that Eqs. 4 and 5 compare images with: VGG, or AlexNet in LPIPS."""
+    if backbone.network == "alexnet":
+        return Lpips(backbone)
+    return Features(backbone, recipe.taps, recipe.feature_size, recipe.layers)
+
+
+def _start(recipe: NetworkRecipe) -> DeepGIN:
+    """The generators with their first weights."""
+    net = DeepGIN(recipe.variant, recipe.base_channels, recipe.composite)
+    if recipe.initialisation == "identity":
+        identity_initialisation(net)
+    elif recipe.initialisation != "paper":
+        weights = load(recipe.initialisation)
+        if (found := configuration(weights)) != (expected := configuration(net)):
+            raise InputError(
+                f"{recipe.initialisation}: holds {found}; expected {expected}, "
+                "as the recipe's network"
+            )
+        net.load_state_dict(weights.state_dict())
+    return net
+
+
+def _channels_last(image: Tensor) -> Tensor:
+    return image.contiguous(memory_format=torch.channels_last)
+
+
+def _adam(module: torch.nn.Module, rate: float, betas: tuple[float, float]) -> Adam:
+    return Adam(module.parameters(), rate, betas, fused=True)
+
+
+def _set_rate(adam: Adam, rate: float) -> None:
+    for group in adam.param_groups:
+        group["lr"] = rate
+
+
+def _maybe_compiled(function: Callable[..., Any], compiled: bool) -> Any:
+    # A graph for each size: one for all would lose the choice of memory formats.
+    return torch.compile(function, dynamic=False) if compiled else function

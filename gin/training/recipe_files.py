@@ -1,0 +1,191 @@
+"""Recipes as YAML files, and changes to a recipe from the command line.
+
+Taught in book/17_main_stage.md.
+"""
+
+import json
+import reprlib
+from collections.abc import Sequence
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser
+
+from gin.errors import InputError
+from gin.recipes import RECIPES, Phase, Recipe
+from gin.utils.files import atomic
+
+LARGEST = 1 << 20  # bytes of a recipe's file
+MOST = 2**31  # of a whole number, either side of 0
+
+
+def read_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
+    """The recipe of a name in `gin.recipes.RECIPES`, or in a YAML file, changed.
+
+    A file holds the parts that differ from `PAPER`, or from the recipe that its
+    key `base` names. A change is "optimiser.clip=1.0": the path of a value, and the
+    value as in YAML. Neither can name a class or a module, or refer to other values.
+
+    Raises:
+        InputError: no such recipe or value, or a value of the wrong type; a file above
+            1 MiB, or with YAML's aliases.
+    """
+    values = _named(name) if name in RECIPES else _from_file(Path(name))
+    for change in changes:
+        _change(values, change)
+    return _typed(values, name)
+
+
+def _load_yaml(text: str | bytes) -> Any:
+    """Plain values from YAML without aliases. Raises InputError for anything else.
+
+    A few lines of aliases stand for gigabytes.
+    """
+    try:
+        for event in yaml.parse(text, yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                raise InputError(f"has the alias *{event.anchor}; expected its value")
+        return yaml.safe_load(text)
+    except InputError:
+        raise
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # no such date; [[[
+        raise InputError(
+            f"not readable as YAML ({' '.join(str(error).split())})"
+        ) from error
+
+
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """Write every value of `recipe` so that `read_recipe` gives it back."""
+    with atomic(path) as temporary:
+        temporary.write_text(
+            yaml.safe_dump(_plain(recipe), sort_keys=False), encoding="utf-8"
+        )
+
+
+def flat(recipe: Recipe) -> dict[str, Any]:
+    """Every value under its path, as in {"optimiser.clip": 1.0}."""
+    found: dict[str, Any] = {}
+    for name, section in _plain(recipe).items():
+        if isinstance(section, dict):
+            found |= {f"{name}.{key}": value for key, value in section.items()}
+        else:
+            found[name] = section
+    return found
+
+
+def _plain(recipe: Recipe) -> dict[str, Any]:
+    return json.loads(json.dumps(asdict(recipe)))  # tuples become lists
+
+
+def _named(name: str) -> dict[str, Any]:
+    return _plain(RECIPES[name])
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(
+            f"--recipe {path}: expected one of {', '.join(RECIPES)}, or a YAML file"
+        )
+    if path.stat().st_size > LARGEST:
+        raise InputError(f"{path}: above {LARGEST:,} bytes; expected a recipe")
+    try:
+        found = _load_yaml(path.read_bytes()) or {}
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: expected sections such as `network:`, found none")
+    base = str(found.pop("base", "paper"))
+    if base not in RECIPES:
+        raise InputError(
+            f"{path}: base is {base!r}; expected one of {', '.join(RECIPES)}"
+        )
+    values = _named(base)
+    _merge(values, found, str(path))
+    return values
+
+
+def _merge(values: dict[str, Any], changes: dict[str, Any], where: str) -> None:
+    for key, value in changes.items():
+        if isinstance(inner := values.get(key), dict) and isinstance(value, dict):
+            _merge(inner, value, where)
+        else:
+            _put(values, key, value, where)
+
+
+def _change(values: dict[str, Any], change: str) -> None:
+    path, equals, text = change.partition("=")
+    if not equals:
+        raise InputError(f"--set {change}: expected PATH=VALUE, as in optimiser.clip=1")
+    try:
+        value = _load_yaml(text)
+    except InputError as error:
+        raise InputError(f"--set {change}: {text!r} is no YAML value") from error
+    *sections, key = path.split(".")
+    inner: Any = values
+    for section in sections:
+        inner = inner.get(section) if isinstance(inner, dict) else None
+    if not isinstance(inner, dict) or key not in inner:
+        raise InputError(f"--set {change}: the recipe has no {path}")
+    _put(inner, key, value, f"--set {change}")
+
+
+def _put(values: dict[str, Any], key: str, value: Any, where: str) -> None:
+    """Raises InputError unless the value is plain, alone or in a list.
+
+    In other places jsonargparse takes a name for that of a class, and imports it.
+    """
+    if key not in values:
+        raise InputError(f"{where}: the recipe has no {key}")
+    if isinstance(values[key], dict):
+        raise InputError(f"{where}: {key} is a section; expected a value in it")
+    if key == "phases" and isinstance(value, list):
+        for phase in value:
+            _check_phase(phase, where)
+    else:
+        _check_value(key, value, where)
+    values[key] = value
+
+
+def _check_phase(phase: Any, where: str) -> None:
+    known = {each.name for each in fields(Phase)}
+    if not isinstance(phase, dict) or not phase.keys() <= known:
+        raise InputError(
+            f"{where}: one of phases is {reprlib.repr(phase)}; expected its "
+            f"{', '.join(sorted(known))}"
+        )
+    for key, value in phase.items():
+        _check_value(f"{key} of phases", value, where)
+
+
+def _check_value(key: str, value: Any, where: str) -> None:
+    for each in value if isinstance(value, list) else [value]:
+        if not isinstance(each, str | int | float | None):
+            raise InputError(
+                f"{where}: {key} is {reprlib.repr(each)}; expected a number or a text"
+            )
+        if isinstance(each, int) and abs(each) >= MOST:
+            raise InputError(f"{where}: {key} is beyond {MOST:,}; expected less")
+
+
+def _typed(values: dict[str, Any], name: str) -> Recipe:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--recipe", type=Recipe)
+    try:
+        recipe = parser.instantiate(parser.parse_object({"recipe": values})).recipe
+    except (ArgumentError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{name}: not a usable recipe ({reason})") from error
+    _check_null(recipe, name)
+    return recipe
+
+
+def _check_null(recipe: Recipe, name: str) -> None:
+    """Raise InputError for a null that the types forbid; jsonargparse takes any."""
+    for part in (recipe, *vars(recipe).values()):
+        if not is_dataclass(part):
+            continue
+        for key, hint in get_type_hints(type(part)).items():
+            if getattr(part, key) is None and type(None) not in get_args(hint):
+                raise InputError(f"{name}: {key} is null; expected a value")

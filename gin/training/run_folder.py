@@ -1,0 +1,136 @@
+"""The folder of a training: checkpoints to go on from, and the weights it made.
+
+Everything is written whole or not at all.
+
+Taught in book/16_warm_up.md.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO
+from zipfile import ZipFile
+
+import torch
+
+from gin.errors import InputError
+from gin.generator import DeepGIN
+from gin.utils.files import atomic, remove_partial
+from gin.weights.checkpoints import save
+
+KEPT = 3
+RECIPE = "recipe.yaml"
+WEIGHTS, BEST = "weights.safetensors", "best.safetensors"
+STATE = {"learner", "random", "clock", "best", "seconds"}  # in every checkpoint
+
+
+class RunFolder:
+    """`recipe.yaml`, `checkpoints/`, `log/`, and two files of weights.
+
+    `weights.safetensors` are the newest, `best.safetensors` those with the least
+    error in the holes of the validation batches; both averaged, if there is an
+    average.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.log = path / "log"
+        self.skipped = path / "skipped.csv"
+
+    def found(self) -> list[Path]:
+        """The checkpoints that are there, oldest first."""
+        return sorted(self.checkpoints.glob("step-*.pt"))
+
+    def check(self, resume: bool) -> None:
+        """Raise InputError unless there is a run to resume, or none to overwrite.
+
+        One that was killed before its first checkpoint can be resumed too. Whatever
+        a training would overwrite counts as a run.
+        """
+        recipe = self.path / RECIPE
+        parts = [recipe, self.path / WEIGHTS, self.path / BEST, *self.found()]
+        started = [path for path in parts if path.exists()]
+        if resume and not started:
+            raise InputError(f"{self.path}: there is no run to resume")
+        if resume and recipe not in started:
+            raise InputError(f"{recipe}: no such file; expected the recipe of the run")
+        if not resume and started:
+            raise InputError(
+                f"{self.path}: holds a run already ({started[0].name}); resume it or "
+                "name another folder"
+            )
+
+    def mend(self) -> None:
+        """Remove half-written files, and set aside checkpoints that cannot be read.
+
+        Those are named on stderr. Raises InputError if no checkpoint can be read. The
+        folder must be `locked`.
+        """
+        remove_partial(self.path)
+        remove_partial(self.checkpoints)
+        bad: dict[Path, InputError] = {}
+        for path in reversed(self.found()):
+            try:
+                read_checkpoint(path)
+            except InputError as error:
+                bad[path] = error
+            else:
+                return _set_aside(bad, path)
+        if bad:
+            newest = next(iter(bad.values()))
+            raise InputError(f"{newest}; nor can any other checkpoint of the run")
+        return None
+
+    def save(self, state: dict[str, Any], steps: int) -> None:
+        """Write a checkpoint, then forget all but the newest three."""
+        with (
+            atomic(self.checkpoints / f"step-{steps:09d}.pt") as temporary,
+            temporary.open("wb") as file,
+        ):
+            _save(state, file)
+        for old in self.found()[:-KEPT]:
+            old.unlink()
+
+    def load(self) -> dict[str, Any]:
+        """The newest checkpoint. Raises InputError if it cannot be read."""
+        return read_checkpoint(self.found()[-1])
+
+    def save_weights(self, net: DeepGIN, notes: dict[str, str], best: bool) -> None:
+        """Write `net` as the newest weights, and as the best if it is."""
+        for name in (WEIGHTS, BEST) if best else (WEIGHTS,):
+            save(net, self.path / name, notes=notes)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The state that `RunFolder.save` wrote; its tensors are on the CPU.
+
+    Every record's CRC-32, which torch writes but does not verify, is compared.
+    Raises InputError if one differs, or for another file.
+    """
+    try:
+        with ZipFile(path) as archive:
+            if record := archive.testzip():
+                raise ValueError(f"the checksum of {record} differs")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever damaged bytes make of two decoders
+        reason = " ".join(str(error).split("\n")[:1])
+        raise InputError(f"{path}: cannot be read ({reason})") from error
+    if not isinstance(state, dict) or not state.keys() >= STATE:
+        raise InputError(f"{path}: expected a checkpoint of a training")
+    return state
+
+
+def _save(state: dict[str, Any], file: BinaryIO) -> None:
+    try:
+        torch.save(state, file)
+    except RuntimeError as error:  # what torch makes of a full disk
+        raise error.__context__ or error from None
+
+
+def _set_aside(bad: dict[Path, InputError], good: Path) -> None:
+    for path, error in bad.items():
+        kept = path.replace(path.with_name(f"{path.name}.bad"))
+        print(
+            f"gin: {error}; kept as {kept.name}, going on from {good.name}",
+            file=sys.stderr,
+        )

@@ -1,0 +1,115 @@
+"""Where a training stands, and what follows from that: stage, phase, rates.
+
+All of it is a function of the recipe and the clock, so a resumed training goes on as
+if it had not stopped. Paper, section 5.1.
+
+Taught in book/16_warm_up.md.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from gin.data.loader import Key
+from gin.data.transforms import check_size
+from gin.errors import InputError
+from gin.recipes import Phase, Recipe, Schedule
+
+UNITS, SHAPES = ("epochs", "steps"), ("linear", "cosine")
+
+
+class Clock(NamedTuple):
+    """Steps taken in each stage, and photographs that all processes have had."""
+
+    warm_up_steps: int = 0
+    main_steps: int = 0
+    photographs: int = 0
+
+    @property
+    def steps(self) -> int:
+        return self.warm_up_steps + self.main_steps
+
+
+class Timetable:
+    """The schedule of a recipe, for a source of `count` photographs."""
+
+    def __init__(self, recipe: Recipe, count: int) -> None:
+        _check(recipe.schedule, recipe.phases)
+        self.recipe, self.count = recipe, count
+        self.length = (
+            recipe.schedule.warm_up + recipe.schedule.flat + recipe.schedule.decay
+        )
+
+    def position(self, clock: Clock) -> float:
+        """Time passed, in the schedule's unit."""
+        if self.recipe.schedule.unit == "steps":
+            return clock.steps
+        return clock.photographs / self.count
+
+    def progress(self, clock: Clock) -> float:
+        """The fraction that is done, 0 to 1."""
+        return min(1.0, self.position(clock) / self.length)
+
+    def finished(self, clock: Clock) -> bool:
+        """Whether nothing remains to be done."""
+        return self.position(clock) >= self.length
+
+    def warming_up(self, clock: Clock) -> bool:
+        """Whether the coming step belongs to the warm-up stage."""
+        return self.position(clock) < self.recipe.schedule.warm_up
+
+    def factor(self, clock: Clock) -> float:
+        """What the coming step's rates are multiplied with: 0 to 1."""
+        schedule, ramp = self.recipe.schedule, self.recipe.optimiser.ramp_steps
+        warming_up = self.warming_up(clock)
+        taken = clock.warm_up_steps if warming_up else clock.main_steps
+        climb = min(1.0, (taken + 1) / ramp) if ramp else 1.0
+        if warming_up:
+            return climb
+        late = self.position(clock) - schedule.warm_up - schedule.flat
+        fallen = max(0.0, late) / schedule.decay if schedule.decay else 0.0
+        if schedule.shape == "cosine":
+            return climb * (1 + math.cos(math.pi * fallen)) / 2
+        return climb * (1 - fallen)
+
+    def phase(self, clock: Clock) -> Phase:
+        """The size of the coming batch."""
+        done, data = self.progress(clock), self.recipe.data
+        begun = [phase for phase in self.recipe.phases if phase.start <= done]
+        return begun[-1] if begun else Phase(0.0, data.side, data.photographs)
+
+    def after(self, clock: Clock, photographs: int) -> Clock:
+        """The clock after the coming step, which had `photographs` in all."""
+        total = clock.photographs + photographs
+        if self.warming_up(clock):
+            return Clock(clock.warm_up_steps + 1, clock.main_steps, total)
+        return Clock(clock.warm_up_steps, clock.main_steps + 1, total)
+
+    def keys(self, clock: Clock, rank: int = 0, world: int = 1) -> Iterator[Key]:
+        """The batches of one process from `clock` on, to the end of the training."""
+        while not self.finished(clock):
+            phase = self.phase(clock)
+            count = phase.photographs
+            first = clock.photographs + rank * count
+            yield Key(first, count, phase.side, phase.recoloured)
+            clock = self.after(clock, count * world)
+
+
+def _check(schedule: Schedule, phases: tuple[Phase, ...]) -> None:
+    if schedule.unit not in UNITS or schedule.shape not in SHAPES:
+        raise InputError(
+            f"schedule with unit {schedule.unit!r} and shape {schedule.shape!r}; "
+            f"expected one of {', '.join(UNITS)} and one of {', '.join(SHAPES)}"
+        )
+    lengths = (schedule.warm_up, schedule.flat, schedule.decay)
+    if min(lengths) < 0 or not sum(lengths) or schedule.save_steps < 1:
+        raise InputError(
+            f"schedule of warm_up {schedule.warm_up}, flat {schedule.flat} and decay "
+            f"{schedule.decay}, saved every {schedule.save_steps} steps; expected "
+            "lengths from 0, not all of them 0, and 1 or more"
+        )
+    starts = [phase.start for phase in phases]
+    if starts != sorted(starts) or any(not 0 <= start < 1 for start in starts):
+        raise InputError(f"phases start at {starts}; expected rising from 0, below 1")
+    for phase in phases:
+        check_size("a phase with batches", phase.photographs, phase.side)

@@ -1,0 +1,1 @@
+"""The mask painter and the app."""

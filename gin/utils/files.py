@@ -1,0 +1,173 @@
+"""Files: readable ones, and writing whole, one writer at a time, none replaced."""
+
+import errno
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from gin.errors import InputError
+
+PARTIAL = ".gin-partial"  # the suffix of every temporary file
+LOCK = ".gin-lock"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def check_regular(path: Path) -> None:
+    """Raise InputError for a folder, a pipe or a device, whose reading may never end.
+
+    A path that does not exist passes: opening it tells why.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # ValueError: a null byte in the name
+        return
+    if not stat.S_ISREG(mode):
+        raise InputError(
+            f"{path}: a folder, a pipe or a device; expected a regular file"
+        )
+
+
+@contextmanager
+def atomic(path: Path, replace: bool = True) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block succeeds.
+
+    The content is on the disk before the name changes; after an exception
+    `path` is as it was. Without `replace` a file that has the name by then, be it a
+    dangling symbolic link, stays.
+
+    Raises InputError where the folder cannot be written, the disk is full, or
+    `path` would be replaced without `replace`.
+    """
+    temporary = _temporary(path.parent)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        if replace:
+            temporary.replace(path)
+        else:
+            _place(temporary, path)
+    except OSError as error:
+        if error.errno in FULL:
+            raise no_room(path, error) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def append(path: Path, content: bytes) -> None:
+    """Write `content` at the end of `path`. Raises InputError if the disk is full."""
+    try:
+        with path.open("ab") as file:
+            file.write(content)
+    except OSError as error:
+        if error.errno in FULL:
+            raise no_room(path, error) from error
+        raise
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold `folder`, which may have to be made, against other processes.
+
+    The lock ends with the block or with the process. Raises InputError if another
+    process holds it, or if the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = FileLock(folder / LOCK).acquire(blocking=False)
+    except Timeout as error:
+        raise InputError(
+            f"{folder}: another process writes into it; wait until it has ended, or "
+            "name another folder"
+        ) from error
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    with held:
+        yield
+
+
+def remove_partial(folder: Path, deep: bool = False) -> None:
+    """Remove what killed processes left half written in `folder`, if `deep` also below.
+
+    The folder must be `locked`: a process that runs has such files too.
+    """
+    search = folder.rglob if deep else folder.glob
+    for leftover in search(f".*{PARTIAL}"):
+        leftover.unlink()
+
+
+def taken(path: Path) -> InputError:
+    """What to raise where `path` would be replaced, and may not be."""
+    return InputError(f"{path}: exists already; --force replaces it")
+
+
+def no_room(path: Path, error: OSError) -> InputError:
+    """What to raise where `error.errno` is one of `FULL`."""
+    return InputError(
+        f"{path}: cannot be written ({error.strerror}); expected room for it"
+    )
+
+
+def _temporary(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=folder, prefix=".", suffix=PARTIAL)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    os.close(handle)
+    return Path(name)
+
+
+def _place(temporary: Path, path: Path) -> None:
+    """Give `temporary` the name `path`, unless a file has it already."""
+    try:
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            path.touch(exist_ok=False)
+            temporary.replace(path)
+    except FileExistsError as error:
+        raise taken(path) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> InputError:
+    return InputError(
+        f"{folder}: cannot be written ({error.strerror}); "
+        "expected a folder with write permission"
+    )
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def check_new(path: Path, force: bool) -> None:
+    """Raise InputError if writing `path` would replace a file, unless `force`."""
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; expected the name of a new file")
+    if os.path.lexists(path) and not force:  # a dangling link counts
+        raise taken(path)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise InputError unless files can be made in `folder`, or it can be made."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be written ({existing}: {error.strerror}); "
+            "expected a folder with write permission"
+        ) from error

@@ -1,0 +1,407 @@
+"""A PIL photograph as numbers for the network, and back with its hole filled.
+
+Known pixels, transparency and what is known about the picture stay as they were.
+Taught in book/20_any_photograph.md.
+"""
+
+import io
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from numbers import Real
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL.ExifTags import IFD
+from PIL.PngImagePlugin import PngInfo
+from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
+
+from gin.errors import InputError
+from gin.utils.files import atomic
+
+SMALLEST = 16  # px: the generator's stride
+_COLOURS = {"L": 1, "LA": 1, "RGB": 3, "RGBA": 3, "I;16": 1, "I;16B": 1}
+_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # Pillow's: ITU-R 601
+# How the file was written, rather than what it shows.
+_ENCODING = ("background", "compression", "transparency")
+# How a picture begins in other data: JPEG (some cameras change its first byte) and
+# PNG, and both in base64.
+_PICTURE = re.compile(
+    rb"\xd8\xff(?:\xdb\x00|\xc0\x00|\xc4[\x00\x01]|\xfe\x00|[\xe0-\xef][\x00-\xff]{2}\w{3})"
+    rb"|\x89PNG\r\n"
+)
+_BASE64_PICTURE = re.compile(
+    rb"(?:/9j/|iVBORw0KGgo)(?:[A-Za-z0-9+/=\s]|&#x?[0-9A-Fa-f]+;){60,}"
+)
+_RAW_PROFILE = "Raw profile type "  # ImageMagick's, in PNG: three lines, then hex
+# The nearest mode that can be used; RGB for all that are not named.
+_INSTEAD = {"1": "L", "F": "L", "I": "I;16", "La": "LA", "PA": "RGBA", "RGBa": "RGBA"}
+# Raises InputError, opening with the name, for a picture that is not yet decoded.
+Check = Callable[[Image.Image, str], None]
+# What PNG says of the meaning of colours, beside a profile.
+COLOUR_CHUNKS = ("gAMA", "cHRM", "sRGB", "cICP")
+XMP = "XML:com.adobe.xmp"  # PNG's keyword for it
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """What a photograph shows, upright, as stored.
+
+    `values` is (H, W, channels) of 8 or 16 bits, transparency last; `mode` is that
+    of the picture to be written, `info` its metadata.
+    """
+
+    values: np.ndarray
+    mode: str
+    info: dict[str | tuple[int, int], object]
+
+    @classmethod
+    def read(cls, photo: Image.Image) -> "Photograph":
+        """Turn `photo` upright (EXIF) and check it.
+
+        Modes L, LA, RGB, RGBA and I;16 (I;16B) stay what they are. P becomes RGB, or
+        RGBA if it has transparency; a transparent colour in L or RGB becomes an
+        alpha channel. Colours stay in the picture's own profile. Metadata stay, but
+        for thumbnails, which show what was hidden. Raises InputError for other modes
+        (converting them would change known pixels), for sides below 16 px, for
+        damaged files and as `check_lossless` does.
+        """
+        if not isinstance(photo, Image.Image):
+            raise InputError(
+                f"photo: expected a PIL image, found {type(photo).__name__}"
+            )
+        name = str(getattr(photo, "filename", "") or "the photograph")
+        check_lossless(photo, name)
+        turned = upright(photo, name)
+        picture = _in_plain_mode(turned, name)
+        if min(picture.size) < SMALLEST:
+            raise InputError(
+                f"{name}: {picture.width} x {picture.height} px; "
+                f"expected at least {SMALLEST} px a side"
+            )
+        values = np.asarray(picture).reshape(picture.height, picture.width, -1)
+        return cls(values, picture.mode, _metadata(turned, name))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in px, as PIL has it."""
+        height, width, _ = self.values.shape
+        return width, height
+
+    def rgb(self) -> np.ndarray:
+        """What the network sees: float32 (H, W, 3) in [0, 1]; grey three times."""
+        colours = self.values[..., : _COLOURS[self.mode]].astype(np.float32)
+        levels = np.iinfo(self.values.dtype).max
+        return np.repeat(colours / levels, 3 // colours.shape[2], axis=2)
+
+    def filled(self, fill: np.ndarray, missing: np.ndarray) -> Image.Image:
+        """The picture with `fill` where `missing` (H, W) is 1.
+
+        fill: float (H, W, 3), RGB, held to [0, 1] and rounded. Grey pictures get its
+        luminance. All other pixels, and transparency everywhere, are as read.
+        """
+        hole = missing.astype(bool)
+        colours = fill[hole].clip(0, 1)  # (N, 3)
+        if _COLOURS[self.mode] == 1:
+            colours = (colours @ _LUMINANCE)[:, np.newaxis]
+        values = self.values.copy()
+        levels = np.iinfo(values.dtype).max
+        values[hole, : colours.shape[1]] = np.rint(colours * levels)
+        picture = _picture(values)
+        picture.info = dict(self.info)
+        return picture
+
+    def in_8_bits(self) -> Image.Image:
+        """The picture as a page shows it: 8 bits a channel, no metadata."""
+        deep = self.values.dtype.itemsize == 2
+        return _picture((self.values >> 8).astype(np.uint8) if deep else self.values)
+
+
+def _picture(values: np.ndarray) -> Image.Image:
+    """(H, W, channels) as PIL has it."""
+    return Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
+
+
+def check_lossless(photo: Image.Image, name: str) -> None:
+    """Raise InputError, opening with `name`, for a photograph that would lose data.
+
+    That is one of several pictures in a file (an animation, pages; of a JPEG the
+    others are previews), and one in colour with more than 8 bits a channel, which
+    Pillow cuts off. Nothing is said of a picture that is decoded already.
+    """
+    if not isinstance(photo, ImageFile.ImageFile) or photo.fp is None:
+        return
+    with failures_named(name):
+        if photo.format != "MPO" and _has_another(photo):
+            raise InputError(
+                f"{name}: holds several pictures (an animation, pages or layers); "
+                "expected one, so save that one as a file of its own"
+            )
+        if photo.mode[0] not in "IF" and _bits(photo) > 8:
+            raise InputError(
+                f"{name}: has {_bits(photo)} bits a channel, of which 8 would be left; "
+                "expected 8 in colour, or 16 in grey, so convert it first"
+            )
+
+
+def _has_another(photo: ImageFile.ImageFile) -> bool:
+    place = photo.tell()
+    try:
+        photo.seek(place + 1)  # counting them could take minutes
+    except EOFError:
+        return False
+    photo.seek(place)
+    return True
+
+
+def _bits(photo: ImageFile.ImageFile) -> int:
+    """Bits a channel in the file, which Pillow's 8-bit modes do not tell."""
+    if isinstance(photo, TiffImageFile):
+        return max(photo.tag_v2.get(BITSPERSAMPLE, (1,)))
+    if photo.format in ("JPEG2000", "AVIF"):
+        return _bits_in_header(photo)
+    arguments = photo.tile[0].args if photo.tile else ()
+    if photo.format == "PPM" and isinstance(arguments, tuple):
+        return int(arguments[-1]).bit_length()  # the largest value
+    return 16 if re.search(";16|SGI16", str(photo.tile)) else 8
+
+
+def _bits_in_header(photo: ImageFile.ImageFile) -> int:
+    """Of a JPEG 2000 codestream (ISO 15444-1, A.5.1) or AVIF's box av1C."""
+    assert photo.fp is not None
+    photo.fp.seek(0)
+    header = photo.fp.read(1 << 16)
+    if size := re.search(rb"\xff\x4f\xff\x51.{38}(.)", header, re.DOTALL):
+        return (size[1][0] & 0x7F) + 1
+    depth = re.search(rb"av1C..(.)", header, re.DOTALL)
+    return 8 + 2 * (depth[1][0] & 0x60).bit_count() if depth else 8  # 8, 10 or 12
+
+
+def _metadata(picture: Image.Image, name: str) -> dict[str | tuple[int, int], object]:
+    """What is known of a picture, without the smaller pictures of it."""
+    info = picture.info
+    kept = {
+        key: value
+        for key, value in info.items()
+        if key not in (*_ENCODING, "xmp", XMP) and not _is_picture(key, value)
+    }
+    with failures_named(name, "its EXIF data cannot be read"):
+        if xmp := _xmp(info.get("xmp") or info.get(XMP)):
+            kept["xmp"] = xmp
+        if "exif" in info or f"{_RAW_PROFILE}exif" in info:
+            kept.pop(f"{_RAW_PROFILE}exif", None)
+            kept["exif"] = _exif(picture.getexif())
+    return kept
+
+
+def _is_picture(key: object, value: object) -> bool:
+    """Whether a text or a comment holds a picture, be it in base64 or hexadecimal."""
+    if not isinstance(value, str | bytes) or key == "icc_profile":
+        return False
+    content = value.encode("utf-8", "replace") if isinstance(value, str) else value
+    if isinstance(value, str) and str(key).startswith(_RAW_PROFILE):
+        with suppress(ValueError):
+            content = bytes.fromhex(value.split("\n", 3)[-1])
+    return bool(_PICTURE.search(content) or _BASE64_PICTURE.search(content))
+
+
+def _xmp(value: object) -> bytes | None:
+    """XMP without the pictures in it, such as those of xmp:Thumbnails.
+
+    It is UTF-8 in every format; what is not is no XMP.
+    """
+    content = value.encode("utf-8", "replace") if isinstance(value, str) else value
+    if not isinstance(content, bytes) or b"\0" in (content := content.rstrip(b"\0")):
+        return None
+    return _BASE64_PICTURE.sub(b"", content)
+
+
+def _exif(exif: Image.Exif) -> bytes:
+    """EXIF data without the thumbnail (IFD1) and the maker's notes that show one."""
+    written = Image.Exif()
+    written.load(exif.tobytes())  # which leaves IFD1 out
+    pointers = [tag for tag in (IFD.Exif, IFD.GPSInfo) if tag in written]
+    for tags in (written, *map(written.get_ifd, pointers)):
+        for tag in [tag for tag, value in tags.items() if _is_picture(tag, value)]:
+            del tags[tag]
+    return written.tobytes()
+
+
+def _in_plain_mode(picture: Image.Image, name: str) -> Image.Image:
+    """`picture` in one of the modes of `_COLOURS`, no pixel changed."""
+    if picture.mode == "P":
+        return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    if picture.mode in ("L", "RGB") and "transparency" in picture.info:
+        return picture.convert(picture.mode + "A")
+    if picture.mode not in _COLOURS:
+        instead = _INSTEAD.get(picture.mode, "RGB")
+        raise InputError(
+            f"{name}: its mode is {picture.mode}; expected L, LA, P, RGB, RGBA or "
+            f"I;16, so convert it to {instead} first"
+        )
+    return picture
+
+
+def to_rgb(picture: Image.Image, name: str) -> Image.Image:
+    """`picture` turned upright (EXIF), mode RGB; transparency is ignored.
+
+    16 bits are scaled to 8. Raises InputError, opening with `name`, for damaged
+    EXIF data and for floating-point pictures, whose range is unknown.
+    """
+    picture = upright(picture, name)
+    if picture.mode == "F":
+        raise InputError(f"{name}: its mode is F; expected 8 or 16 bits, as in RGB")
+    if picture.mode.startswith("I"):  # Pillow would clip at 255
+        eight_bits = np.asarray(picture).clip(0, 65535) >> 8
+        picture = Image.fromarray(eight_bits.astype(np.uint8))
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
+
+
+def decode(data: bytes, name: str) -> Image.Image:
+    """A picture file's content as `Source.read` gives it; `name` is for the error."""
+    return to_rgb(read_picture(io.BytesIO(data), name), name)
+
+
+def open_picture(
+    path: str | os.PathLike[str], check: Check | None = None
+) -> Image.Image:
+    """The picture in a file, as `read_picture` reads it.
+
+    Raises InputError too if the file is missing, or a folder, a pipe or a device.
+    """
+    name = os.fspath(path)
+    with failures_named(name):
+        if not stat.S_ISREG(Path(path).stat().st_mode):  # a pipe may never answer
+            raise InputError(f"{name}: is not a regular file, expected a picture")
+        with Path(path).open("rb") as stream:
+            return read_picture(stream, name, check)
+
+
+def read_picture(
+    stream: BinaryIO, name: str, check: Check | None = None
+) -> Image.Image:
+    """A picture, decoded in full; any format and mode that Pillow reads.
+
+    Of several pictures (an animation, pages) it is the first. Its `filename` is
+    `name`, and its `info` has a PNG's `COLOUR_CHUNKS` as they are in the file.
+    `check` sees it before it is decoded: its size, mode and format are known.
+
+    Raises InputError, opening with `name`, for what is empty, damaged, no picture or
+    larger than Pillow's limit (178 megapixels), for PostScript, and as `check` does.
+    """
+    with failures_named(name):
+        if not stream.seek(0, os.SEEK_END):
+            raise InputError(f"{name}: the file is empty, expected a picture")
+        # Through a stream: opened by name, Pillow garbles uncompressed TIFFs that
+        # their orientation turns.
+        with Image.open(stream) as picture:
+            if picture.format == "EPS":  # Pillow would run a program on it
+                raise InputError(f"{name}: is PostScript, expected a picture of pixels")
+            if check:
+                check(picture, name)
+            chunks = _colour_chunks(stream) if picture.format == "PNG" else {}
+            picture.load()
+    picture.filename = name
+    picture.info.update(chunks)
+    return picture
+
+
+def upright(picture: Image.Image, name: str) -> Image.Image:
+    """`picture` turned as its EXIF orientation says; itself where that says nothing.
+
+    Raises InputError, opening with `name`, for damaged pixels and EXIF data.
+    """
+    with failures_named(name):
+        picture.load()
+    with failures_named(name, "its EXIF data cannot be read"):
+        turned = picture.getexif().get(ExifTags.Base.Orientation) in range(2, 9)
+        return ImageOps.exif_transpose(picture) if turned else picture
+
+
+@contextmanager
+def failures_named(
+    name: str, what: str = "cannot be read as a picture"
+) -> Iterator[None]:
+    """Whatever Pillow raises, of many types, as InputError: `name`, `what` and why."""
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except FileNotFoundError as error:
+        raise InputError(f"{name}: no such file, expected a picture") from error
+    except UnidentifiedImageError as error:
+        raise InputError(
+            f"{name}: {what} (not a picture, or of a format that is not known)"
+        ) from error
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{name}: {what} ({reason})") from error
+
+
+def _colour_chunks(stream: BinaryIO) -> dict[str, bytes]:
+    """Those of `COLOUR_CHUNKS` before a PNG's pixels; the stream stays where it is."""
+    chunks: dict[str, bytes] = {}
+    place = stream.tell()
+    stream.seek(8)  # the signature
+    while (head := stream.read(8))[4:] not in (b"", b"IDAT"):
+        content = stream.read(int.from_bytes(head[:4]))
+        kind = head[4:].decode("latin-1")
+        if kind in COLOUR_CHUNKS:
+            chunks.setdefault(kind, content)
+        stream.seek(4, os.SEEK_CUR)  # the checksum
+    stream.seek(place)
+    return chunks
+
+
+def write_png(picture: Image.Image, path: Path, replace: bool = True) -> None:
+    """Write `picture`, atomically, with the metadata in its `info`.
+
+    Kept are the colour profile, a PNG's `COLOUR_CHUNKS`, EXIF, resolution, text, XMP
+    and a JPEG's comment. Raises InputError if the file cannot be written (no
+    permission, disk full), or exists and may not be replaced.
+    """
+    info = picture.info
+    try:
+        with atomic(path, replace) as temporary:
+            picture.save(
+                temporary,
+                "PNG",
+                icc_profile=_bytes(info.get("icc_profile")),
+                exif=info.get("exif"),
+                dpi=info["dpi"] if _is_resolution(info.get("dpi")) else None,
+                pnginfo=_chunks(info),
+            )
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{path}: cannot be written ({reason})") from error
+
+
+def _bytes(value: object) -> bytes | None:
+    return value if isinstance(value, bytes) else None
+
+
+def _is_resolution(dpi: object) -> bool:
+    """Files without one say 0, 1, infinity or a text; PNG has room for millions."""
+    return isinstance(dpi, tuple) and all(
+        isinstance(value, Real) and 1 < float(value) < 1e6 for value in dpi
+    )
+
+
+def _chunks(info: dict[str | tuple[int, int], object]) -> PngInfo:
+    chunks = PngInfo()
+    for name in COLOUR_CHUNKS:
+        if isinstance(content := info.get(name), bytes):
+            chunks.add(name.encode(), content)
+    for key, value in info.items():
+        if isinstance(value, str):
+            chunks.add_text(str(key), value)
+    for key, keyword in (("comment", "Comment"), ("xmp", XMP)):
+        value = info.get(key)
+        if isinstance(value, bytes) and keyword not in info:
+            chunks.add_itxt(keyword, value.decode("utf-8", "replace"))
+    return chunks

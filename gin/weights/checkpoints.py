@@ -1,0 +1,181 @@
+"""Weights in safetensors files that carry their own configuration.
+
+Taught in book/02_network.md.
+"""
+
+import json
+import re
+from difflib import get_close_matches
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import HfApi, hf_hub_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from safetensors.torch import save as as_bytes
+
+from gin.errors import InputError
+from gin.generator import DeepGIN
+from gin.utils.files import atomic
+from gin.weights.released import DRIVE, load_released, released_file
+from gin.weights.state_dicts import base_width, filled, read_safetensors
+
+FILE_NAME = "deepgin.safetensors"  # in a repository on the Hub
+_CONFIGURATION = ("variant", "base_channels", "composite")
+_HUB_NAME = re.compile(r"(\w[\w.-]*/\w[\w.-]*)(?:@([\w./-]+))?")
+HUB = "hf:"
+
+
+def save(
+    net: DeepGIN,
+    path: str | PathLike[str],
+    half: bool = False,
+    notes: dict[str, str] | None = None,
+) -> None:
+    """Write the weights and the configuration of `net`, atomically.
+
+    `half` stores 16-bit floats, half the size; `notes` (data, licence, command)
+    go into the file's metadata beside the configuration.
+    """
+    dtype = torch.float16 if half else torch.float32
+    state = {
+        name: tensor.detach().to("cpu", dtype).contiguous()
+        for name, tensor in net.state_dict().items()
+    }
+    metadata = {**(notes or {}), "gin": json.dumps(configuration(net))}
+    with atomic(Path(path)) as temporary:
+        temporary.write_bytes(as_bytes(state, metadata))
+
+
+def load(path: str | PathLike[str]) -> DeepGIN:
+    """The network in a file written by `save`, in float32 and evaluation mode.
+
+    Raises InputError for a file that is missing, damaged, or not such a file.
+    """
+    path = Path(path)
+    state, notes = read_safetensors(path)
+    arguments = _configuration(path, notes)
+    return filled(lambda: DeepGIN(**arguments), state, str(path))
+
+
+def configuration(net: DeepGIN) -> dict[str, Any]:
+    """The arguments that make such a network."""
+    return {name: getattr(net, name) for name in _CONFIGURATION}
+
+
+def metadata(path: Path) -> dict[str, str]:
+    """The notes of a safetensors file. Raises InputError if it is not one."""
+    _, notes = read_safetensors(path)
+    return notes
+
+
+def _configuration(path: Path, notes: dict[str, str]) -> dict[str, Any]:
+    try:
+        found = json.loads(notes["gin"])
+        arguments = {name: found[name] for name in _CONFIGURATION}
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
+        raise InputError(
+            f"{path}: holds tensors, but not DeepGIN's configuration; "
+            "expected a file written by gin.save"
+        ) from error
+    base_width(arguments["base_channels"], str(path))
+    return arguments
+
+
+def fetch(name: str) -> Path:
+    """The weights file of a repository on the Hugging Face Hub, downloaded once.
+
+    `name` is "owner/name", or "owner/name@revision" with a branch, tag or commit.
+    Raises InputError if there is no such repository, file or connection.
+    """
+    parts = _HUB_NAME.fullmatch(name)
+    if not parts:
+        raise InputError(f"hf:{name}: expected hf:owner/name or hf:owner/name@revision")
+    repository, revision = parts.groups()
+    try:
+        return Path(hf_hub_download(repository, FILE_NAME, revision=revision))
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise InputError(
+            f"hf:{name}: no {FILE_NAME} from the Hugging Face Hub ({reason})"
+        ) from error
+
+
+def push_to_hub(net: DeepGIN, repository: str, folder: str | PathLike[str]) -> str:
+    """Save `net` into `folder` and upload that folder (a model card included).
+
+    `repository` is "owner/name"; it is created if it is missing. Returns the
+    address of the commit.
+    """
+    save(net, Path(folder) / FILE_NAME)
+    api = HfApi()
+    api.create_repo(repository, exist_ok=True)
+    commit = api.upload_folder(repo_id=repository, folder_path=str(folder))
+    return commit.commit_url
+
+
+def network(weights: str | PathLike[str] | None = None) -> DeepGIN:
+    """The network with the shipped weights, or with those that `locate` finds.
+
+    Raises InputError if there are none, or they are not of this network.
+    """
+    path = locate(weights)
+    if path.suffix in (".pth", ".pt"):
+        return load_released(path)
+    return load(path)
+
+
+def notes(weights: str | PathLike[str] | None = None) -> dict[str, str]:
+    """What a `.safetensors` file among `network`'s says of itself; else nothing."""
+    path = locate(weights)
+    return metadata(path) if path.suffix == ".safetensors" else {}
+
+
+def locate(weights: str | PathLike[str] | None = None) -> Path:
+    """The weights file that is meant; None is the shipped one.
+
+    `weights` is a `.safetensors` file written by `gin.save`, the authors' own `.pth`
+    file, or a folder that holds `deepgin.safetensors`. Two kinds of names are
+    downloaded, once: "released", which the authors published, and
+    "hf:owner/name[@revision]" on the Hugging Face Hub. Raises InputError if there is
+    no such file.
+    """
+    if weights is None:
+        return shipped()
+    if isinstance(weights, str) and weights in DRIVE:
+        return released_file(weights)
+    if isinstance(weights, str) and weights.startswith(HUB):
+        return fetch(weights.removeprefix(HUB))
+    path = Path(weights)
+    path = path / FILE_NAME if path.is_dir() else path
+    if not path.exists():
+        raise InputError(
+            f"{path}: no such file or folder{_suggestion(path)}; expected a "
+            f".safetensors or .pth file, a folder with {FILE_NAME}, "
+            "released, or hf:owner/name for the Hugging Face Hub"
+        )
+    return path
+
+
+def _suggestion(path: Path) -> str:
+    """A name beside the first part of `path` that is missing, and like it."""
+    parts = (*reversed(path.parents), path)
+    missing = next(part for part in parts if not part.exists())
+    beside = missing.parent.iterdir() if missing.parent.is_dir() else ()
+    names = {name: entry for entry in beside for name in (entry.stem, entry.name)}
+    close = get_close_matches(missing.name, names, n=1)
+    return f" (did you mean {names[close[0]]}?)" if close else ""
+
+
+def shipped() -> Path:
+    """The weights in the installed package, or in the checkout around it."""
+    package = Path(__file__).parents[1]
+    places = (package / "_weights", package.parent / "data" / "weights")
+    for place in places:
+        if (path := place / FILE_NAME).is_file():
+            return path
+    raise InputError(
+        f"the shipped weights, {FILE_NAME}, lie neither in {places[0]} nor "
+        f"in {places[1]}; install the package again, or name a weights file"
+    )

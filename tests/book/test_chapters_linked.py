@@ -1,0 +1,142 @@
+"""Code, chapters, tests and the README point at each other, and nothing dangles."""
+
+import re
+from pathlib import Path
+
+import jupytext
+import pytest
+from contents import pages
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CHAPTERS = sorted((ROOT / "book").glob("[0-9][0-9]_*.md"))
+TAUGHT = re.compile(r"Taught\s+in\s+(book/\w+\.md(?:(?:,|\s+and)\s+book/\w+\.md)*)")
+MODULES = {
+    path: re.findall(r"book/\w+\.md", found[1])
+    for path in sorted((ROOT / "gin").rglob("*.py"))
+    if (found := TAUGHT.search(path.read_text("utf-8")))
+}
+
+chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+
+
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def code_cells(path: Path) -> list:
+    cells = jupytext.read(path).cells
+    return [cell for cell in cells if cell.cell_type == "code"]
+
+
+def test_most_modules_name_their_chapter() -> None:
+    assert len(MODULES) >= 15
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_the_chapters_that_a_module_names_mention_it(path: Path) -> None:
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for name in MODULES[path]:
+        assert ROOT / name in CHAPTERS
+        assert re.search(rf"\b{re.escape(module)}\b", text_of(ROOT / name)), module
+
+
+def test_every_file_that_the_readme_names_exists() -> None:
+    named = re.findall(r"\]\((?!https?:)([^)]+)\)", README)
+    assert len(named) > 20
+    assert not [name for name in named if not (ROOT / name).exists()]
+
+
+def test_the_readme_lists_each_chapter_with_its_modules_and_tests() -> None:
+    table = [line for line in README.splitlines() if line.startswith("| ")][1:]
+    chapter, listed = "", dict[Path, list[str]]()
+    for line in table:
+        first, modules, tests = (cell.strip() for cell in line.strip("|").split("|"))
+        chapter = re.search(r"\((book/\S+)\)", first)[1] if first else chapter
+        assert re.search(r"\(tests/test_\w+\.py\)", tests), line
+        for module in re.findall(r"\((gin/\S+?)\)", modules):
+            listed.setdefault(ROOT / module, []).append(chapter)
+    assert listed == MODULES
+    files = [name for name in pages() if not name.startswith("book/appendix_")]
+    named = {chapter for chapters in listed.values() for chapter in chapters}
+    assert sorted(named) == sorted(f"{name}.md" for name in files)
+
+
+@chapters
+def test_a_chapter_has_its_parts_in_order(path: Path) -> None:
+    text = text_of(path)
+    parts = [
+        ":::{admonition} In this chapter",
+        "*Cost:*",
+        "## Paper and released code",
+        "## Break it",
+        "## What we learnt",
+        "### Questions",
+        "### Exercises",
+        "## References",
+    ]
+    places = [text.find(part) for part in parts]
+    assert -1 not in places, parts[places.index(-1)]
+    assert places == sorted(places)
+    questions, exercises = (
+        text.split(heading)[1].split("\n#")[0]
+        for heading in ("### Questions", "### Exercises")
+    )
+    assert len(re.findall(r"^\d\. ", questions, re.MULTILINE)) == 3
+    assert len(re.findall(r"^\*\*\d\. ", exercises, re.MULTILINE)) >= 2
+
+
+@chapters
+def test_every_exercise_has_a_folded_solution_with_an_assert(path: Path) -> None:
+    cells = code_cells(path)
+    folded = [cell for cell in cells if "hide-cell" in cell.metadata.get("tags", ())]
+    assert all("assert" in cell.source for cell in folded)
+    assert len(folded) == len(re.findall(r"^\*\*\d\. ", text_of(path), re.MULTILINE))
+
+
+@chapters
+def test_what_break_it_names_exists(path: Path) -> None:
+    box = text_of(path).split("## Break it")[1].split("\n## ")[0]
+    named = re.findall(r"`(tests/\w+\.py)::(\w+)`", box)
+    assert named
+    for file, test in named:
+        assert f"def {test}(" in text_of(ROOT / file)
+    for module in re.findall(r"`(gin/\w+\.py)`", box):
+        assert (ROOT / module).exists()
+
+
+@chapters
+def test_cells_fit_the_page(path: Path) -> None:
+    for cell in code_cells(path):
+        lines = [line for line in cell.source.splitlines() if line.strip()]
+        assert len(lines) <= 15, lines[0]
+        assert max(map(len, lines)) <= 72, max(lines, key=len)
+
+
+@chapters
+def test_every_figure_has_a_caption_and_words_for_the_blind(path: Path) -> None:
+    for cell in code_cells(path):
+        shows = re.search(r"^figures\.(?!Table)\w+\(", cell.source, re.MULTILINE)
+        if shows and "hide-cell" not in cell.metadata.get("tags", ()):
+            about = cell.metadata["mystnb"]
+            assert len(about["figure"]["caption"]) > 20
+            assert len(about["image"]["alt"]) > 20
+
+
+@chapters
+def test_saving_in_jupyterlab_would_change_nothing(path: Path) -> None:
+    def without_version(text: str) -> list[str]:
+        return [line for line in text.splitlines() if "jupytext_version" not in line]
+
+    saved = jupytext.writes(jupytext.read(path), fmt="md:myst")
+    assert without_version(saved) == without_version(text_of(path))
+
+
+@chapters
+def test_what_is_cited_is_in_the_bibliography(path: Path) -> None:
+    bibliography = text_of(ROOT / "book" / "references.bib")
+    cited = re.findall(r"\{cite:\w+\}`(\d\d)-(\w+)`", text_of(path))
+    assert cited
+    for prefix, key in cited:
+        assert prefix == path.stem[:2]
+        assert re.search(rf"@\w+\{{{key},", bibliography), key

@@ -1,7 +1,0 @@
-"""The `gin` program as a file, as an installation would write it."""
-
-import sys
-
-from gin.cli import main
-
-sys.exit(main())
