@@ -74,10 +74,10 @@ def cost(call: Callable[[Any], object], items: Sequence[Any], repeats: int) -> f
 def parts(source: Source, recipe: DataRecipe, repeats: int) -> dict[str, float]:
     """Milliseconds a photograph of every part of a sample, and of whole batches."""
     pictures = [source.read(index) for index in range(len(source))]
-    rng, side = np.random.default_rng(0), recipe.side
+    rng, side = np.random.default_rng(0), recipe.image_size
     view = partial(VIEWS[recipe.view], side=side, rng=rng)
     made = [sample(p, recipe, side, Draw(0, 0, i)) for i, p in enumerate(pictures)]
-    count = recipe.photographs
+    count = recipe.batch_size
     groups = [made[i : i + count] for i in range(0, len(made) - count + 1, count)]
     dataset = PhotographBatches(source, recipe, seed=0)
     chosen = list(itertools.islice(keys(recipe), 2 * len(groups)))
@@ -86,7 +86,7 @@ def parts(source: Source, recipe: DataRecipe, repeats: int) -> dict[str, float]:
         "view": cost(lambda p: np.ascontiguousarray(view(p)), pictures, repeats),
     }
     for kind in KINDS:
-        draw = partial(masks.make, kind, side, side, rng, recipe.reading)
+        draw = partial(masks.make, kind, side, side, rng, recipe.free_form_variant)
         found[f"mask, {kind}"] = cost(lambda _, draw=draw: draw(), pictures, repeats)
     found["collate"] = cost(collate, groups, repeats) / count
     found["whole batch"] = cost(dataset.__getitem__, chosen, repeats) / count
@@ -104,9 +104,11 @@ def options() -> argparse.Namespace:
 
 def main(data: Path, photographs: int, repeats: int) -> None:
     """Print the table: the paper's view of two sizes of file, released, and crops."""
-    paper = DataRecipe(photographs=photographs)
-    released = DataRecipe(photographs=photographs, turns=True, reading="released")
-    crop = DataRecipe("crop", 256, photographs, turns=True)
+    paper = DataRecipe(batch_size=photographs)
+    released = DataRecipe(
+        photographs=photographs, augment=True, free_form_variant="released"
+    )
+    crop = DataRecipe("crop", 256, photographs, augment=True)
     small, large = Encoded(data, 512), Encoded(data, 1024)
     cases = {
         "paper, 512 px files": (small, paper),

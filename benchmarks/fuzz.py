@@ -54,8 +54,8 @@ data: {side: 16, photographs: 1}
 optimiser: {clip: 1.0, betas: [0.9, 0.99]}
 schedule: {unit: steps, warm_up: 9, flat: 0, decay: 0, save_steps: 1}
 phases:
-- {start: 0.0, side: 16, photographs: 1}
-- {start: 0.5, side: 16, photographs: 2, recoloured: 0.5}
+- {start: 0.0, image_size: 16, batch_size: 1}
+- {start: 0.5, image_size: 16, batch_size: 2, recolour_probability: 0.5}
 """
 EXTREMES = [
     bytes(4),

@@ -26,7 +26,7 @@ from gin.cli.app import main
 PHOTOGRAPHS = Path(__file__).parents[1] / "data" / "photos"
 SETTINGS = {
     "network.base_channels": 2,
-    "data.side": 16,
+    "data.image_size": 16,
     "schedule.warm_up": 6,
     "schedule.decay": 6,
     "schedule.save_steps": 2,

@@ -1,4 +1,4 @@
-"""The loss terms of section 4.2, in the paper's reading and as released.
+"""The loss terms of section 4.2, in the paper's variant and as released.
 
 Each term is a scalar, float32 or wider whatever autocast made of its inputs: what
 comes in narrower is widened before it is subtracted, multiplied or summed.
@@ -16,7 +16,7 @@ from torch import Tensor
 from gin.back_projection import resize
 from gin.errors import InputError
 from gin.generator import Completion
-from gin.recipes import READINGS, LossRecipe
+from gin.recipes import PAPER_OR_RELEASED, LossRecipe
 
 
 class Features(NamedTuple):
@@ -60,12 +60,12 @@ def generator_terms(
     fake_maps: Sequence[Tensor],
     recipe: LossRecipe,
 ) -> Terms:
-    """Every term of Eq. 7, each in the recipe's reading.
+    """Every term of Eq. 7, each in the recipe's variant.
 
     image (B, 3, H, W) is the ground truth, mask (B, 1, H, W) of 0 and 1;
     fake_maps are the discriminators' maps of I_compltd. Without features the
     perceptual and the style term are 0, and each of them is 0 where its weight is.
-    Raises InputError where shapes or layers do not go together, or a reading is
+    Raises InputError where shapes or layers do not go together, or a variant is
     unknown.
     """
     l1 = reconstruction_loss(done, image, mask, recipe.hole_weight, recipe.l1)
@@ -109,11 +109,11 @@ def l1_loss(
     target: Tensor,
     mask: Tensor,
     hole_weight: float,
-    reading: str = "paper",
+    variant: str = "paper",
 ) -> Tensor:
     """lambda_hole * L_hole + L_valid for one pair of images (paper, Eq. 1).
 
-    In the paper's reading each term is the mean absolute difference over its own
+    In the paper's variant each term is the mean absolute difference over its own
     pixels of an image, 0 where it has none, and then the mean over the images. The
     paper does not say over what it averages; so the loss of a batch is the mean of
     its images' losses, which gradients averaged over processes need. As released
@@ -121,11 +121,11 @@ def l1_loss(
     prediction and target (B, 3, H, W), mask (B, 1, H, W); a mask between 0 and 1
     counts a pixel in both terms.
     """
-    _check_reading(reading)
+    _check_variant(variant)
     _check_pair(prediction, target, mask)
     mask = _wide(mask)
     difference = (_wide(prediction) - target).abs().mean(dim=1, keepdim=True)
-    if reading == "released":
+    if variant == "released":
         hole, valid = difference * mask, difference * (1 - mask)
         return hole_weight * hole.mean() + valid.mean()
     return hole_weight * _mean(difference, mask) + _mean(difference, 1 - mask)
@@ -136,25 +136,25 @@ def reconstruction_loss(
     image: Tensor,
     mask: Tensor,
     hole_weight: float,
-    reading: str = "paper",
+    variant: str = "paper",
 ) -> Tensor:
     """Eq. 1 summed over I_coarse, I_out and I_lr, as far as the variant has them.
 
     image (B, 3, H, W) is the ground truth. The low-resolution pair is a quarter
-    of its size, bilinear with aligned corners. In the paper's reading a pixel
+    of its size, bilinear with aligned corners. In the paper's variant a pixel
     there is missing if any of those it was made from is; as released its mask is
     bilinear too, so that the pixels at a hole's border count in both terms.
     """
-    total = l1_loss(done.coarse, image, mask, hole_weight, reading)
+    total = l1_loss(done.coarse, image, mask, hole_weight, variant)
     if done.out is not None:
-        total = total + l1_loss(done.out, image, mask, hole_weight, reading)
+        total = total + l1_loss(done.out, image, mask, hole_weight, variant)
     if done.low_res is not None:
         height, width = done.low_res.shape[-2:]
         small = resize(image, (height, width))
         small_mask = resize(mask, (height, width))
-        if reading == "paper":
+        if variant == "paper":
             small_mask = (small_mask > 0).to(mask.dtype)
-        total = total + l1_loss(done.low_res, small, small_mask, hole_weight, reading)
+        total = total + l1_loss(done.low_res, small, small_mask, hole_weight, variant)
     return total
 
 
@@ -208,31 +208,31 @@ def style_loss(
     grams: Sequence[Tensor],
     grams_true: Sequence[Tensor],
     layer_weights: Sequence[float],
-    reading: str = "paper",
+    variant: str = "paper",
 ) -> Tensor:
     """sum_l w_l ||G_l^I - G_l^gt|| / C_l^2: the inner sum of Eq. 5, for one image I.
 
     G from `gram_matrices`; the batches go together as in `Features`. The norm is
     L1 in the paper, the sum of squares as released.
     """
-    _check_reading(reading)
-    norm = torch.abs if reading == "paper" else torch.square
+    _check_variant(variant)
+    norm = torch.abs if variant == "paper" else torch.square
     gaps = _gaps(grams, grams_true, layer_weights)
     return _sum(w * norm(gap).mean() for w, gap in gaps)
 
 
-def total_variation(completed: Tensor, reading: str = "paper") -> Tensor:
+def total_variation(completed: Tensor, variant: str = "paper") -> Tensor:
     """How much neighbouring pixels of I_compltd differ, over all of it (Eq. 6).
 
-    completed (B, 3, H, W). In the paper's reading the mean over pixels of the L1
+    completed (B, 3, H, W). In the paper's variant the mean over pixels of the L1
     norm of their colours' difference, down and across; as released twice the mean
     over pixels and channels of its square.
     """
-    _check_reading(reading)
+    _check_variant(variant)
     image = _wide(completed)
     down = image[:, :, 1:] - image[:, :, :-1]  # (B, 3, H - 1, W)
     across = image[..., 1:] - image[..., :-1]  # (B, 3, H, W - 1)
-    if reading == "released":
+    if variant == "released":
         return 2 * (down.square().mean() + across.square().mean())
     return down.abs().sum(dim=1).mean() + across.abs().sum(dim=1).mean()
 
@@ -286,9 +286,11 @@ def _gap(found: Tensor, true: Tensor) -> Tensor:
     return _wide(found).unflatten(0, (len(true), -1)) - true.unsqueeze(1)
 
 
-def _check_reading(reading: str) -> None:
-    if reading not in READINGS:
-        raise InputError(f"reading {reading!r}: expected {' or '.join(READINGS)}")
+def _check_variant(variant: str) -> None:
+    if variant not in PAPER_OR_RELEASED:
+        raise InputError(
+            f"variant {variant!r}: expected {' or '.join(PAPER_OR_RELEASED)}"
+        )
 
 
 def _check_pair(prediction: Tensor, target: Tensor, mask: Tensor) -> None:

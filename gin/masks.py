@@ -19,7 +19,7 @@ from gin.utils import mask_images as mask_pictures
 from gin.utils.images import SMALLEST, open_picture, upright
 
 KINDS = ("rectangular", "free_form", "cellular_automata")
-READINGS = ("paper", "released")
+PAPER_OR_RELEASED = ("paper", "released")
 MOST_MISSING = 0.95
 SUSPICIOUS = 0.6  # of the picture: few masks hide more of most pictures
 Mask = np.ndarray
@@ -27,18 +27,18 @@ Stroke = tuple[list[tuple[int, int]], list[int]]  # n + 1 points (x, y), n width
 
 
 def make(
-    kind: str, height: int, width: int, rng: Generator, reading: str = "paper"
+    kind: str, height: int, width: int, rng: Generator, variant: str = "paper"
 ) -> Mask:
     """One random mask of a kind named in `KINDS`; uint8 (height, width).
 
-    `reading` concerns `free_form` alone. The same state of `rng` gives the same
+    `variant` concerns `free_form` alone. The same state of `rng` gives the same
     mask. Something is missing in every mask, and never more than 95 %. Raises
-    InputError for an unknown kind or reading, and for a side below 16 px.
+    InputError for an unknown kind or variant, and for a side below 16 px.
     """
     if kind == "rectangular":
         return rectangular(height, width, rng)
     if kind == "free_form":
-        return free_form(height, width, rng, reading)
+        return free_form(height, width, rng, variant)
     if kind == "cellular_automata":
         return cellular_automata(height, width, rng)
     raise InputError(f"mask kind {kind!r}: expected one of {', '.join(KINDS)}")
@@ -55,7 +55,7 @@ def rectangular(height: int, width: int, rng: Generator) -> Mask:
     return mask
 
 
-def free_form(height: int, width: int, rng: Generator, reading: str = "paper") -> Mask:
+def free_form(height: int, width: int, rng: Generator, variant: str = "paper") -> Mask:
     """Brush strokes, as the paper describes them or as the authors released them.
 
     - "paper": section 5.1 names DeepFillv2's strokes. One to three strokes with 4-11
@@ -70,10 +70,10 @@ def free_form(height: int, width: int, rng: Generator, reading: str = "paper") -
     Strokes that would leave less than 5 % known (in small pictures) are left out.
     """
     height, width = _sides(height, width, rng)
-    if reading not in READINGS:
-        expected = " or ".join(READINGS)
-        raise InputError(f"free-form reading {reading!r}: expected {expected}")
-    strokes = deepfill_strokes if reading == "paper" else aim_strokes
+    if variant not in PAPER_OR_RELEASED:
+        expected = " or ".join(PAPER_OR_RELEASED)
+        raise InputError(f"free-form variant {variant!r}: expected {expected}")
+    strokes = deepfill_strokes if variant == "paper" else aim_strokes
     return _first_usable(
         lambda: _draw_what_fits(strokes(height, width, rng), height, width)
     )

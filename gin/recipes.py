@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from gin.errors import InputError
 
 LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
-READINGS = ("paper", "released")
+PAPER_OR_RELEASED = ("paper", "released")
 COMPARED = ("both", "completed")
 ORDERS, STARTS = ("paper", "released"), ("paper", "identity")
 WIDEST = 1024  # base_channels; the paper's are 64
@@ -40,7 +40,7 @@ class LossRecipe:
     The weights are those of section 5.1, in both. `l1`, `style` and `variation` are
     "paper" or "released", the readings that `gin.losses` describes. `layer_weights`
     are those of the five VGG layers, in Eq. 4 and Eq. 5 alike. `discriminator_factor`
-    multiplies Eq. 3. `taps` is "convolution", before the ReLU, or "released"; and
+    multiplies Eq. 3. `layer_outputs` is "convolution", before the ReLU, or "released"; and
     `feature_size` is the side in pixels to which the network phi resizes an image,
     None for the image's own (the paper does not say).
 
@@ -61,7 +61,7 @@ class LossRecipe:
     variation: str = "paper"
     layer_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0)
     discriminator_factor: float = 1.0
-    taps: str = "convolution"
+    layer_outputs: str = "convolution"
     feature_size: int | None = 224
     compared: str = "both"
 
@@ -79,7 +79,7 @@ RELEASED_LOSSES = LossRecipe(
     variation="released",
     layer_weights=(1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0),
     discriminator_factor=0.5,
-    taps="released",
+    layer_outputs="released",
 )
 
 
@@ -89,31 +89,32 @@ class DataRecipe:
 
     - `view`: "phase" resizes to twice the side, aspect ignored, and takes one of the
       four phases of stride 2; "crop" cuts a square at a random place and scale.
-    - `side` of a sample in px, and `photographs` in a batch of one process; each
+    - `image_size` of a sample in px, and `batch_size`, the photographs in a batch of
+      one process; each
       comes under three masks.
-    - `turns`: rotated by a multiple of 90 degrees and flipped at random, as released.
-    - `reading` of the free-form masks: "paper", "released" or "alternate".
+    - `augment`: rotated by a multiple of 90 degrees and flipped at random, as released.
+    - `free_form_variant` of the free-form masks: "paper", "released" or "alternate".
     """
 
     view: str = "phase"
-    side: int = 256
-    photographs: int = 4
-    turns: bool = False
-    reading: str = "paper"
+    image_size: int = 256
+    batch_size: int = 4
+    augment: bool = False
+    free_form_variant: str = "paper"
 
 
 @dataclass(frozen=True)
 class Phase:
     """From the fraction `start` of the training on: another size of batch.
 
-    `side` and `photographs` take the place of the data's; `recoloured` is the share
-    of photographs that `gin.data.transforms.recolour` changes.
+    `image_size` and `batch_size` take the place of the data's. `recolour_probability`
+    is the share of photographs that `gin.data.transforms.recolour` changes.
     """
 
     start: float
-    side: int
-    photographs: int
-    recoloured: float = 0.0
+    image_size: int
+    batch_size: int
+    recolour_probability: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -124,15 +125,15 @@ class OptimiserRecipe:
     heed their new judgement, or "released", where the generators come first and the
     discriminators see the same completions. `clip` bounds the gradient's norm at the
     generators' update; as released the discriminators' share counts in it too.
-    Rates climb over `ramp_steps` at the start of each stage. `ema_decay` averages
+    Rates climb over `lr_warmup_steps` at the start of each stage. `ema_decay` averages
     the generators' weights over steps; None keeps no average.
     """
 
-    warm_up_rate: float = 1e-4
-    generator_rate: float = 1e-4
-    discriminator_rate: float = 4e-4
+    warm_up_lr: float = 1e-4
+    generator_lr: float = 1e-4
+    discriminator_lr: float = 4e-4
     betas: tuple[float, float] = (0.5, 0.999)
-    ramp_steps: int = 0
+    lr_warmup_steps: int = 0
     order: str = "paper"
     clip: float | None = None
     ema_decay: float | None = None
@@ -176,7 +177,7 @@ class Recipe:
 PAPER = Recipe()
 RELEASED = Recipe(
     network=NetworkRecipe(composite=True, padding="released"),
-    data=DataRecipe(turns=True, reading="released"),
+    data=DataRecipe(augment=True, free_form_variant="released"),
     losses=RELEASED_LOSSES,
     optimiser=OptimiserRecipe(order="released", clip=3.0),
     schedule=Schedule(flat=11, decay=89),
@@ -184,16 +185,20 @@ RELEASED = Recipe(
 DEMO = Recipe(
     network=NetworkRecipe(base_channels=16, composite=True, initialisation="identity"),
     data=DataRecipe(
-        view="crop", side=128, photographs=1, turns=True, reading="alternate"
+        view="crop",
+        image_size=128,
+        batch_size=1,
+        augment=True,
+        free_form_variant="alternate",
     ),
     # Weights with which no term drowns the others (measured in book/15_total.md).
     losses=LossRecipe(adversarial_weight=0.01, style_weight=5.0, feature_size=None),
     optimiser=OptimiserRecipe(
-        warm_up_rate=1e-3,
-        generator_rate=5e-4,
-        discriminator_rate=4e-4,
+        warm_up_lr=1e-3,
+        generator_lr=5e-4,
+        discriminator_lr=4e-4,
         betas=(0.9, 0.99),
-        ramp_steps=200,
+        lr_warmup_steps=200,
         clip=1.0,
         ema_decay=0.998,
     ),
@@ -201,18 +206,18 @@ DEMO = Recipe(
         unit="steps", warm_up=18_000, flat=0, decay=6_000, shape="cosine"
     ),
     phases=(
-        Phase(0.0, side=128, photographs=1, recoloured=0.75),
-        Phase(0.7, side=192, photographs=1, recoloured=0.75),
-        Phase(0.85, side=192, photographs=1),
-        Phase(0.92, side=256, photographs=1),
+        Phase(0.0, image_size=128, batch_size=1, recolour_probability=0.75),
+        Phase(0.7, image_size=192, batch_size=1, recolour_probability=0.75),
+        Phase(0.85, image_size=192, batch_size=1),
+        Phase(0.92, image_size=256, batch_size=1),
     ),
 )
 SMOKE = replace(
     DEMO,
     network=replace(DEMO.network, base_channels=8),
-    data=replace(DEMO.data, side=64),
+    data=replace(DEMO.data, image_size=64),
     losses=LossRecipe(feature_size=None),
-    optimiser=replace(DEMO.optimiser, ramp_steps=5),
+    optimiser=replace(DEMO.optimiser, lr_warmup_steps=5),
     schedule=replace(DEMO.schedule, warm_up=20, decay=20, save_steps=5),
     phases=(),
     backbone="random",
@@ -220,7 +225,9 @@ SMOKE = replace(
 # An hour on one GPU. Many cheap steps beat few dear ones: width 32 and LPIPS.
 GPU = Recipe(
     network=NetworkRecipe(base_channels=32, composite=True, initialisation="identity"),
-    data=DataRecipe(view="crop", photographs=8, turns=True, reading="alternate"),
+    data=DataRecipe(
+        view="crop", batch_size=8, augment=True, free_form_variant="alternate"
+    ),
     losses=LossRecipe(
         adversarial_weight=0.02,
         perceptual_weight=1.0,
@@ -229,11 +236,11 @@ GPU = Recipe(
         compared="completed",
     ),
     optimiser=OptimiserRecipe(
-        warm_up_rate=1e-3,
-        generator_rate=4e-4,
-        discriminator_rate=4e-4,
+        warm_up_lr=1e-3,
+        generator_lr=4e-4,
+        discriminator_lr=4e-4,
         betas=(0.5, 0.99),
-        ramp_steps=200,
+        lr_warmup_steps=200,
         clip=1.0,
         ema_decay=0.999,
     ),
@@ -246,18 +253,18 @@ GPU = Recipe(
 # without decay. The losses have no part in it, and there is no warm-up.
 DEEPFILLV1 = Recipe(
     network=NetworkRecipe(variant="deepfillv1", base_channels=32, composite=True),
-    data=DataRecipe(view="crop", side=256, photographs=16),
+    data=DataRecipe(view="crop", image_size=256, batch_size=16),
     optimiser=OptimiserRecipe(
-        generator_rate=1e-4, discriminator_rate=1e-4, betas=(0.5, 0.9)
+        generator_lr=1e-4, discriminator_lr=1e-4, betas=(0.5, 0.9)
     ),
     schedule=Schedule(warm_up=0, flat=110, decay=0),
     backbone=None,
 )
 DEEPFILLV2 = Recipe(
     network=NetworkRecipe(variant="deepfillv2", base_channels=48, composite=True),
-    data=DataRecipe(view="crop", side=256, photographs=16),
+    data=DataRecipe(view="crop", image_size=256, batch_size=16),
     optimiser=OptimiserRecipe(
-        generator_rate=1e-4, discriminator_rate=1e-4, betas=(0.5, 0.999)
+        generator_lr=1e-4, discriminator_lr=1e-4, betas=(0.5, 0.999)
     ),
     schedule=Schedule(warm_up=0, flat=110, decay=0),
     backbone=None,
@@ -296,9 +303,9 @@ EXPECTED = {
         lambda found: found <= WIDEST, f"at most {WIDEST:,}"
     ),
     "losses.compared": _one_of(COMPARED),
-    "losses.l1": _one_of(READINGS),
-    "losses.style": _one_of(READINGS),
-    "losses.variation": _one_of(READINGS),
+    "losses.l1": _one_of(PAPER_OR_RELEASED),
+    "losses.style": _one_of(PAPER_OR_RELEASED),
+    "losses.variation": _one_of(PAPER_OR_RELEASED),
     "losses.hole_weight": _FROM_ZERO,
     "losses.adversarial_weight": _FROM_ZERO,
     "losses.perceptual_weight": _FROM_ZERO,
@@ -308,11 +315,11 @@ EXPECTED = {
     "losses.discriminator_factor": _FROM_ZERO,
     "losses.feature_size": Expected(lambda found: 16 <= found <= 4096, "16 to 4,096"),
     "optimiser.order": _one_of(ORDERS),
-    "optimiser.warm_up_rate": _FROM_ZERO,
-    "optimiser.generator_rate": _FROM_ZERO,
-    "optimiser.discriminator_rate": _FROM_ZERO,
+    "optimiser.warm_up_lr": _FROM_ZERO,
+    "optimiser.generator_lr": _FROM_ZERO,
+    "optimiser.discriminator_lr": _FROM_ZERO,
     "optimiser.betas": _FRACTION,
-    "optimiser.ramp_steps": _FROM_ZERO,
+    "optimiser.lr_warmup_steps": _FROM_ZERO,
     "optimiser.clip": _POSITIVE,
     "optimiser.ema_decay": _FRACTION,
 }
@@ -328,11 +335,11 @@ def check_recipe(recipe: Recipe) -> None:
         several = found if isinstance(found, tuple) else (found,)
         if not all(each is None or holds(each) for each in several):
             raise InputError(f"{path} is {found!r}; expected {words}")
-    batches = [(each.photographs, each.side) for each in recipe.phases]
-    for photographs, side in [(recipe.data.photographs, recipe.data.side), *batches]:
-        if photographs * side**2 > MOST_PIXELS:
+    batches = [(phase.batch_size, phase.image_size) for phase in recipe.phases]
+    for count, size in [(recipe.data.batch_size, recipe.data.image_size), *batches]:
+        if count * size**2 > MOST_PIXELS:
             raise InputError(
-                f"a batch of {photographs:,} photographs of {side:,} px; "
+                f"a batch of {count:,} photographs of {size:,} px; "
                 f"expected at most {MOST_PIXELS:,} pixels in all"
             )
     if (layers := len(recipe.losses.layer_weights)) != len(LAYERS):

@@ -49,17 +49,17 @@ def random_phase(image: Tensor, stride: int, rng: Generator) -> Tensor:
 
 
 def three_mask_batch(
-    images: Tensor, rng: Generator, reading: str = "paper"
+    images: Tensor, rng: Generator, variant: str = "paper"
 ) -> tuple[Tensor, Tensor]:
     """Each image under each kind of mask (paper, section 5.1).
 
     (B, 3, H, W) -> images (3B, 3, H, W), masks (3B, 1, H, W) as float32, 1 = missing.
     Each image stands three times in a row, its masks in the order of `masks.KINDS`;
-    `reading` is that of `masks.free_form`. Raises InputError for sides below 16 px.
+    `variant` is that of `masks.free_form`. Raises InputError for sides below 16 px.
     """
     batch, _, height, width = images.shape
     drawn = [
-        masks.make(kind, height, width, rng, reading)
+        masks.make(kind, height, width, rng, variant)
         for _ in range(batch)
         for kind in masks.KINDS
     ]

@@ -16,7 +16,7 @@ from gin.errors import InputError
 from gin.recipes import LAYERS
 from gin.weights.imagenet import NETWORKS, Backbone, load_backbone
 
-TAPS = ("convolution", "released")
+LAYER_OUTPUTS = ("convolution", "released")
 SMALLEST = 16  # pixels a side: four pools leave one
 
 
@@ -28,7 +28,7 @@ class Features(nn.Module):
 
     Args:
         backbone: VGG-19's weights, or VGG16's, which has layers of the same names.
-        taps: "convolution", the paper's: each convolution's output. "released":
+        layer_outputs: "convolution", the paper's: each convolution's output. "released":
             relu1_1 ... relu4_1 and conv5_1, because an in-place ReLU overwrites
             the first four in the authors' code.
         size: images are resized to a square of so many pixels (released: 224);
@@ -45,18 +45,20 @@ class Features(nn.Module):
     def __init__(
         self,
         backbone: Backbone,
-        taps: str = "convolution",
+        layer_outputs: str = "convolution",
         size: int | None = None,
         layers: int = len(LAYERS),
     ) -> None:
         super().__init__()
-        if taps not in TAPS:
-            raise InputError(f"taps is {taps!r}; expected one of {TAPS}")
+        if layer_outputs not in LAYER_OUTPUTS:
+            raise InputError(
+                f"layer_outputs is {layer_outputs!r}; expected one of {LAYER_OUTPUTS}"
+            )
         if size is not None and size < SMALLEST:
             raise InputError(f"size is {size}; expected {SMALLEST} or more, or None")
         if backbone.network not in ("vgg19", "vgg16"):
             raise InputError(f"backbone is {backbone.name}; expected VGG-19 or VGG16")
-        self.taps, self.size = taps, size
+        self.layer_outputs, self.size = layer_outputs, size
         self.name, self.source = backbone.name, backbone.source
         self.register_buffer("mean", _column(0.485, 0.456, 0.406))
         self.register_buffer("std", _column(0.229, 0.224, 0.225))
@@ -84,7 +86,7 @@ class Features(nn.Module):
         for stage in self.stages:
             convolved.append(stage(rectified[-1]))
             rectified.append(F.relu(convolved[-1]))
-        if self.taps == "convolution":
+        if self.layer_outputs == "convolution":
             return convolved
         return [*rectified[1 : len(LAYERS)], *convolved[len(LAYERS) - 1 :]]
 
@@ -92,11 +94,11 @@ class Features(nn.Module):
 def features(
     source: str | PathLike[str] | None = None,
     network: str = "vgg19",
-    taps: str = "convolution",
+    layer_outputs: str = "convolution",
     size: int | None = None,
 ) -> Features:
     """`Features` with weights from `source`, as `load_backbone` finds them."""
-    return Features(load_backbone(network, source), taps, size)
+    return Features(load_backbone(network, source), layer_outputs, size)
 
 
 def _column(*values: float) -> Tensor:

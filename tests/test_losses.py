@@ -29,12 +29,12 @@ from gin.losses import (
     style_loss,
     total_variation,
 )
-from gin.recipes import PAPER_LOSSES, READINGS, RELEASED_LOSSES, LossRecipe
+from gin.recipes import PAPER_LOSSES, PAPER_OR_RELEASED, RELEASED_LOSSES, LossRecipe
 from gin.subsampling import three_mask_batch
 
-readings = pytest.mark.parametrize("reading", READINGS)
+readings = pytest.mark.parametrize("reading", PAPER_OR_RELEASED)
 recipes = pytest.mark.parametrize(
-    "recipe", [PAPER_LOSSES, RELEASED_LOSSES], ids=READINGS
+    "recipe", [PAPER_LOSSES, RELEASED_LOSSES], ids=PAPER_OR_RELEASED
 )
 
 
@@ -147,7 +147,7 @@ def test_l1_closed_form() -> None:
     prediction = target + torch.where(mask > 0, 0.3, -0.1)
     found = l1_loss(prediction, target, mask, hole_weight=6)
     torch.testing.assert_close(found, torch.tensor(6 * 0.3 + 0.1))
-    found = l1_loss(prediction, target, mask, hole_weight=6, reading="released")
+    found = l1_loss(prediction, target, mask, hole_weight=6, variant="released")
     share = 15 / 256
     torch.testing.assert_close(found, torch.tensor(6 * 0.3 * share + 0.1 * (1 - share)))
 
@@ -161,7 +161,7 @@ def test_l1_against_the_independent_computation(reading: str, seed: int) -> None
     masks = [drawn < rng.random(), drawn < 2, drawn > 2]  # some, all, none missing
     for mask in [m.astype(float) for m in masks] + [drawn] * (reading == "released"):
         tensors = (torch.from_numpy(x) for x in (prediction, target, mask))
-        found = l1_loss(*tensors, hole_weight=4, reading=reading).item()
+        found = l1_loss(*tensors, hole_weight=4, variant=reading).item()
         expected = reference.l1(prediction, target, mask, 4, reading)
         assert found == pytest.approx(expected, rel=1e-12)
 
@@ -297,7 +297,9 @@ def test_variation_of_a_ramp() -> None:
     """0.1 from row to row in each of three channels, 0.2 from column to column."""
     rows, columns = 0.1 * torch.arange(6.0)[:, None], 0.2 * torch.arange(9.0)
     ramp = (rows + columns).expand(2, 3, 6, 9)
-    paper, released = (total_variation(ramp, reading).item() for reading in READINGS)
+    paper, released = (
+        total_variation(ramp, reading).item() for reading in PAPER_OR_RELEASED
+    )
     assert paper == pytest.approx(3 * 0.1 + 3 * 0.2, rel=1e-5)
     assert released == pytest.approx(2 * (0.1**2 + 0.2**2), rel=1e-5)
 

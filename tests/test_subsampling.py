@@ -88,7 +88,7 @@ def test_random_phase_halves_the_papers_images() -> None:
     assert chosen.shape == (1, 3, 256, 256)
 
 
-@pytest.mark.parametrize("reading", masks.READINGS)
+@pytest.mark.parametrize("reading", masks.PAPER_OR_RELEASED)
 def test_each_image_stands_under_the_three_kinds_in_order(reading: str) -> None:
     images = torch.rand(2, 3, 48, 64)
     repeated, drawn = three_mask_batch(images, np.random.default_rng(4), reading)

@@ -1,4 +1,4 @@
-"""VGG's taps against torchvision and by hand; where weights come from."""
+"""VGG's layer_outputs against torchvision and by hand; where weights come from."""
 
 import copy
 import hashlib
@@ -85,10 +85,10 @@ def close(ours: list[Tensor], theirs: list[Tensor], tolerance: float) -> None:
         assert (one - two).abs().max() <= tolerance * two.abs().max()
 
 
-# The taps
+# The layer_outputs
 
 
-@pytest.mark.parametrize("taps", ["convolution", "released"])
+@pytest.mark.parametrize("layer_outputs", ["convolution", "released"])
 @pytest.mark.parametrize(
     ("network", "letter", "places"),
     [("vgg19", "E", (0, 5, 10, 19, 28)), ("vgg16", "D", (0, 5, 10, 17, 24))],
@@ -97,7 +97,7 @@ def test_the_taps_are_those_of_torchvision(
     network: str,
     letter: str,
     places: tuple[int, ...],
-    taps: str,
+    layer_outputs: str,
     request: pytest.FixtureRequest,
 ) -> None:
     backbone = request.getfixturevalue(network)
@@ -107,17 +107,17 @@ def test_the_taps_are_those_of_torchvision(
 
     def keep(_: nn.Module, __: object, output: Tensor) -> None:
         # What is kept without a copy, torchvision's in-place ReLU overwrites: that
-        # is how the released code came by its taps.
-        seen.append(output.clone() if taps == "convolution" else output)
+        # is how the released code came by its layer_outputs.
+        seen.append(output.clone() if layer_outputs == "convolution" else output)
 
     for place in places:
         layers[place].register_forward_hook(keep)
     image = picture().double()
     with torch.no_grad():
         layers.double()((image - column(MEAN)) / column(STD))
-        close(exact(Features(backbone, taps))(image), seen, 1e-12)
+        close(exact(Features(backbone, layer_outputs))(image), seen, 1e-12)
     assert [(tensor < 0).any().item() for tensor in seen[:4]] == [
-        taps == "convolution"
+        layer_outputs == "convolution"
     ] * 4
     assert (seen[4] < 0).any()
 
@@ -133,9 +133,9 @@ def test_the_taps_by_hand_in_float64(vgg19: Backbone) -> None:
     state = {name: tensor.double() for name, tensor in vgg19.state.items()}
     image = picture(17, 35).double()
     x = torch.stack([(image[:, c] - MEAN[c]) / STD[c] for c in range(3)], dim=1)
-    taps = []
+    layer_outputs = []
     for block in ((0, 2), (5, 7), (10, 12, 14, 16), (19, 21, 23, 25), (28,)):
-        if taps:
+        if layer_outputs:
             height, width = (side // 2 * 2 for side in x.shape[2:])
             quads = x[..., :height, :width].unfold(2, 2, 2).unfold(3, 2, 2)
             x = quads.amax(dim=(-2, -1))
@@ -143,12 +143,12 @@ def test_the_taps_by_hand_in_float64(vgg19: Backbone) -> None:
             weight, bias = (state[f"features.{place}.{n}"] for n in ("weight", "bias"))
             y = convolve(x, weight, bias)
             if place == block[0]:
-                taps.append(y)
+                layer_outputs.append(y)
             x = y.clamp(min=0)
     net = exact(Features(vgg19))
     # float32's mean and std are in the buffers.
-    close(net(image), taps, 1e-6)
-    assert [tuple(tap.shape[1:]) for tap in taps] == [
+    close(net(image), layer_outputs, 1e-6)
+    assert [tuple(tap.shape[1:]) for tap in layer_outputs] == [
         (64, 17, 35),
         (128, 8, 17),
         (256, 4, 8),
@@ -171,18 +171,18 @@ def test_an_image_is_resized_as_released(vgg19: Backbone) -> None:
     close(exact(Features(vgg19, size=24))(image), exact(Features(vgg19))(small), 1e-12)
 
 
-@pytest.mark.parametrize("taps", ["convolution", "released"])
-def test_fewer_layers_are_the_first_of_all(vgg19: Backbone, taps: str) -> None:
-    every = Features(vgg19, taps)(picture())
+@pytest.mark.parametrize("layer_outputs", ["convolution", "released"])
+def test_fewer_layers_are_the_first_of_all(vgg19: Backbone, layer_outputs: str) -> None:
+    every = Features(vgg19, layer_outputs)(picture())
     for layers in (1, 3, 5):
-        found = Features(vgg19, taps, layers=layers)(picture())
+        found = Features(vgg19, layer_outputs, layers=layers)(picture())
         assert len(found) == layers
         assert all(map(torch.equal, found, every))
 
 
-@pytest.mark.parametrize("taps", ["convolution", "released"])
-def test_gradients_reach_the_image_alone(vgg19: Backbone, taps: str) -> None:
-    net = exact(Features(vgg19, taps, size=16))
+@pytest.mark.parametrize("layer_outputs", ["convolution", "released"])
+def test_gradients_reach_the_image_alone(vgg19: Backbone, layer_outputs: str) -> None:
+    net = exact(Features(vgg19, layer_outputs, size=16))
     image = picture(17, 16)[:1].double().requires_grad_()
     assert torch.autograd.gradcheck(lambda x: tuple(net(x)), image, fast_mode=True)
     sum(tap.square().mean() for tap in net(image)).backward()
@@ -200,9 +200,9 @@ def test_it_stays_frozen_inside_a_module_that_is_trained(vgg19: Backbone) -> Non
     ]
 
 
-@pytest.mark.parametrize("taps", ["convolution", "released"])
-def test_compiled_whole_and_channels_last(vgg19: Backbone, taps: str) -> None:
-    net, image = exact(Features(vgg19, taps)), picture(20, 16)[:1].double()
+@pytest.mark.parametrize("layer_outputs", ["convolution", "released"])
+def test_compiled_whole_and_channels_last(vgg19: Backbone, layer_outputs: str) -> None:
+    net, image = exact(Features(vgg19, layer_outputs)), picture(20, 16)[:1].double()
     with torch.no_grad():
         expected = net(image)
         compiled = torch.compile(net, fullgraph=True, backend="eager")
@@ -213,9 +213,9 @@ def test_compiled_whole_and_channels_last(vgg19: Backbone, taps: str) -> None:
         close(maps, expected, 1e-12)
 
 
-@pytest.mark.parametrize("taps", ["convolution", "released"])
-def test_bf16_is_close(vgg19: Backbone, taps: str) -> None:
-    net, image = Features(vgg19, taps), picture(20, 16)[:1]
+@pytest.mark.parametrize("layer_outputs", ["convolution", "released"])
+def test_bf16_is_close(vgg19: Backbone, layer_outputs: str) -> None:
+    net, image = Features(vgg19, layer_outputs), picture(20, 16)[:1]
     with torch.no_grad():
         expected = net(image)
         with torch.autocast("cpu", torch.bfloat16):
@@ -237,7 +237,7 @@ def test_an_image_that_cannot_be_used(vgg19: Backbone, shape: tuple[int, ...]) -
 
 
 def test_arguments_that_cannot_be_used(vgg19: Backbone) -> None:
-    with pytest.raises(InputError, match="taps is 'relu'; expected one of"):
+    with pytest.raises(InputError, match="layer_outputs is 'relu'; expected one of"):
         Features(vgg19, "relu")
     with pytest.raises(InputError, match="size is 8; expected 16 or more"):
         Features(vgg19, size=8)
@@ -264,8 +264,8 @@ def test_random_weights_are_seeded_and_named(vgg19: Backbone) -> None:
 
 
 def test_a_file_by_torch_save(vgg19: Backbone, vgg19_file: Path) -> None:
-    net = features(str(vgg19_file), taps="released", size=224)
-    assert (net.taps, net.size) == ("released", 224)
+    net = features(str(vgg19_file), layer_outputs="released", size=224)
+    assert (net.layer_outputs, net.size) == ("released", 224)
     assert (net.name, net.source) == ("VGG-19", "vgg19.pth")
     kernel = net.stages[4][-1].weight
     assert torch.equal(kernel, vgg19.state["features.28.weight"].half().float())

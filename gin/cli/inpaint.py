@@ -12,8 +12,8 @@ from gin.cli.options import (
     Device,
     Force,
     Kind,
+    MaskVariant,
     Precision,
-    Reading,
     Region,
     Seam,
     Seed,
@@ -167,7 +167,7 @@ def _masks(
 @app.command(
     epilog=_examples(
         "gin mask --kind cellular --size 512x512 --seed 7 --out mask.png",
-        "gin mask --kind free-form --reading released --size 640x480 --out mask.png",
+        "gin mask --kind free-form --variant released --size 640x480 --out mask.png",
     )
 )
 def mask(
@@ -175,9 +175,9 @@ def mask(
     size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="In pixels.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="A new .png file.")],
     seed: Annotated[int, Seed] = 0,
-    reading: Annotated[
-        Reading, typer.Option(help="Whose strokes, in a free-form mask.")
-    ] = Reading.paper,
+    variant: Annotated[
+        MaskVariant, typer.Option(help="Whose strokes, in a free-form mask.")
+    ] = MaskVariant.paper,
     force: Force = False,
 ) -> None:
     """Draw a random mask (white is missing) and print its area."""
@@ -194,10 +194,10 @@ def mask(
         )
     if out.suffix.lower() != ".png":
         raise InputError(f"{out}: expected a name that ends in .png")
-    if reading is Reading.released and kind is not Kind.free_form:
-        raise InputError(f"--reading: goes with --kind free-form, found {kind}")
+    if variant is MaskVariant.released and kind is not Kind.free_form:
+        raise InputError(f"--variant: goes with --kind free-form, found {kind}")
     check_new(out, force)
     width, height = map(int, sides.groups())
-    drawn = make(kind.name, height, width, np.random.default_rng(seed), reading)
+    drawn = make(kind.name, height, width, np.random.default_rng(seed), variant)
     mask_sets.write(drawn, out, force)
     typer.echo(f"{out}: {100 * area(drawn):.1f} % of {width} x {height} px is missing")

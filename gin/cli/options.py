@@ -40,8 +40,8 @@ class Kind(StrEnum):
     cellular_automata = "cellular"
 
 
-class Reading(StrEnum):
-    """`gin.masks.READINGS`."""
+class MaskVariant(StrEnum):
+    """`gin.masks.PAPER_OR_RELEASED`."""
 
     paper = "paper"
     released = "released"

@@ -28,15 +28,15 @@ from gin.utils.images import decode
 
 
 class Key(NamedTuple):
-    """Which batch to make: `photographs` from number `first` on, at `side` px.
+    """Which batch to make: `batch_size` photographs from number `first` on.
 
-    `recoloured` is the share of them that `gin.data.transforms.recolour` changes.
+    They are `image_size` px a side; `recolour_probability` is the share that `gin.data.transforms.recolour` changes.
     """
 
     first: int
-    photographs: int
-    side: int
-    recoloured: float = 0.0
+    batch_size: int
+    image_size: int
+    recolour_probability: float = 0.0
 
 
 class Batch(NamedTuple):
@@ -72,9 +72,9 @@ def keys(
     `first` counts the photographs that all ranks have had. The ranks' batches,
     joined, are the batch of one process with `world` times the photographs.
     """
-    count = recipe.photographs
+    count = recipe.batch_size
     for start in itertools.count(first, count * world):
-        yield Key(start + rank * count, count, recipe.side)
+        yield Key(start + rank * count, count, recipe.image_size)
 
 
 def batches(
@@ -127,7 +127,7 @@ class PhotographBatches(Dataset[Batch]):
         self.source, self.recipe, self.seed = source, recipe, seed
 
     def __getitem__(self, key: Key) -> Batch:
-        numbers = range(key.first, key.first + key.photographs)
+        numbers = range(key.first, key.first + key.batch_size)
         return collate([self._sample(number, key) for number in numbers])
 
     def _sample(self, number: int, key: Key) -> Sample:
@@ -135,7 +135,9 @@ class PhotographBatches(Dataset[Batch]):
         index = int(_order(self.seed, epoch, len(self.source))[place])
         picture = self.source.read(index)
         draw = Draw(self.seed, epoch, index)
-        return sample(picture, self.recipe, key.side, draw, key.recoloured)
+        return sample(
+            picture, self.recipe, key.image_size, draw, key.recolour_probability
+        )
 
 
 class StreamedBatches(IterableDataset[Batch]):
@@ -155,7 +157,7 @@ class StreamedBatches(IterableDataset[Batch]):
         world: int = 1,
     ) -> None:
         self.shards, self.recipe, self.seed = shards, recipe, seed
-        self.steps = first // (recipe.photographs * world)
+        self.steps = first // (recipe.batch_size * world)
         self.rank, self.world = rank, world
 
     def __iter__(self) -> Iterator[Batch]:
@@ -163,11 +165,11 @@ class StreamedBatches(IterableDataset[Batch]):
         workers, number = (worker.num_workers, worker.id) if worker else (1, 0)
         # Workers take turns: going on, the first is the one whose turn it is.
         number = (number + self.steps) % workers
-        done = len(range(number, self.steps, workers)) * self.recipe.photographs
+        done = len(range(number, self.steps, workers)) * self.recipe.batch_size
         part, parts = self.rank * workers + number, self.world * workers
         samples = self._samples(self.shards.stream(self.seed, done, part, parts))
         while True:
-            made = list(itertools.islice(samples, self.recipe.photographs))
+            made = list(itertools.islice(samples, self.recipe.batch_size))
             yield collate(
                 [pair for pair, _ in made], tuple(bad for _, bad in made if bad)
             )
@@ -186,7 +188,7 @@ class StreamedBatches(IterableDataset[Batch]):
                 waiting.append((draw, Bad(packed.name, str(error))))
                 continue
             for each, bad in (*waiting, (draw, None)):
-                yield sample(picture, self.recipe, self.recipe.side, each), bad
+                yield sample(picture, self.recipe, self.recipe.image_size, each), bad
             waiting.clear()
 
 

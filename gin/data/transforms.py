@@ -15,7 +15,7 @@ from PIL import Image
 
 from gin import masks
 from gin.errors import InputError
-from gin.masks import READINGS
+from gin.masks import PAPER_OR_RELEASED
 from gin.recipes import DataRecipe
 from gin.utils.images import SMALLEST
 
@@ -33,25 +33,29 @@ class Draw(NamedTuple):
 def sample(
     picture: Image.Image,
     recipe: DataRecipe,
-    side: int,
+    image_size: int,
     draw: Draw,
-    recoloured: float = 0.0,
+    recolour_probability: float = 0.0,
 ) -> Sample:
     """One view of an RGB picture and its three masks: uint8 (3, S, S) and (3, S, S).
 
     Paper, section 5.1. The masks, of {0, 1}, are in the order of `gin.masks.KINDS`;
-    `recoloured` is the probability that the view goes through `recolour`.
+    `recolour_probability` is that the view goes through `recolour`.
     """
     rng = np.random.default_rng([*draw])
-    view = VIEWS[recipe.view](picture, side, rng)
-    if recipe.turns:
+    view = VIEWS[recipe.view](picture, image_size, rng)
+    if recipe.augment:
         view = turn(view, rng)
-    if recoloured and rng.random() < recoloured:
+    if recolour_probability and rng.random() < recolour_probability:
         view = recolour(view, rng)
-    reading = recipe.reading
-    if reading == "alternate":  # in two epochs each photograph has both
-        reading = READINGS[(draw.epoch + draw.photograph) % len(READINGS)]
-    drawn = [masks.make(kind, side, side, rng, reading) for kind in masks.KINDS]
+    variant = recipe.free_form_variant
+    if variant == "alternate":  # in two epochs each photograph has both
+        variant = PAPER_OR_RELEASED[
+            (draw.epoch + draw.photograph) % len(PAPER_OR_RELEASED)
+        ]
+    drawn = [
+        masks.make(kind, image_size, image_size, rng, variant) for kind in masks.KINDS
+    ]
     return view.transpose(2, 0, 1), np.stack(drawn)
 
 
@@ -99,18 +103,18 @@ def check_recipe(recipe: DataRecipe) -> None:
     """Raise InputError unless samples can be made as `recipe` says."""
     expected: dict[str, tuple[str, Iterable[str]]] = {
         "view": (recipe.view, VIEWS),
-        "reading": (recipe.reading, (*READINGS, "alternate")),
+        "variant": (recipe.free_form_variant, (*PAPER_OR_RELEASED, "alternate")),
     }
     for name, (found, known) in expected.items():
         if found not in known:
             raise InputError(f"{name} {found!r}: expected {' or '.join(known)}")
-    check_size("a batch", recipe.photographs, recipe.side)
+    check_size("a batch", recipe.batch_size, recipe.image_size)
 
 
-def check_size(what: str, photographs: int, side: int) -> None:
+def check_size(what: str, batch_size: int, image_size: int) -> None:
     """Raise InputError, opening with `what`, unless such a batch can be made."""
-    if side < SMALLEST or photographs < 1:
+    if image_size < SMALLEST or batch_size < 1:
         raise InputError(
-            f"{what} of {photographs} photographs of {side} px; "
+            f"{what} of {batch_size} photographs of {image_size} px; "
             f"expected at least one, of {SMALLEST} px or more"
         )

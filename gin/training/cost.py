@@ -35,15 +35,15 @@ PARTS = ("generators", "discriminators", "features", "losses", "optimiser")
 
 
 class Step(NamedTuple):
-    """The kind of a step: `photographs` of `side` px, each under three masks."""
+    """The kind of a step: `batch_size` photographs of `image_size` px, under three masks."""
 
     stage: str
-    side: int
-    photographs: int
+    image_size: int
+    batch_size: int
 
     @property
     def images(self) -> int:
-        return self.photographs * len(KINDS)
+        return self.batch_size * len(KINDS)
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Rehearsal:
 
     def inputs(self, step: Step) -> tuple[Tensor, Tensor]:
         """Noise, and masks with a square hole: (3P, 3, H, W) and (3P, 1, H, W)."""
-        side, device = step.side, self.fabric.device
+        side, device = step.image_size, self.fabric.device
         image = torch.rand(step.images, 3, side, side, device=device)
         mask = torch.zeros(step.images, 1, side, side, device=device)
         mask[..., side // 4 : -side // 4, side // 4 : -side // 4] = 1

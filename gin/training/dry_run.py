@@ -37,7 +37,7 @@ class Segment(NamedTuple):
 
     @property
     def step(self) -> Step:
-        return Step(self.stage, self.phase.side, self.phase.photographs)
+        return Step(self.stage, self.phase.image_size, self.phase.batch_size)
 
 
 def plan(
@@ -97,7 +97,7 @@ def segments(timetable: Timetable, world: int = 1) -> list[Segment]:
     clock, found = Clock(), []
     while not timetable.finished(clock):
         phase = timetable.phase(clock)
-        after = timetable.after(clock, phase.photographs * world)
+        after = timetable.after(clock, phase.batch_size * world)
 
         def later(steps: int, start: Clock = clock, after: Clock = after) -> Clock:
             return Clock(
@@ -140,8 +140,8 @@ def _short(recipe: Recipe, rehearsal: Rehearsal) -> Iterator[str]:
         f"{schedule.unit}: warm-up, flat, {schedule.shape} decay"
     )
     yield (
-        f"rates         {optimiser.warm_up_rate:g} in the warm-up, then "
-        f"{optimiser.generator_rate:g} and {optimiser.discriminator_rate:g} "
+        f"rates         {optimiser.warm_up_lr:g} in the warm-up, then "
+        f"{optimiser.generator_lr:g} and {optimiser.discriminator_lr:g} "
         f"(discriminators); order: {optimiser.order}"
     )
 
@@ -153,11 +153,11 @@ def _table(
     rows: list[tuple[str, ...]] = [HEADER]
     for segment in found:
         step, cost = segment.step, costs[segment.step]
-        images = copies * step.photographs
+        images = copies * step.batch_size
         rows.append(
             (
                 step.stage,
-                f"{step.side} px",
+                f"{step.image_size} px",
                 f"{images * world}",
                 f"{segment.steps:,}",
                 f"{segment.steps * images * world:,}",

@@ -57,9 +57,9 @@ class Learner:
         self.net, self.discriminators = self._networks()
         for module in (self.net, self.discriminators):
             module.to(memory_format=torch.channels_last)
-        self.adam_g = _adam(self.net, optimiser.warm_up_rate, optimiser.betas)
+        self.adam_g = _adam(self.net, optimiser.warm_up_lr, optimiser.betas)
         self.adam_d = _adam(
-            self.discriminators, optimiser.discriminator_rate, optimiser.betas
+            self.discriminators, optimiser.discriminator_lr, optimiser.betas
         )
         tune(fabric.device)
         self._features = features
@@ -88,7 +88,7 @@ class Learner:
         image (3P, 3, H, W) in [0, 1], mask (3P, 1, H, W) of 0 and 1; `factor`
         multiplies the rate.
         """
-        _set_rate(self.adam_g, factor * self.recipe.optimiser.warm_up_rate)
+        _set_lr(self.adam_g, factor * self.recipe.optimiser.warm_up_lr)
         done = self._complete(_channels_last(image), mask)
         recipe = self.recipe.losses
         loss = losses.reconstruction_loss(
@@ -106,7 +106,7 @@ class Learner:
 
         As in `warm_up_step`; each photograph stands three times in a row.
         """
-        self.set_rates(factor)
+        self.set_lr(factor)
         image = _channels_last(image)
         masked = composite(torch.ones_like(image), image, mask)
         done = self._complete(image, mask)
@@ -118,11 +118,11 @@ class Learner:
             judged = self._discriminate(done, image, masked)
         return {**terms, "discriminators": judged}
 
-    def set_rates(self, factor: float) -> None:
+    def set_lr(self, factor: float) -> None:
         """Of the main stage: the recipe's, times `factor`."""
         optimiser = self.recipe.optimiser
-        _set_rate(self.adam_g, factor * optimiser.generator_rate)
-        _set_rate(self.adam_d, factor * optimiser.discriminator_rate)
+        _set_lr(self.adam_g, factor * optimiser.generator_lr)
+        _set_lr(self.adam_d, factor * optimiser.discriminator_lr)
 
     def _generate(
         self, done: Completion, image: Tensor, mask: Tensor, masked: Tensor
@@ -206,8 +206,8 @@ class Learner:
         )
 
     @property
-    def rate(self) -> float:
-        """The generators' rate at the last step."""
+    def lr(self) -> float:
+        """The generators' learning rate at the last step."""
         return self.adam_g.param_groups[0]["lr"]
 
     def weights(self) -> list[Tensor]:
@@ -234,7 +234,7 @@ def phi(backbone: Backbone, recipe: LossRecipe) -> Features | Lpips:
     """The network that Eqs. 4 and 5 compare images with: VGG, or AlexNet in LPIPS."""
     if backbone.network == "alexnet":
         return Lpips(backbone)
-    return Features(backbone, recipe.taps, recipe.feature_size, recipe.layers)
+    return Features(backbone, recipe.layer_outputs, recipe.feature_size, recipe.layers)
 
 
 def _start(recipe: NetworkRecipe) -> DeepGIN:
@@ -261,7 +261,7 @@ def _adam(module: torch.nn.Module, rate: float, betas: tuple[float, float]) -> A
     return Adam(module.parameters(), rate, betas, fused=True)
 
 
-def _set_rate(adam: Adam, rate: float) -> None:
+def _set_lr(adam: Adam, rate: float) -> None:
     for group in adam.param_groups:
         group["lr"] = rate
 

@@ -60,7 +60,7 @@ class Timetable:
 
     def factor(self, clock: Clock) -> float:
         """What the coming step's rates are multiplied with: 0 to 1."""
-        schedule, ramp = self.recipe.schedule, self.recipe.optimiser.ramp_steps
+        schedule, ramp = self.recipe.schedule, self.recipe.optimiser.lr_warmup_steps
         warming_up = self.warming_up(clock)
         taken = clock.warm_up_steps if warming_up else clock.main_steps
         climb = min(1.0, (taken + 1) / ramp) if ramp else 1.0
@@ -76,7 +76,7 @@ class Timetable:
         """The size of the coming batch."""
         done, data = self.progress(clock), self.recipe.data
         begun = [phase for phase in self.recipe.phases if phase.start <= done]
-        return begun[-1] if begun else Phase(0.0, data.side, data.photographs)
+        return begun[-1] if begun else Phase(0.0, data.image_size, data.batch_size)
 
     def after(self, clock: Clock, photographs: int) -> Clock:
         """The clock after the coming step, which had `photographs` in all."""
@@ -89,9 +89,9 @@ class Timetable:
         """The batches of one process from `clock` on, to the end of the training."""
         while not self.finished(clock):
             phase = self.phase(clock)
-            count = phase.photographs
+            count = phase.batch_size
             first = clock.photographs + rank * count
-            yield Key(first, count, phase.side, phase.recoloured)
+            yield Key(first, count, phase.image_size, phase.recolour_probability)
             clock = self.after(clock, count * world)
 
 
@@ -112,4 +112,4 @@ def _check(schedule: Schedule, phases: tuple[Phase, ...]) -> None:
     if starts != sorted(starts) or any(not 0 <= start < 1 for start in starts):
         raise InputError(f"phases start at {starts}; expected rising from 0, below 1")
     for phase in phases:
-        check_size("a phase with batches", phase.photographs, phase.side)
+        check_size("a phase with batches", phase.batch_size, phase.image_size)

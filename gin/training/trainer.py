@@ -270,7 +270,7 @@ class Run:
                 if due or stopped or looking or on_cpu:
                     finite.check()
                 if due or stopped or steps % EVERY == 0:
-                    report.point(learner.rate, steps)
+                    report.point(learner.lr, steps)
                 if due:
                     self._validate(validation, report)
                 elif stopped and fabric.is_global_zero:

@@ -42,7 +42,7 @@ def tiny(recipe: Recipe) -> Recipe:
     return replace(
         recipe,
         network=replace(recipe.network, base_channels=4),
-        data=replace(recipe.data, side=SIDE, photographs=2),
+        data=replace(recipe.data, image_size=SIDE, batch_size=2),
         schedule=replace(recipe.schedule, unit="steps"),
     )
 
@@ -256,9 +256,9 @@ def test_the_average_completes_any_batch(recipe: Recipe, fabric: Fabric) -> None
 
 def test_the_published_settings() -> None:
     for recipe in (DEEPFILLV1, DEEPFILLV2):
-        assert recipe.optimiser.generator_rate == 1e-4
-        assert recipe.optimiser.discriminator_rate == 1e-4
-        assert (recipe.data.side, recipe.data.photographs) == (256, 16)
+        assert recipe.optimiser.generator_lr == 1e-4
+        assert recipe.optimiser.discriminator_lr == 1e-4
+        assert (recipe.data.image_size, recipe.data.batch_size) == (256, 16)
         assert Timetable(recipe, 1000).length == 110
     assert DEEPFILLV1.optimiser.betas == (0.5, 0.9)
     assert DEEPFILLV2.optimiser.betas == (0.5, 0.999)
@@ -279,7 +279,9 @@ def test_what_a_recipe_cannot_ask_for(fabric: Fabric) -> None:
         with pytest.raises(InputError, match=message):
             DeepFillV2Learner(recipe, 0, None, fabric)
     phases = (Phase(0.0, SIDE, 1), Phase(0.5, 2 * SIDE, 1))
-    with pytest.raises(InputError, match="phases of other sides than data.side, 32"):
+    with pytest.raises(
+        InputError, match="phases of other sides than data.image_size, 32"
+    ):
         DeepFillV1Learner(replace(V1, phases=phases), 0, None, fabric)
     with pytest.raises(InputError, match="deepfillv2 has no warm-up"):
         learner(V2, fabric).warm_up_step(*batch(), factor=1.0)

@@ -143,7 +143,7 @@ def test_what_is_measured_in_a_moment() -> None:
     norms = [m for m in full.modules() if "Norm" in type(m).__name__]
     assert [*only("No batch norm").measured.values()] == [len(norms)] == [0]
     images, batch = only("make a batch of 12").measured.values()
-    assert (images, batch) == (PAPER.data.photographs, 3 * PAPER.data.photographs)
+    assert (images, batch) == (PAPER.data.batch_size, 3 * PAPER.data.batch_size)
     held_out = [
         len(LAYOUTS[name].divide([str(n) for n in range(count)], 0)["val"])
         for name, count in (("ffhq", 70_000), ("oxford", 5_062))

@@ -662,7 +662,10 @@ def test_modes_come_back(mode: str, folder: Path, weights: str) -> None:
 
 def test_the_names_on_the_command_line_are_the_librarys() -> None:
     assert tuple(kind.name for kind in commands.Kind) == masks.KINDS
-    assert tuple(reading.value for reading in commands.Reading) == masks.READINGS
+    assert (
+        tuple(reading.value for reading in commands.MaskVariant)
+        == masks.PAPER_OR_RELEASED
+    )
     assert tuple(commands.Region) == inpainting.REGIONS
     assert tuple(commands.Seam) == seams.SEAMS
 
@@ -722,7 +725,7 @@ def test_gin_mask_writes_the_librarys_mask_and_prints_its_area(
     folder: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    command = ["mask", "--kind", kind, "--size", "90x70", "--reading", reading]
+    command = ["mask", "--kind", kind, "--size", "90x70", "--variant", reading]
     assert main([*command, "--seed", "7", "--out", "new/m.png"]) == 0
     expected = masks.make(name, 70, 90, np.random.default_rng(7), reading)
     assert np.array_equal(pixels("new/m.png"), expected * 255)
@@ -739,7 +742,7 @@ def test_gin_mask_writes_the_librarys_mask_and_prints_its_area(
         (("--out", "m.jpg"), "m.jpg: expected a name that ends in .png"),
         (("--out", "mask.png"), "mask.png: exists already"),
         (("--out", "mask.png/below/m.png"), "cannot be written"),
-        (("--reading", "released"), "goes with --kind free-form, found cellular"),
+        (("--variant", "released"), "goes with --kind free-form, found cellular"),
         (("--kind", "star"), "rectangular.*free-form.*cellular"),
     ],
 )
@@ -784,7 +787,7 @@ def test_gin_train_stops_at_a_limit_and_goes_on(
     assert "holds a run already" in refused(capsys, *begin)
     words = "--resume: goes on with the run's own recipe"
     assert words in refused(capsys, *TRAIN, "--resume", "--recipe", "smoke")
-    assert words in refused(capsys, *TRAIN, "--resume", "--set=data.side=16")
+    assert words in refused(capsys, *TRAIN, "--resume", "--set=data.image_size=16")
     assert "with seed 1; found 0" in refused(capsys, *TRAIN, "--resume")
     assert main([*TRAIN, "--resume", "--seed", "1"]) == 0
     path = Path("run/weights.safetensors")
@@ -825,7 +828,7 @@ def test_a_signal_saves_and_ends_with_one_line(
 def test_a_training_that_diverges_is_said_in_a_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    wild = ["--set=optimiser.warm_up_rate=1.0e+30", "--set=optimiser.ramp_steps=0"]
+    wild = ["--set=optimiser.warm_up_lr=1.0e+30", "--set=optimiser.lr_warmup_steps=0"]
     assert main([*TRAIN, "--recipe", "smoke", *SETTINGS, *wild]) == 1
     complaint = capsys.readouterr().err
     assert re.fullmatch(
@@ -845,7 +848,7 @@ def test_a_training_that_diverges_is_said_in_a_line(
         (("--set", "optimiser.speed=1"), "the recipe has no optimiser.speed"),
         (("--set", "optimiser.order=mine"), "optimiser.order is 'mine'"),
         (("--set", "network.base_channels=3"), "base_channels is 3"),
-        (("--set", "data.side=8"), "8 px"),
+        (("--set", "data.image_size=8"), "8 px"),
         (("--data", "nowhere"), "nowhere: no such folder"),
         (("--data", "out"), "1 of 1 photographs cannot be read: out/good.png"),
         (("--data", "torchvision:Cake"), "torchvision has no dataset"),

@@ -19,7 +19,7 @@ from gin.masks import KINDS
 from gin.recipes import DataRecipe
 from gin.subsampling import random_phase, three_mask_batch
 
-RECIPE = DataRecipe(side=16, photographs=3, turns=True, reading="alternate")
+RECIPE = DataRecipe(side=16, photographs=3, augment=True, free_form_variant="alternate")
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def drawn(made: Iterable[Batch], count: int) -> list[int]:
 def test_the_same_batches_from_any_number_of_workers(
     source: Source, workers: int, view: str
 ) -> None:
-    recipe = DataRecipe(view=view, side=16, photographs=2, turns=True)
+    recipe = DataRecipe(view=view, image_size=16, batch_size=2, augment=True)
     expected = digests(batches(source, recipe, seed=3), 9)
     assert digests(batches(source, recipe, seed=3, workers=workers), 9) == expected
     assert len(set(expected)) == 9
@@ -83,8 +83,8 @@ def test_the_same_batches_after_a_resume_in_mid_epoch(
 def test_the_ranks_batches_joined_are_those_of_one_process(
     source: Source, world: int
 ) -> None:
-    joined = DataRecipe(side=16, photographs=world * 2)
-    single = DataRecipe(side=16, photographs=2)
+    joined = DataRecipe(image_size=16, batch_size=world * 2)
+    single = DataRecipe(image_size=16, batch_size=2)
     one = batches(source, joined, seed=5, first=4)
     ranks = [
         batches(source, single, 5, first=4, rank=rank, world=world)
@@ -97,7 +97,7 @@ def test_the_ranks_batches_joined_are_those_of_one_process(
 
 
 def test_each_photograph_comes_once_an_epoch_in_a_new_order() -> None:
-    recipe = DataRecipe(side=16, photographs=4)
+    recipe = DataRecipe(image_size=16, batch_size=4)
     numbers = drawn(batches(Numbered(10), recipe, seed=0), 5)  # two epochs
     first, second = numbers[:10], numbers[10:]
     assert sorted(first) == sorted(second) == list(range(10))
@@ -106,13 +106,13 @@ def test_each_photograph_comes_once_an_epoch_in_a_new_order() -> None:
 
 
 def test_fewer_photographs_than_a_batch_has() -> None:
-    numbers = drawn(batches(Numbered(2), DataRecipe(side=16, photographs=6), 0), 1)
+    numbers = drawn(batches(Numbered(2), DataRecipe(image_size=16, batch_size=6), 0), 1)
     assert sorted(numbers) == [0, 0, 0, 1, 1, 1]
 
 
 def test_a_photograph_differs_from_epoch_to_epoch_and_by_the_seed() -> None:
     picture = photograph(0, 64, 64)
-    recipe = DataRecipe(side=32)
+    recipe = DataRecipe(image_size=32)
     made = [
         sample(picture, recipe, 32, Draw(seed, epoch, number))[1].tobytes()
         for seed, epoch, number in itertools.product(range(2), range(3), range(3))
@@ -122,7 +122,7 @@ def test_a_photograph_differs_from_epoch_to_epoch_and_by_the_seed() -> None:
 
 def test_a_sample_is_the_phase_and_the_masks_of_the_paper() -> None:
     picture = photograph(1, 64, 64)
-    view, drawn_masks = sample(picture, DataRecipe(side=32), 32, Draw(4, 5, 6))
+    view, drawn_masks = sample(picture, DataRecipe(image_size=32), 32, Draw(4, 5, 6))
     rng = np.random.default_rng([4, 5, 6])
     whole = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
     images, expected = three_mask_batch(random_phase(whole, 2, rng), rng)
@@ -137,7 +137,7 @@ def test_a_phase_of_the_resized_photograph_whatever_its_shape() -> None:
         resized[dy::2, dx::2].transpose(2, 0, 1).tobytes()
         for dy, dx in itertools.product(range(2), repeat=2)
     }
-    recipe = DataRecipe(side=32)
+    recipe = DataRecipe(image_size=32)
     views = {
         sample(picture, recipe, 32, Draw(0, epoch, 0))[0].tobytes()
         for epoch in range(40)
@@ -147,7 +147,7 @@ def test_a_phase_of_the_resized_photograph_whatever_its_shape() -> None:
 
 def test_turns_are_the_eight_of_the_square() -> None:
     picture = photograph(3, 32, 32)
-    recipe = DataRecipe(view="crop", side=32, turns=True)
+    recipe = DataRecipe(view="crop", image_size=32, augment=True)
     views = {
         sample(picture, recipe, 32, Draw(0, epoch, 0))[0].tobytes()
         for epoch in range(80)
@@ -159,7 +159,7 @@ def test_turns_are_the_eight_of_the_square() -> None:
 
 
 def test_crops_differ_in_place_and_scale() -> None:
-    picture, recipe = photograph(4, 90, 70), DataRecipe(view="crop", side=32)
+    picture, recipe = photograph(4, 90, 70), DataRecipe(view="crop", image_size=32)
     views = {
         sample(picture, recipe, 32, Draw(0, epoch, 0))[0].tobytes()
         for epoch in range(40)
@@ -171,7 +171,7 @@ def test_readings_of_the_free_form_masks() -> None:
     picture = Image.new("RGB", (512, 512))
 
     def free_form(reading: str, epoch: int) -> np.ndarray:
-        recipe = DataRecipe(reading=reading)
+        recipe = DataRecipe(free_form_variant=reading)
         return sample(picture, recipe, 256, Draw(0, epoch, 1))[1][1]
 
     for epoch, same in ((0, "released"), (1, "paper")):
@@ -230,11 +230,11 @@ def test_a_photograph_that_breaks_later_is_named(
     [
         (DataRecipe(view="whole"), "view 'whole': expected phase or crop"),
         (
-            DataRecipe(reading="both"),
+            DataRecipe(free_form_variant="both"),
             "reading 'both': expected paper or released or alternate",
         ),
-        (DataRecipe(side=8), "of 8 px; expected at least one, of 16 px or more"),
-        (DataRecipe(photographs=0), "a batch of 0 photographs"),
+        (DataRecipe(image_size=8), "of 8 px; expected at least one, of 16 px or more"),
+        (DataRecipe(batch_size=0), "a batch of 0 photographs"),
     ],
 )
 def test_recipes_that_cannot_be_used(
@@ -259,7 +259,7 @@ def test_recolouring_orders_and_inverts_channels() -> None:
 
 
 def test_a_key_says_how_many_are_recoloured(source: Source) -> None:
-    made = PhotographBatches(source, DataRecipe(side=16), seed=0)
+    made = PhotographBatches(source, DataRecipe(image_size=16), seed=0)
 
     def images(share: float) -> torch.Tensor:
         return made[Key(0, 30, 16, share)].images

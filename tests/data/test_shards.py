@@ -29,7 +29,7 @@ from gin.data.transforms import Draw, sample
 from gin.recipes import DataRecipe
 
 SIZES = [5, 1, 7, 3]  # 16 photographs
-RECIPE = DataRecipe(view="crop", side=16, photographs=2)
+RECIPE = DataRecipe(view="crop", image_size=16, batch_size=2)
 
 
 def opened(spec: str) -> Shards:

@@ -16,7 +16,7 @@ from gin.training.hardware import Hardware
 TINY: Recipe = replace(
     SMOKE,
     network=replace(SMOKE.network, base_channels=2),
-    data=replace(SMOKE.data, side=16),
+    data=replace(SMOKE.data, image_size=16),
     schedule=Schedule("steps", warm_up=4, flat=0, decay=5, save_steps=3),
     phases=(Phase(0.0, 16, 2, 0.5), Phase(0.85, 32, 1)),
 )
@@ -26,8 +26,8 @@ SETTINGS = [
     f"--set={path}={value}"
     for path, value in {
         "network.base_channels": 2,
-        "data.side": 16,
-        "data.photographs": 2,
+        "data.image_size": 16,
+        "data.batch_size": 2,
         "schedule.warm_up": 4,
         "schedule.decay": 5,
         "schedule.save_steps": 3,

@@ -116,7 +116,7 @@ def test_memory_holds_weights_gradients_moments_and_the_average(costs, rehearsal
 
 
 def test_memory_grows_with_the_batch(rehearsal, costs):
-    more = [rehearsal.count(WARM_UP._replace(photographs=n)).memory for n in (2, 3)]
+    more = [rehearsal.count(WARM_UP._replace(batch_size=n)).memory for n in (2, 3)]
     growth = more[0] - costs["warm-up"].memory
     assert growth > 0
     assert more[1] - more[0] == pytest.approx(growth, rel=0.02)
@@ -182,7 +182,7 @@ def test_segments_are_the_steps_that_the_timetable_takes(recipe, world, count):
         phase = timetable.phase(clock)
         stage = "warm-up" if timetable.warming_up(clock) else "main"
         taken.append((stage, phase))
-        clock = timetable.after(clock, phase.photographs * world)
+        clock = timetable.after(clock, phase.batch_size * world)
     runs = [(*key, len(list(run))) for key, run in itertools.groupby(taken)]
     assert segments(timetable, world) == runs
 
@@ -194,7 +194,7 @@ def test_millions_of_steps_are_no_more_work():
 
 def test_the_demo_recipe_has_its_phases():
     found = segments(Timetable(DEMO, 1000))
-    assert [(s.stage, s.step.side, s.steps) for s in found] == [
+    assert [(s.stage, s.step.image_size, s.steps) for s in found] == [
         ("warm-up", 128, 16_800),
         ("warm-up", 192, 1_200),
         ("main", 192, 2_400),
@@ -204,7 +204,7 @@ def test_the_demo_recipe_has_its_phases():
 
 
 def test_the_plan_says_what_it_is_about(photographs):
-    recipe = replace(SMALL, data=replace(SMALL.data, side=32))
+    recipe = replace(SMALL, data=replace(SMALL.data, image_size=32))
     text = "\n".join(plan(recipe, photographs, None, replace(CPU, devices=2)))
     assert "3 photographs" in text
     assert "2 processes, each on cpu, float32" in text
@@ -216,7 +216,7 @@ def test_the_plan_says_what_it_is_about(photographs):
 
 
 def test_what_the_training_would_refuse_is_refused(photographs, tmp_path):
-    odd = replace(SMALL, data=replace(SMALL.data, side=40))
+    odd = replace(SMALL, data=replace(SMALL.data, image_size=40))
     with pytest.raises(InputError, match="divisible by 16"):
         list(plan(odd, photographs, None, CPU))
     with pytest.raises(InputError, match="nothing"):

@@ -150,7 +150,7 @@ def written_out(
 def test_the_main_step_is_the_one_written_out(
     recipe: Recipe, features: Features, fabric: Fabric
 ) -> None:
-    rates = {"generator_rate": 6e-4, "discriminator_rate": 4e-4, "clip": 0.01}
+    rates = {"generator_lr": 6e-4, "discriminator_lr": 4e-4, "clip": 0.01}
     recipe = replace(
         recipe,
         optimiser=replace(recipe.optimiser, **rates),
@@ -216,7 +216,7 @@ def test_a_rate_of_zero_moves_nothing(
     learner.main_step(*batch(), factor=0.0)
     assert moved(learner.net, before[0]) == 0
     assert moved(learner.discriminators, before[1]) == 0
-    assert learner.rate == 0
+    assert learner.lr == 0
 
 
 @pytest.mark.parametrize("variant", ["StdResBlk (Coarse only)", "StdResBlk"])

@@ -29,7 +29,7 @@ PROGRAM = ROOT / "tests" / "gin_program.py"
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["gin.training.trainer"])
 LONG = 120  # seconds after which something hangs
-SETTINGS = ["network.base_channels=2", "data.side=16", "schedule.save_steps=3"]
+SETTINGS = ["network.base_channels=2", "data.image_size=16", "schedule.save_steps=3"]
 
 
 @pytest.fixture

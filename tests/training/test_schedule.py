@@ -29,7 +29,7 @@ def in_steps(
     return replace(
         PAPER,
         schedule=Schedule("steps", warm_up, flat, decay, shape),
-        optimiser=replace(PAPER.optimiser, ramp_steps=ramp),
+        optimiser=replace(PAPER.optimiser, lr_warmup_steps=ramp),
         phases=phases,
     )
 
@@ -129,7 +129,7 @@ def test_ranks_share_each_batch_out(recipe: Recipe, world: int) -> None:
         number
         for keys in zip(*ranks, strict=True)
         for key in keys
-        for number in range(key.first, key.first + key.photographs)
+        for number in range(key.first, key.first + key.batch_size)
     ]
     assert numbers == list(range(len(numbers)))
     for keys in zip(*ranks, strict=True):
@@ -147,7 +147,7 @@ def test_going_on_anywhere_gives_the_rest_of_the_same_batches(
     whole = list(timetable.keys(clock, rank, 2))
     for taken, key in enumerate(whole):
         assert list(timetable.keys(clock, rank, 2)) == whole[taken:]
-        clock = timetable.after(clock, 2 * key.photographs)
+        clock = timetable.after(clock, 2 * key.batch_size)
     assert timetable.finished(clock)
     assert list(timetable.keys(clock, rank, 2)) == []
 

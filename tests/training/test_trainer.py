@@ -302,10 +302,10 @@ def test_the_curves_hold_every_term(undisturbed: Path, stopped: Path) -> None:
         for name in (*main, "discriminators"):
             assert list(found[f"loss/{name}"]) == [step for step in points if step > 4]
         assert list(found["validation/error in the hole (%)"]) == [3, 6, 9]
-    rates, warm_up = read_log(undisturbed / "log")["rate"], TINY.optimiser.warm_up_rate
+    rates, warm_up = read_log(undisturbed / "log")["rate"], TINY.optimiser.warm_up_lr
     assert rates[3] == pytest.approx(warm_up * 3 / 5)  # of a ramp of 5 steps
     at = (9 - 1 - 4) / 5  # of the way down, before the last step
-    assert rates[9] == pytest.approx(TINY.optimiser.generator_rate * (1 - at), rel=1e-5)
+    assert rates[9] == pytest.approx(TINY.optimiser.generator_lr * (1 - at), rel=1e-5)
     one, other = (read_log(run / "log") for run in (undisturbed, stopped))
     name = "validation/error in the hole (%)"
     assert one[name] == other[name]
@@ -331,7 +331,7 @@ def test_the_log_holds_pictures(undisturbed: Path) -> None:
     pictures = events.Images(tag)
     assert [picture.step for picture in pictures] == [3, 6, 9]
     # Three masks under each other; holes, result and truth side by side.
-    photographs_, side = TINY.data.photographs, TINY.data.side
+    photographs_, side = TINY.data.batch_size, TINY.data.image_size
     assert (pictures[0].height, pictures[0].width) == (
         3 * photographs_ * side,
         3 * side,
@@ -374,7 +374,7 @@ def test_a_training_that_diverges_keeps_its_last_good_checkpoint(
     data: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    optimiser = replace(TINY.optimiser, generator_rate=1e30, ramp_steps=0)
+    optimiser = replace(TINY.optimiser, generator_lr=1e30, lr_warmup_steps=0)
     with pytest.raises(FloatingPointError, match="not finite a[ft]+(er)? step [56]$"):
         train(replace(TINY, optimiser=optimiser), data, run, hardware=CPU)
     assert list(checkpoints(run)) == [3]
@@ -452,7 +452,7 @@ def wrong_losses(**values: object) -> Recipe:
         (TINY, {"hardware": Hardware("cpu", devices=0)}, "0 devices on 1 nodes"),
         (TINY, {"hardware": Hardware("cake")}, "device 'cake' cannot be used"),
         (wrong_losses(style="mine"), {}, "losses.style is 'mine'"),
-        (wrong_losses(taps="mine"), {}, "taps is 'mine'"),
+        (wrong_losses(layer_outputs="mine"), {}, "taps is 'mine'"),
         (replace(TINY, backbone="cake"), {}, "network is 'cake'"),
         (replace(TINY, data=replace(TINY.data, view="mine")), {}, "view 'mine'"),
         (TINY, {"data": "nowhere"}, "nowhere: no such folder"),

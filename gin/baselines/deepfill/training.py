@@ -111,10 +111,10 @@ class DeepFillV1Learner(DeepFillLearner):
     """WGAN-GP: the critics learn at every step, the generator at every fifth."""
 
     def _judges(self) -> nn.Module:
-        side, phases = self.recipe.data.side, self.recipe.phases
-        if any(phase.side != side for phase in phases):
+        side, phases = self.recipe.data.image_size, self.recipe.phases
+        if any(phase.image_size != side for phase in phases):
             raise InputError(
-                f"phases of other sides than data.side, {side} px; expected the same, "
+                f"phases of other sides than data.image_size, {side} px; expected the same, "
                 "for deepfillv1's critics take one size"
             )
         return Critics(side, self._judges_channels())
@@ -126,7 +126,7 @@ class DeepFillV1Learner(DeepFillLearner):
 
         Returns every term, also where only the critics learn from it.
         """
-        self.set_rates(factor)
+        self.set_lr(factor)
         image = image[:: len(KINDS)]
         height, width = image.shape[2:]
         hole, box = deepfillv1_mask(height, width, self._rng())
@@ -190,7 +190,7 @@ class DeepFillV2Learner(DeepFillLearner):
         self, image: Tensor, mask: Tensor, factor: float
     ) -> dict[str, Tensor]:
         """Arguments as for `Learner`; `mask` gives way to v2's own."""
-        self.set_rates(factor)
+        self.set_lr(factor)
         image = image[:: len(KINDS)]
         height, width = image.shape[2:]
         mask = _for_all(deepfillv2_mask(height, width, self._rng()), image)
