@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from gin.errors import InputError
 
 PARTIAL = ".gin-partial"  # the suffix of every temporary file
 LOCK = ".gin-lock"
+_NAMED = re.compile(r"(\w[\w .-]*)=(.+)")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -171,3 +173,11 @@ def check_folder(folder: Path) -> None:
             f"{folder}: cannot be written ({existing}: {error.strerror}); "
             "expected a folder with write permission"
         ) from error
+
+
+def named(text: str) -> tuple[str | None, str]:
+    """`NAME=VALUE` apart; the name is None where there is none, or a file is meant."""
+    found = _NAMED.fullmatch(text)
+    if found is None or Path(text).exists():
+        return None, text
+    return found[1], found[2]
