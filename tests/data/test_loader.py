@@ -19,7 +19,7 @@ from gin.masks import KINDS
 from gin.recipes import DataRecipe
 from gin.subsampling import random_phase, three_mask_batch
 
-RECIPE = DataRecipe(side=16, photographs=3, augment=True, free_form_variant="alternate")
+RECIPE = DataRecipe(image_size=16, batch_size=3, augment=True, free_form_variant="alternate")
 
 
 @pytest.fixture
