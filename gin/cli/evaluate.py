@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gin.baselines.methods import DEEPGIN
 from gin.cli.options import (
     Device,
     EvaluationSize,
@@ -18,7 +17,6 @@ from gin.cli.options import (
     _examples,
 )
 from gin.errors import InputError
-from gin.evaluation.protocol import named
 
 if TYPE_CHECKING:
     pass
@@ -32,6 +30,9 @@ def weights_by_name(texts: Sequence[str]) -> dict[str, str | None]:
     A single one without a name is called "deepgin", several after their files. Raises
     InputError for two of one name.
     """
+    from gin.baselines.methods import DEEPGIN
+    from gin.evaluation.protocol import named
+
     found: dict[str, str | None] = {}
     for text in texts:
         name, source = named(text)
