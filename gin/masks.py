@@ -15,11 +15,11 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from gin.errors import InputError
+from gin.recipes import PAPER_OR_RELEASED
 from gin.utils import mask_images as mask_pictures
 from gin.utils.images import SMALLEST, open_picture, upright
 
 KINDS = ("rectangular", "free_form", "cellular_automata")
-PAPER_OR_RELEASED = ("paper", "released")
 MOST_MISSING = 0.95
 SUSPICIOUS = 0.6  # of the picture: few masks hide more of most pictures
 Mask = np.ndarray
