@@ -44,6 +44,15 @@ def make(
     raise InputError(f"mask kind {kind!r}: expected one of {', '.join(KINDS)}")
 
 
+def make_all(height: int, width: int, rng: Generator, variant: str = "paper") -> Mask:
+    """One random mask of each kind: uint8 (3, height, width), in the order of `KINDS`.
+
+    Paper, section 5.1: a training image comes under all three. Arguments and errors
+    are those of `make`.
+    """
+    return np.stack([make(kind, height, width, rng, variant) for kind in KINDS])
+
+
 def rectangular(height: int, width: int, rng: Generator) -> Mask:
     """One rectangle, each side 30-70 % of its dimension, anywhere in the picture.
 

@@ -10,11 +10,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.random import Generator
 from PIL import Image
 
 from gin import masks
 from gin.recipes import PAPER_OR_RELEASED, DataRecipe
+from gin.subsampling import random_phase
 
 Sample = tuple[np.ndarray, np.ndarray]
 
@@ -50,18 +52,16 @@ def sample(
         variant = PAPER_OR_RELEASED[
             (draw.epoch + draw.photograph) % len(PAPER_OR_RELEASED)
         ]
-    drawn = [
-        masks.make(kind, image_size, image_size, rng, variant) for kind in masks.KINDS
-    ]
-    return view.transpose(2, 0, 1), np.stack(drawn)
+    drawn = masks.make_all(image_size, image_size, rng, variant)
+    return view.transpose(2, 0, 1), drawn
 
 
 def phase(picture: Image.Image, side: int, rng: Generator) -> np.ndarray:
     """Resized to 2S x 2S, one of the four phases of stride 2: (S, S, 3)."""
     if picture.size != (2 * side, 2 * side):
         picture = picture.resize((2 * side, 2 * side), Image.Resampling.BICUBIC)
-    dy, dx = rng.integers(2, size=2)
-    return np.asarray(picture)[dy::2, dx::2]
+    image = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
+    return random_phase(image, 2, rng)[0].permute(1, 2, 0).numpy()
 
 
 def square(picture: Image.Image, side: int, rng: Generator) -> np.ndarray:
