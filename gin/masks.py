@@ -15,11 +15,11 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from gin.errors import InputError
+from gin.recipes import PAPER_OR_RELEASED
 from gin.utils import mask_images as mask_pictures
 from gin.utils.images import SMALLEST, open_picture, type_of, upright
 
 KINDS = ("rectangular", "free_form", "cellular_automata")
-PAPER_OR_RELEASED = ("paper", "released")
 MOST_MISSING = 0.95
 SUSPICIOUS = 0.6  # of the picture: few masks hide more of most pictures
 Mask = np.ndarray
@@ -42,6 +42,15 @@ def make(
     if kind == "cellular_automata":
         return cellular_automata(height, width, rng)
     raise InputError(f"mask kind {kind!r}: expected one of {', '.join(KINDS)}")
+
+
+def make_all(height: int, width: int, rng: Generator, variant: str = "paper") -> Mask:
+    """One random mask of each kind: uint8 (3, height, width), in the order of `KINDS`.
+
+    Paper, section 5.1: a training image comes under all three. Arguments and errors
+    are those of `make`.
+    """
+    return np.stack([make(kind, height, width, rng, variant) for kind in KINDS])
 
 
 def rectangular(height: int, width: int, rng: Generator) -> Mask:
