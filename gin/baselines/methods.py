@@ -15,6 +15,7 @@ from gin.errors import InputError
 from gin.inpainting import Inpainter
 from gin.masks import Mask
 from gin.utils.devices import choose_device
+from gin.utils.files import named
 from gin.weights.state_dicts import fingerprint
 
 DEEPGIN = "deepgin"
@@ -71,6 +72,25 @@ def candidates(
         if number > 1:
             raise InputError(f"two methods are called {name}; expected different names")
     return methods
+
+
+def weights_by_name(texts: Sequence[str]) -> dict[str, str | None]:
+    """Parse `[NAME=]WEIGHTS` for `candidates`; by default the shipped weights.
+
+    A single file without a name is called "deepgin", several are named after their
+    files. Raises InputError for two equal names.
+    """
+    weights: dict[str, str | None] = {}
+    for text in texts:
+        name, source = named(text)
+        name = name or (Path(source).stem if len(texts) > 1 else DEEPGIN)
+        if name in weights:
+            raise InputError(
+                f"--weights: two are called {name}; name them, as in "
+                f"--weights {name}2={source}"
+            )
+        weights[name] = source
+    return weights or {DEEPGIN: None}
 
 
 def named_baselines(texts: Sequence[str]) -> list[tuple[str, str | None]]:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from gin.errors import InputError
 
 PARTIAL = ".gin-partial"  # the suffix of every temporary file
 LOCK = ".gin-lock"
+_NAMED = re.compile(r"(\w[\w .-]*)=(.+)")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -133,6 +135,14 @@ def no_room(path: Path, error: OSError) -> InputError:
     return InputError(
         f"{path}: cannot be written ({error.strerror}); expected room for it"
     )
+
+
+def named(text: str) -> tuple[str | None, str]:
+    """Split `NAME=VALUE`; the name is None without one, or if `text` is a path."""
+    match = _NAMED.fullmatch(text)
+    if match is None or Path(text).exists():
+        return None, text
+    return match[1], match[2]
 
 
 def _temporary(folder: Path) -> Path:

@@ -243,9 +243,7 @@ class Photograph:
         `check_lossless` does.
         """
         if not isinstance(photo, Image.Image):
-            raise InputError(
-                f"photo: expected a PIL image, found {type(photo).__name__}"
-            )
+            raise InputError(f"photo: expected a PIL image, found {type_of(photo)}")
         name = str(getattr(photo, "filename", "") or "the photograph")
         check_lossless(photo, name)
         turned = upright(photo, name)
@@ -291,6 +289,12 @@ class Photograph:
         """The image for display: 8 bits per channel, no metadata."""
         deep = self.values.dtype.itemsize == 2
         return _picture((self.values >> 8).astype(np.uint8) if deep else self.values)
+
+
+def type_of(value: object) -> str:
+    """The type of an argument for a message; a path with its text."""
+    is_path = isinstance(value, str | os.PathLike)
+    return f"the path {value}" if is_path else type(value).__name__
 
 
 def _picture(values: np.ndarray) -> Image.Image:
