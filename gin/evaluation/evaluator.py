@@ -145,7 +145,7 @@ class Evaluation:
 
     def settings(self) -> dict[str, str]:
         """What the results depend on, in words."""
-        methods = {f"method {each.name}": each.about for each in self.candidates}
+        methods = {f"method {each.name}": each.description for each in self.candidates}
         return {**self.plan.settings(), **methods, **self.instruments.settings()}
 
     def present(self) -> list[Candidate]:
