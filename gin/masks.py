@@ -19,7 +19,7 @@ from scipy import ndimage
 from gin.errors import InputError
 from gin.recipes import PAPER_OR_RELEASED
 from gin.utils import mask_images
-from gin.utils.images import SMALLEST, open_picture, type_of, upright
+from gin.utils.images import MIN_SIDE, open_picture, type_of, upright
 
 KINDS = ("rectangular", "free_form", "cellular_automata")
 MOST_MISSING = 0.95
@@ -267,10 +267,10 @@ def _sides(height: int, width: int, rng: object) -> tuple[int, int]:
         sides = operator.index(height), operator.index(width)
     except TypeError:
         sides = (0, 0)
-    if min(sides) < SMALLEST:
+    if min(sides) < MIN_SIDE:
         raise InputError(
             f"mask of height {height!r} and width {width!r}: "
-            f"expected whole numbers of at least {SMALLEST} px"
+            f"expected whole numbers of at least {MIN_SIDE} px"
         )
     return sides
 

@@ -17,7 +17,7 @@ from gin.recipes import LAYERS
 from gin.weights.imagenet import NETWORKS, Backbone, load_backbone
 
 LAYER_OUTPUTS = ("convolution", "released")
-MIN_SIDE = 16  # px: four poolings leave one pixel
+VGG_MIN_SIDE = 16  # px: four poolings leave one pixel
 
 
 class Features(nn.Module):
@@ -58,8 +58,10 @@ class Features(nn.Module):
             raise InputError(
                 f"layer_outputs is {layer_outputs!r}; expected one of {LAYER_OUTPUTS}"
             )
-        if size is not None and size < MIN_SIDE:
-            raise InputError(f"size is {size}; expected {MIN_SIDE} or more, or None")
+        if size is not None and size < VGG_MIN_SIDE:
+            raise InputError(
+                f"size is {size}; expected {VGG_MIN_SIDE} or more, or None"
+            )
         if backbone.network not in ("vgg19", "vgg16"):
             raise InputError(f"backbone is {backbone.name}; expected VGG-19 or VGG16")
         self.layer_outputs, self.size = layer_outputs, size
@@ -87,10 +89,14 @@ class Features(nn.Module):
         Raises:
             InputError: the image has another shape.
         """
-        if image.ndim != 4 or image.shape[1] != 3 or min(image.shape[2:]) < MIN_SIDE:
+        if (
+            image.ndim != 4
+            or image.shape[1] != 3
+            or min(image.shape[2:]) < VGG_MIN_SIDE
+        ):
             raise InputError(
                 f"image is {tuple(image.shape)}; expected (B, 3, H, W) with sides of "
-                f"{MIN_SIDE} pixels or more"
+                f"{VGG_MIN_SIDE} pixels or more"
             )
         # Before the resizing, because this converts bf16 images to float32.
         x = (image - self.mean) / self.std
