@@ -72,7 +72,7 @@ def test_the_recipes_part_where_paper_and_released_code_do() -> None:
         "variation",
         "layer_weights",
         "discriminator_factor",
-        "taps",
+        "layer_outputs",
     }
 
 
