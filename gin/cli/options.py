@@ -67,6 +67,15 @@ class Seam(StrEnum):
     none = "none"
 
 
+class Format(StrEnum):
+    """`gin.cli.jobs.Output.format`."""
+
+    png = "png"
+    jpg = "jpg"
+    webp = "webp"
+    same = "same"
+
+
 class EvaluationSize(StrEnum):
     """`gin.evaluation.protocol.SIZES`."""
 
