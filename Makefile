@@ -45,10 +45,11 @@ book: $(INSTALLED)  ## run every chapter and build the HTML
 	$(BIN)/jupyter-book build -W --keep-going --all .
 	@echo "The book: $(CURDIR)/_build/html/index.html"
 
-check: $(INSTALLED)  ## lint, formatting and types
+check: $(INSTALLED)  ## lint, formatting, types and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 test: check  ## check, then the unit tests and every chapter
 	OMP_NUM_THREADS=1 $(BIN)/pytest --nbval -n $(WORKERS)

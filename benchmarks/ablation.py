@@ -17,9 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book"))
+
 from _table import machine, show
 from support import ablation
-from support import ablation as recorded
 from support.claims import read_claims
 
 from gin.cli.app import main as gin
@@ -68,12 +71,12 @@ def record(folder: Path, seeds: int) -> Path:
     with (folder / "table" / "records.csv").open(newline="") as stream:
         for row in csv.DictReader(stream):
             key = (*names[row["method"]], row["photograph"])
-            found[key].append([float(row[metric]) for metric in recorded.SHOWN])
+            found[key].append([float(row[metric]) for metric in ablation.SHOWN])
     rows = [(*key, *np.mean(kinds, axis=0).round(5)) for key, kinds in found.items()]
     path = folder / "ablation.csv"
     with atomic(path) as temporary, temporary.open("w", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerows([(*ablation.KEYS, *recorded.SHOWN), *rows])
+        writer.writerows([(*ablation.KEYS, *ablation.SHOWN), *rows])
     return path
 
 
@@ -95,7 +98,7 @@ def main() -> None:
     path = record(options.out, options.seeds)
     paper = [c.paper["PSNR"] for c in read_claims() if c.group == "Table 1"]
     print(machine())
-    for table in (recorded.variants, recorded.steps, recorded.order):
+    for table in (ablation.variants, ablation.recorded_steps, ablation.order):
         show(*table(path, paper))
 
 

@@ -1,7 +1,7 @@
 """Each loss term on fixed tensors against an independent computation in float64.
 
-The independent one is tests/helpers/loss_reference.py: plain loops over the equations. The
-terms themselves run in float32, as in training; the last line says how far the
+The independent one is tests/helpers/loss_reference.py: plain loops over the equations.
+The terms themselves run in float32, as in training; the last line says how far the
 furthest is off.
 
     python benchmarks/loss_terms.py
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "helpers"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from _table import machine, show

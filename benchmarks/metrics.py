@@ -1,7 +1,7 @@
 """The metrics against computations of their own, and how often an interval is right.
 
-PSNR, SSIM and the L1s on random pairs of pictures against tests/helpers/metric_reference.py
-(scikit-image, and SSIM window by window), SSIM against torchmetrics too. FID and KID on
+PSNR, SSIM and the L1s on random pairs of pictures against
+tests/helpers/metric_reference.py (scikit-image, and SSIM window by window), SSIM against torchmetrics too. FID and KID on
 random features. Then the share of samples whose 95 % interval holds the true mean.
 
     python benchmarks/metrics.py
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "helpers"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from _table import machine, show

@@ -7,8 +7,8 @@ Every setting runs in a process of its own, so that its peak memory is its own. 
 step is the trainer's, on noise and with random VGG weights, which make no difference
 to its speed. "contiguous" and "channels_last" are float32, "bf16" is channels_last
 too, and "compile" adds torch.compile to the best of them. "counted" is the memory that
-gin.training.cost counts for the eager step; the peak is measured. Compiled steps have no
-parts.
+gin.training.cost counts for the eager step; the peak is measured. Compiled steps have
+no parts.
 """
 
 import argparse

@@ -15,11 +15,11 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from gin.errors import InputError
+from gin.recipes import PAPER_OR_RELEASED
 from gin.utils import mask_images as mask_pictures
-from gin.utils.images import SMALLEST, open_picture, upright
+from gin.utils.images import SMALLEST, open_picture, type_of, upright
 
 KINDS = ("rectangular", "free_form", "cellular_automata")
-PAPER_OR_RELEASED = ("paper", "released")
 MOST_MISSING = 0.95
 SUSPICIOUS = 0.6  # of the picture: few masks hide more of most pictures
 Mask = np.ndarray
@@ -42,6 +42,15 @@ def make(
     if kind == "cellular_automata":
         return cellular_automata(height, width, rng)
     raise InputError(f"mask kind {kind!r}: expected one of {', '.join(KINDS)}")
+
+
+def make_all(height: int, width: int, rng: Generator, variant: str = "paper") -> Mask:
+    """One random mask of each kind: uint8 (3, height, width), in the order of `KINDS`.
+
+    Paper, section 5.1: a training image comes under all three. Arguments and errors
+    are those of `make`.
+    """
+    return np.stack([make(kind, height, width, rng, variant) for kind in KINDS])
 
 
 def rectangular(height: int, width: int, rng: Generator) -> Mask:
@@ -148,13 +157,15 @@ def load_mask(
 
 
 def read_mask(mask: Image.Image | Mask, size: tuple[int, int]) -> Mask:
-    """A picture as `load_mask` reads it, or an array as `check_mask` wants it.
+    """A mask from a picture, as `load_mask` reads it, or from an array.
 
-    `size` is the photograph's (width, height). Raises InputError as these two do, and
-    for a picture that hides more than 60 %: an array says what it means.
+    An array is (H, W) or (H, W, 1) of {0, 1} or {0, 255}, of any real type or bool;
+    1 or 255 = missing. `size` is the photograph's (width, height). Raises InputError
+    as `load_mask` and `check_mask` do, for a path, for other values, and for a picture
+    that hides more than 60 % (an array is taken as it is).
     """
     if not isinstance(mask, Image.Image):
-        array = np.asarray(mask)
+        array = _from_array(mask)
         check_mask(array, "mask", size)
         return array.astype(np.uint8)
     found = load_mask(mask, size)
@@ -166,6 +177,27 @@ def read_mask(mask: Image.Image | Mask, size: tuple[int, int]) -> Mask:
             "it as it is, load_mask(mask, invert=True) inverts it"
         )
     return found
+
+
+def _from_array(mask: object) -> np.ndarray:
+    """(H, W) of {0, 1} from (H, W) or (H, W, 1) of {0, 1} or {0, 255}."""
+    array = np.asarray(mask)
+    if array.dtype.kind not in "biuf":
+        raise InputError(
+            f"mask: found {type_of(mask)}; expected a PIL image or an array "
+            "(gin.masks.load_mask reads a file)"
+        )
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    other = np.unique(array[(array != 0) & (array != 1)]).tolist()
+    if other == [255] and not (array == 1).any():
+        return array == 255
+    if other and array.ndim == 2:
+        values = ", ".join(map(str, other[:3])) + (" ..." if len(other) > 3 else "")
+        raise InputError(
+            f"mask: values {values}; expected 0 and 1, 1 = missing, or 0 and 255"
+        )
+    return array
 
 
 def check_mask(mask: Mask, name: str, size: tuple[int, int] | None = None) -> None:

@@ -1,54 +1,73 @@
-"""Hyper-parameters by name, as typed dataclasses. Taught in book/16_warm_up.md."""
+"""Hyper-parameters of a training as typed dataclasses, and recipes by name.
+
+Taught in book/16_warm_up.md.
+"""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from gin.errors import InputError
 
 LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
-PAPER_OR_RELEASED = ("paper", "released")
-COMPARED = ("both", "completed")
-ORDERS, STARTS = ("paper", "released"), ("paper", "identity")
-WIDEST = 1024  # base_channels; the paper's are 64
-MOST_PIXELS = 2**30  # of a batch
+PaperOrReleased = Literal["paper", "released"]
+PAPER_OR_RELEASED = get_args(PaperOrReleased)
+INITIALISATIONS = ("paper", "identity")
+MAX_BASE_CHANNELS = 1024  # the paper has 64
+MIN_IMAGE_SIZE = 16  # px: the generator's stride
+MAX_BATCH_PIXELS = 2**30
 
 
 @dataclass(frozen=True)
 class NetworkRecipe:
-    """Which networks, and how they start.
+    """The networks and their initialisation (paper, section 4.1 and Table 1).
 
-    `variant` is one of `gin.VARIANTS`, or "deepfillv1" or "deepfillv2", whose networks
-    have no other choice than their width. `padding` is the discriminators', which
-    start as PyTorch does. `initialisation` is the generators', "paper" or "identity"
-    (see `gin.initialisation`), or a file of weights that `gin.save` wrote.
+    Attributes:
+        variant: one of `gin.VARIANTS`, or "deepfillv1" or "deepfillv2", for which
+            only `base_channels` can be chosen.
+        base_channels: the base width, 64 in the paper.
+        composite: whether known pixels are pasted before G2 and before back
+            projection, as released.
+        padding: of the discriminators, see `gin.Discriminators`.
+        initialisation: of the generators: "paper" or "identity" (see
+            `gin.initialisation`), or a weights file that `gin.save` wrote. The
+            discriminators have PyTorch's default initialisation.
     """
 
     variant: str = "SPDResBlk-MSSA-BP"
     base_channels: int = 64
     composite: bool = False
-    padding: str = "paper"
+    padding: PaperOrReleased = "paper"
     initialisation: str = "paper"
 
 
 @dataclass(frozen=True)
 class LossRecipe:
-    """The weights of Eq. 1 and Eq. 7, and what paper and released code do apart.
+    """The weights of Eq. 1 and Eq. 7, and where paper and released code differ.
 
-    The weights are those of section 5.1, in both. `l1`, `style` and `variation` are
-    "paper" or "released", the readings that `gin.losses` describes. `layer_weights`
-    are those of the five VGG layers, in Eq. 4 and Eq. 5 alike. `discriminator_factor`
-    multiplies Eq. 3. `layer_outputs` is "convolution", before the ReLU, or "released"; and
-    `feature_size` is the side in pixels to which the network phi resizes an image,
-    None for the image's own (the paper does not say).
+    The defaults are those of section 5.1. Most of a main step's time goes into the
+    network phi of Eqs. 4 and 5. Cheaper are a smaller `feature_size`, `compared`
+    "completed", trailing `layer_weights` of 0, and `Recipe.backbone` "alexnet".
 
-    Most of a main step's time goes into phi. What makes it cheaper: a smaller
-    `feature_size`; `compared` "completed", which leaves I_out out of Eqs. 4 and 5
-    ("both" is the paper's); layer weights of 0 at the end, whose layers are not
-    computed; `Recipe.backbone` "alexnet", whose LPIPS takes the place of Eq. 4.
-    A perceptual or style weight of 0 leaves the term out.
+    Attributes:
+        hole_weight: lambda_hole of Eq. 1.
+        adversarial_weight: of the generators' hinge loss in Eq. 7.
+        perceptual_weight: of Eq. 4 in Eq. 7; at 0 the term is not computed.
+        style_weight: of Eq. 5 in Eq. 7; at 0 the term is not computed.
+        variation_weight: of Eq. 6 in Eq. 7.
+        l1: the variant of Eq. 1, see `gin.losses.l1_loss`.
+        style: the variant of Eq. 5, see `gin.losses.style_loss`.
+        variation: the variant of Eq. 6, see `gin.losses.total_variation`.
+        layer_weights: of the five VGG layers, in Eq. 4 and in Eq. 5. Layers after
+            the last weight above 0 are not computed.
+        discriminator_factor: multiplies Eq. 3.
+        layer_outputs: "convolution", before the ReLU, or "released", see
+            `gin.vgg.Features`.
+        feature_size: the side in px to which images are resized for phi; None keeps
+            their size (the paper does not say).
+        compared: the images in Eqs. 4 and 5: "both" I_out and I_compltd (paper), or
+            "completed", I_compltd alone.
     """
 
     hole_weight: float = 5.0
@@ -56,20 +75,20 @@ class LossRecipe:
     perceptual_weight: float = 0.05
     style_weight: float = 80.0
     variation_weight: float = 0.1
-    l1: str = "paper"
-    style: str = "paper"
-    variation: str = "paper"
+    l1: PaperOrReleased = "paper"
+    style: PaperOrReleased = "paper"
+    variation: PaperOrReleased = "paper"
     layer_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0)
     discriminator_factor: float = 1.0
-    layer_outputs: str = "convolution"
+    layer_outputs: Literal["convolution", "released"] = "convolution"
     feature_size: int | None = 224
-    compared: str = "both"
+    compared: Literal["both", "completed"] = "both"
 
     @property
     def layers(self) -> int:
-        """How many of VGG's layers count: up to the last of a weight above 0."""
-        counted = [n for n, weight in enumerate(self.layer_weights, 1) if weight]
-        return max(counted, default=1)
+        """The number of VGG's layers up to the last one with a weight above 0."""
+        weighted = [n for n, weight in enumerate(self.layer_weights, 1) if weight]
+        return max(weighted, default=1)
 
 
 PAPER_LOSSES = LossRecipe()
@@ -87,28 +106,34 @@ RELEASED_LOSSES = LossRecipe(
 class DataRecipe:
     """How photographs become batches (paper, section 5.1).
 
-    - `view`: "phase" resizes to twice the side, aspect ignored, and takes one of the
-      four phases of stride 2; "crop" cuts a square at a random place and scale.
-    - `image_size` of a sample in px, and `batch_size`, the photographs in a batch of
-      one process; each
-      comes under three masks.
-    - `augment`: rotated by a multiple of 90 degrees and flipped at random, as released.
-    - `free_form_variant` of the free-form masks: "paper", "released" or "alternate".
+    Attributes:
+        view: "phase" resizes to twice `image_size`, whatever the aspect ratio, and
+            takes one of the four phases of stride 2; "crop" cuts out a square at a
+            random position and scale.
+        image_size: side of a sample in px.
+        batch_size: photographs in a batch of one process; each of them has three
+            masks.
+        augment: rotate by a random multiple of 90 degrees and flip at random, as
+            released.
+        free_form_variant: of `gin.masks.free_form`; "alternate" takes both in turn.
     """
 
-    view: str = "phase"
+    view: Literal["phase", "crop"] = "phase"
     image_size: int = 256
     batch_size: int = 4
     augment: bool = False
-    free_form_variant: str = "paper"
+    free_form_variant: Literal["paper", "released", "alternate"] = "paper"
 
 
 @dataclass(frozen=True)
 class Phase:
-    """From the fraction `start` of the training on: another size of batch.
+    """Batches of another size, from a fraction of the training on.
 
-    `image_size` and `batch_size` take the place of the data's. `recolour_probability`
-    is the share of photographs that `gin.data.transforms.recolour` changes.
+    Attributes:
+        start: the fraction of the training, from 0, below 1.
+        image_size: takes the place of `DataRecipe.image_size`.
+        batch_size: takes the place of `DataRecipe.batch_size`.
+        recolour_probability: of `gin.data.transforms.recolour`, for each photograph.
     """
 
     start: float
@@ -119,14 +144,22 @@ class Phase:
 
 @dataclass(frozen=True)
 class OptimiserRecipe:
-    """Adam's settings (paper, section 5.1), and the order of the two updates.
+    """The settings of Adam (paper, section 5.1) and the order of the two updates.
 
-    `order` is "paper", where the discriminators learn first and the generators then
-    heed their new judgement, or "released", where the generators come first and the
-    discriminators see the same completions. `clip` bounds the gradient's norm at the
-    generators' update; as released the discriminators' share counts in it too.
-    Rates climb over `lr_warmup_steps` at the start of each stage. `ema_decay` averages
-    the generators' weights over steps; None keeps no average.
+    Attributes:
+        warm_up_lr: learning rate of the generators in the warm-up stage.
+        generator_lr: learning rate of the generators in the main stage.
+        discriminator_lr: learning rate of the discriminators.
+        betas: Adam's decay rates.
+        lr_warmup_steps: steps over which the learning rates rise linearly at the
+            start of each stage.
+        order: "paper" updates the discriminators first, and their new maps enter
+            the generators' loss; "released" updates the generators first, and both
+            losses have the same completed images.
+        clip: maximum norm of the gradient at the generators' update, None for no
+            maximum. As released, the norm includes the discriminators' gradient.
+        ema_decay: decay of the exponential moving average of the generators'
+            weights, None for no average.
     """
 
     warm_up_lr: float = 1e-4
@@ -134,35 +167,46 @@ class OptimiserRecipe:
     discriminator_lr: float = 4e-4
     betas: tuple[float, float] = (0.5, 0.999)
     lr_warmup_steps: int = 0
-    order: str = "paper"
+    order: PaperOrReleased = "paper"
     clip: float | None = None
     ema_decay: float | None = None
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long: `warm_up`, then the main stage's `flat` and `decay`, in `unit`.
+    """The lengths of the warm-up stage and of the main stage (paper, section 5.1).
 
-    `unit` is "epochs" or "steps". During `decay` the rates fall to zero, along a
-    "linear" or a "cosine" `shape`. A checkpoint is written every `save_steps`.
+    Attributes:
+        unit: of `warm_up`, `flat` and `decay`.
+        warm_up: length of the warm-up stage.
+        flat: length of the main stage's first part, at constant learning rates.
+        decay: length of its second part, in which the learning rates fall to 0.
+        shape: of the learning rates' fall.
+        save_steps: steps from one checkpoint to the next.
     """
 
-    unit: str = "epochs"
+    unit: Literal["epochs", "steps"] = "epochs"
     warm_up: int = 10
     flat: int = 10
     decay: int = 90
-    shape: str = "linear"
+    shape: Literal["linear", "cosine"] = "linear"
     save_steps: int = 1000
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that a training's result depends on, but for the data and the seed.
+    """Everything that the result of a training depends on, except data and seed.
 
-    `phases` change the batches on the way, each from its start to the next one's.
-    `backbone` is "vgg19"; "random" for trials that need no downloaded weights;
-    "alexnet" for LPIPS of I_compltd in place of Eq. 4, without Eq. 5; or None for
-    networks that learn without one.
+    Attributes:
+        network: the networks.
+        data: the batches.
+        losses: the loss terms.
+        optimiser: Adam and the order of updates.
+        schedule: the lengths of the stages.
+        phases: batches of other sizes, each from its start to the next one's.
+        backbone: the network phi. "vgg19" is the paper's; "alexnet" puts LPIPS of
+            I_compltd in place of Eq. 4 and has no Eq. 5; "random", VGG-19 with
+            random weights, needs no download; None has neither Eq. 4 nor Eq. 5.
     """
 
     network: NetworkRecipe = field(default_factory=NetworkRecipe)
@@ -171,7 +215,7 @@ class Recipe:
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
     schedule: Schedule = field(default_factory=Schedule)
     phases: tuple[Phase, ...] = ()
-    backbone: str | None = "vgg19"
+    backbone: Literal["vgg19", "alexnet", "random"] | None = "vgg19"
 
 
 PAPER = Recipe()
@@ -191,7 +235,7 @@ DEMO = Recipe(
         augment=True,
         free_form_variant="alternate",
     ),
-    # Weights with which no term drowns the others (measured in book/15_total.md).
+    # Weights that give all terms gradients of like size (book/15_total.md).
     losses=LossRecipe(adversarial_weight=0.01, style_weight=5.0, feature_size=None),
     optimiser=OptimiserRecipe(
         warm_up_lr=1e-3,
@@ -222,7 +266,7 @@ SMOKE = replace(
     phases=(),
     backbone="random",
 )
-# An hour on one GPU. Many cheap steps beat few dear ones: width 32 and LPIPS.
+# For an hour on one GPU: width 32 and LPIPS make a step cheap.
 GPU = Recipe(
     network=NetworkRecipe(base_channels=32, composite=True, initialisation="identity"),
     data=DataRecipe(
@@ -249,8 +293,8 @@ GPU = Recipe(
     ),
     backbone="alexnet",
 )
-# DeepFill's published settings. Only its schedule is not its own: DeepGIN's 110 epochs,
-# without decay. The losses have no part in it, and there is no warm-up.
+# DeepFill's published settings, but for the schedule: DeepGIN's 110 epochs, without
+# decay and without a warm-up stage. DeepFill's learner has its own losses.
 DEEPFILLV1 = Recipe(
     network=NetworkRecipe(variant="deepfillv1", base_channels=32, composite=True),
     data=DataRecipe(view="crop", image_size=256, batch_size=16),
@@ -281,31 +325,27 @@ RECIPES = {
 
 
 class Expected(NamedTuple):
-    """Of a value, or of each of several: what holds, and the words for it."""
+    """A condition on a value, and its wording in the error message."""
 
     holds: Callable[[Any], bool]
     words: str
 
 
-def _one_of(names: tuple[str, ...]) -> Expected:
-    return Expected(lambda found: found in names, " or ".join(names))
-
-
 _POSITIVE = Expected(lambda x: 0 < x < math.inf, "a number above 0")
 _FROM_ZERO = Expected(lambda x: 0 <= x < math.inf, "a number from 0")
+_FROM_ONE = Expected(lambda x: x >= 1, "a number from 1")
 _FRACTION = Expected(lambda x: 0 <= x < 1, "from 0, below 1")
+_SIZE = Expected(lambda x: x >= MIN_IMAGE_SIZE, f"{MIN_IMAGE_SIZE} px or more")
 EXPECTED = {
     "network.initialisation": Expected(
-        lambda found: found in STARTS or found.endswith(".safetensors"),
-        f"{', '.join(STARTS)} or a file of weights, .safetensors",
+        lambda x: x in INITIALISATIONS or x.endswith(".safetensors"),
+        f"{', '.join(INITIALISATIONS)} or a file of weights, .safetensors",
     ),
     "network.base_channels": Expected(
-        lambda found: found <= WIDEST, f"at most {WIDEST:,}"
+        lambda x: x <= MAX_BASE_CHANNELS, f"at most {MAX_BASE_CHANNELS:,}"
     ),
-    "losses.compared": _one_of(COMPARED),
-    "losses.l1": _one_of(PAPER_OR_RELEASED),
-    "losses.style": _one_of(PAPER_OR_RELEASED),
-    "losses.variation": _one_of(PAPER_OR_RELEASED),
+    "data.image_size": _SIZE,
+    "data.batch_size": _FROM_ONE,
     "losses.hole_weight": _FROM_ZERO,
     "losses.adversarial_weight": _FROM_ZERO,
     "losses.perceptual_weight": _FROM_ZERO,
@@ -313,8 +353,7 @@ EXPECTED = {
     "losses.variation_weight": _FROM_ZERO,
     "losses.layer_weights": _FROM_ZERO,
     "losses.discriminator_factor": _FROM_ZERO,
-    "losses.feature_size": Expected(lambda found: 16 <= found <= 4096, "16 to 4,096"),
-    "optimiser.order": _one_of(ORDERS),
+    "losses.feature_size": Expected(lambda x: 16 <= x <= 4096, "16 to 4,096"),
     "optimiser.warm_up_lr": _FROM_ZERO,
     "optimiser.generator_lr": _FROM_ZERO,
     "optimiser.discriminator_lr": _FROM_ZERO,
@@ -322,28 +361,82 @@ EXPECTED = {
     "optimiser.lr_warmup_steps": _FROM_ZERO,
     "optimiser.clip": _POSITIVE,
     "optimiser.ema_decay": _FRACTION,
+    "schedule.warm_up": _FROM_ZERO,
+    "schedule.flat": _FROM_ZERO,
+    "schedule.decay": _FROM_ZERO,
+    "schedule.save_steps": _FROM_ONE,
+    "phases.image_size": _SIZE,
+    "phases.batch_size": _FROM_ONE,
 }
 
 
 def check_recipe(recipe: Recipe) -> None:
-    """Raise InputError for a value that a `Learner` cannot use; None is not looked at.
+    """Raise InputError for a value that no training can use.
 
-    Schedule and phases are checked by `gin.training.schedule`, the data by `gin.data.transforms`.
+    `network.variant` is checked where the networks are built.
     """
-    for path, (holds, words) in EXPECTED.items():
-        found = attrgetter(path)(recipe)
-        several = found if isinstance(found, tuple) else (found,)
-        if not all(each is None or holds(each) for each in several):
-            raise InputError(f"{path} is {found!r}; expected {words}")
-    batches = [(phase.batch_size, phase.image_size) for phase in recipe.phases]
-    for count, size in [(recipe.data.batch_size, recipe.data.image_size), *batches]:
-        if count * size**2 > MOST_PIXELS:
-            raise InputError(
-                f"a batch of {count:,} photographs of {size:,} px; "
-                f"expected at most {MOST_PIXELS:,} pixels in all"
-            )
-    if (layers := len(recipe.losses.layer_weights)) != len(LAYERS):
+    for name in ("network", "data", "losses", "optimiser", "schedule"):
+        check_section(name, getattr(recipe, name))
+    for phase in recipe.phases:
+        check_section("phases", phase)
+    _check_value("backbone", recipe.backbone, get_type_hints(Recipe)["backbone"])
+    _check_layer_weights(recipe.losses.layer_weights)
+    _check_lengths(recipe.schedule)
+    _check_starts(recipe.phases)
+    _check_pixels(recipe.data.batch_size, recipe.data.image_size)
+    for phase in recipe.phases:
+        _check_pixels(phase.batch_size, phase.image_size)
+
+
+def check_section(name: str, section: Any) -> None:
+    """Raise InputError for a value that its type or `EXPECTED` excludes.
+
+    `section` is a part of a recipe, as `recipe.data`, and `name` its field there.
+    None is not checked.
+    """
+    for key, hint in get_type_hints(type(section)).items():
+        _check_value(f"{name}.{key}", getattr(section, key), hint)
+
+
+def _check_value(path: str, value: Any, hint: Any) -> None:
+    expected = EXPECTED.get(path)
+    if choices := _choices(hint):
+        expected = Expected(lambda x: x in choices, " or ".join(choices))
+    items = value if isinstance(value, tuple) else (value,)
+    if expected and not all(x is None or expected.holds(x) for x in items):
+        raise InputError(f"{path} is {value!r}; expected {expected.words}")
+
+
+def _choices(hint: Any) -> tuple[str, ...]:
+    """The values of a type `Literal[...]` or `Literal[...] | None`, else none."""
+    types = (hint, *get_args(hint))
+    return next((get_args(t) for t in types if get_origin(t) is Literal), ())
+
+
+def _check_layer_weights(weights: tuple[float, ...]) -> None:
+    if len(weights) != len(LAYERS):
         raise InputError(
-            f"losses.layer_weights has {layers} values; expected {len(LAYERS)}, one "
-            "for each layer"
+            f"losses.layer_weights has {len(weights)} values; expected {len(LAYERS)}, "
+            "one for each layer"
+        )
+
+
+def _check_lengths(schedule: Schedule) -> None:
+    if not schedule.warm_up + schedule.flat + schedule.decay:
+        raise InputError(
+            "schedule.warm_up, flat and decay are 0; expected not all of them 0"
+        )
+
+
+def _check_starts(phases: tuple[Phase, ...]) -> None:
+    starts = [phase.start for phase in phases]
+    if starts != sorted(starts) or any(not 0 <= start < 1 for start in starts):
+        raise InputError(f"phases start at {starts}; expected rising from 0, below 1")
+
+
+def _check_pixels(batch_size: int, image_size: int) -> None:
+    if batch_size * image_size**2 > MAX_BATCH_PIXELS:
+        raise InputError(
+            f"a batch of {batch_size:,} photographs of {image_size:,} px; "
+            f"expected at most {MAX_BATCH_PIXELS:,} pixels in all"
         )

@@ -58,12 +58,8 @@ def three_mask_batch(
     `variant` is that of `masks.free_form`. Raises InputError for sides below 16 px.
     """
     batch, _, height, width = images.shape
-    drawn = [
-        masks.make(kind, height, width, rng, variant)
-        for _ in range(batch)
-        for kind in masks.KINDS
-    ]
-    stacked = torch.from_numpy(np.stack(drawn)).unsqueeze(1)  # (3B, 1, H, W)
+    drawn = [masks.make_all(height, width, rng, variant) for _ in range(batch)]
+    stacked = torch.from_numpy(np.concatenate(drawn)).unsqueeze(1)  # (3B, 1, H, W)
     repeated = images.repeat_interleave(len(masks.KINDS), dim=0)
     return repeated, stacked.to(images.device, torch.float32)
 

@@ -3,6 +3,7 @@
 import io
 import math
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -446,6 +447,46 @@ def test_a_picture_that_hides_most_is_taken_as_an_array_alone() -> None:
     assert np.array_equal(masks.load_mask(Image.fromarray(255 * mask)), mask)
 
 
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda mask: mask,
+        lambda mask: mask.astype(bool),
+        lambda mask: mask.astype(np.float32),
+        lambda mask: mask * np.uint8(255),
+        lambda mask: mask * 255.0,
+        lambda mask: mask[..., np.newaxis],
+        lambda mask: mask[..., np.newaxis] * np.uint8(255),
+        lambda mask: mask.tolist(),
+    ],
+)
+def test_arrays_of_any_type_are_read(convert: Callable[[np.ndarray], object]) -> None:
+    mask = np.zeros((10, 12), np.uint8)
+    mask[2:5, 3:9] = 1
+    found = masks.read_mask(convert(mask), (12, 10))
+    assert found.dtype == np.uint8
+    assert np.array_equal(found, mask)
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (np.full((4, 4), 0.5), "mask: values 0.5; expected 0 and 1, 1 = missing, or"),
+        (np.arange(16).reshape(4, 4), r"mask: values 2, 3, 4 \.\.\.; expected 0 and 1"),
+        (np.array([[0, 1], [255, 0]]), "mask: values 255; expected 0 and 1"),
+        (np.full((2, 2), np.nan), "mask: values nan; expected 0 and 1"),
+        (np.ones((4, 4, 3)), r"found an array of shape \(4, 4, 3\)"),
+        ("m.png", "mask: found the path m.png; expected a PIL image or an array"),
+        (Path("m.png"), "mask: found the path m.png; expected a PIL image or an array"),
+        (None, "mask: found NoneType; expected a PIL image or an array"),
+    ],
+)
+def test_the_message_names_what_is_no_mask(mask: object, message: str) -> None:
+    size = np.shape(mask)[1::-1] if isinstance(mask, np.ndarray) else (4, 4)
+    with pytest.raises(InputError, match=message):
+        masks.read_mask(mask, size)
+
+
 def test_invert_turns_the_polarity() -> None:
     assert np.array_equal(masks.load_mask(DRAWING, invert=True), 1 - DRAWN)
 
@@ -528,7 +569,7 @@ def test_broken_files_are_named_in_one_sentence(name: str, tmp_path: Path) -> No
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is not a regular file, expected a picture"):
+    with pytest.raises(InputError, match="is not a regular file"):
         masks.load_mask(tmp_path)
 
 

@@ -22,7 +22,7 @@ GROUPS = {
     "Table 2": "Table 2",
     "": "Text",
 }
-CLAIMS = Path(__file__).parents[1] / "claims.yml"
+CLAIMS = Path(__file__).parents[2] / "claims.yml"
 _REQUIRED = ("source", "claim", "code", "tests", "chapter", "status")
 _ROUNDING = 1e-9  # of a decimal number in the file; tolerances are met exactly or not
 MARKS = dict(zip(STATUSES, ("●", "◐", "○"), strict=True))

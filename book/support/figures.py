@@ -260,7 +260,7 @@ def hourglass(stages: Mapping[str, Sequence[tuple[str, str, int, int]]]) -> Draw
 
 def teaser(path: Path) -> None:
     """The README's picture: a photograph for each kind of mask, seeded, at 256 px."""
-    photographs = Path(__file__).parents[1] / "data" / "photos"
+    photographs = Path(__file__).parents[2] / "data" / "photos"
     names = ("lomiri_aitzgorri", "erase_kingfisher", "erase_alpaca")
     inpaint = Inpainter.from_pretrained()
     drawn: dict[str, list[Picture]] = {}
@@ -309,4 +309,4 @@ def _show(axis: Axes, picture: Picture) -> None:
 
 
 if __name__ == "__main__":
-    teaser(Path(__file__).parents[1] / "book" / "_static" / "teaser.png")
+    teaser(Path(__file__).parents[1] / "_static" / "teaser.png")

@@ -17,6 +17,7 @@ from gin.errors import InputError
 from gin.inpainting import Inpainter
 from gin.masks import Mask
 from gin.utils.devices import choose_device
+from gin.utils.files import named
 from gin.weights.state_dicts import fingerprint
 
 DEEPGIN = "deepgin"
@@ -66,6 +67,25 @@ def candidates(
         if names.count(name) > 1:
             raise InputError(f"two methods are called {name}; expected different names")
     return found
+
+
+def weights_by_name(texts: Sequence[str]) -> dict[str, str | None]:
+    """`[NAME=]WEIGHTS` as `candidates` takes them; the shipped ones if there are none.
+
+    A single one without a name is called "deepgin", several after their files. Raises
+    InputError for two of one name.
+    """
+    found: dict[str, str | None] = {}
+    for text in texts:
+        name, source = named(text)
+        name = name or (Path(source).stem if len(texts) > 1 else DEEPGIN)
+        if name in found:
+            raise InputError(
+                f"--weights: two are called {name}; name them, as in "
+                f"--weights {name}2={source}"
+            )
+        found[name] = source
+    return found or {DEEPGIN: None}
 
 
 def named_baselines(texts: Sequence[str]) -> list[tuple[str, str | None]]:

@@ -1,13 +1,11 @@
 """`gin evaluate`: methods measured on photographs under seeded masks."""
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from gin.baselines.methods import DEEPGIN
 from gin.cli.options import (
     Device,
     EvaluationSize,
@@ -17,32 +15,8 @@ from gin.cli.options import (
     Root,
     _examples,
 )
-from gin.errors import InputError
-from gin.evaluation.protocol import named
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer()
-
-
-def weights_by_name(texts: Sequence[str]) -> dict[str, str | None]:
-    """`[NAME=]WEIGHTS` as `candidates` takes them; the shipped ones if there are none.
-
-    A single one without a name is called "deepgin", several after their files. Raises
-    InputError for two of one name.
-    """
-    found: dict[str, str | None] = {}
-    for text in texts:
-        name, source = named(text)
-        name = name or (Path(source).stem if len(texts) > 1 else DEEPGIN)
-        if name in found:
-            raise InputError(
-                f"--weights: two are called {name}; name them, as in "
-                f"--weights {name}2={source}"
-            )
-        found[name] = source
-    return found or {DEEPGIN: None}
 
 
 @app.command(
@@ -145,7 +119,7 @@ def evaluate(
     chosen = evaluation_plan.PRESETS[preset] if preset else evaluation_plan.DEFAULT
     holes = choose_masks([kinds.get(m, m) for m in masks or chosen.masks], invert)
     candidates = methods.candidates(
-        weights_by_name(weights or []),
+        methods.weights_by_name(weights or []),
         methods.named_baselines(baselines or []),
         ensemble,
         device,

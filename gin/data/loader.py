@@ -20,10 +20,10 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_in
 from gin import masks
 from gin.data.shards import Packed, Shards
 from gin.data.sources import Source
-from gin.data.transforms import Draw, Sample, check_recipe, sample
+from gin.data.transforms import Draw, Sample, sample
 from gin.data.unreadable import Bad
 from gin.errors import InputError
-from gin.recipes import DataRecipe
+from gin.recipes import DataRecipe, check_section
 from gin.utils.images import decode
 
 
@@ -97,7 +97,7 @@ def batches(
 
     Raises InputError for an unusable recipe or a photograph that cannot be read.
     """
-    check_recipe(recipe)
+    check_section("data", recipe)
     dataset: Dataset[Batch]
     if isinstance(source, Shards):
         dataset = StreamedBatches(source, recipe, seed, first, rank, world)

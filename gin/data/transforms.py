@@ -6,18 +6,17 @@ of each kind.
 Taught in book/03_batches.md.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.random import Generator
 from PIL import Image
 
 from gin import masks
-from gin.errors import InputError
-from gin.masks import PAPER_OR_RELEASED
-from gin.recipes import DataRecipe
-from gin.utils.images import SMALLEST
+from gin.recipes import PAPER_OR_RELEASED, DataRecipe
+from gin.subsampling import random_phase
 
 Sample = tuple[np.ndarray, np.ndarray]
 
@@ -53,18 +52,16 @@ def sample(
         variant = PAPER_OR_RELEASED[
             (draw.epoch + draw.photograph) % len(PAPER_OR_RELEASED)
         ]
-    drawn = [
-        masks.make(kind, image_size, image_size, rng, variant) for kind in masks.KINDS
-    ]
-    return view.transpose(2, 0, 1), np.stack(drawn)
+    drawn = masks.make_all(image_size, image_size, rng, variant)
+    return view.transpose(2, 0, 1), drawn
 
 
 def phase(picture: Image.Image, side: int, rng: Generator) -> np.ndarray:
     """Resized to 2S x 2S, one of the four phases of stride 2: (S, S, 3)."""
     if picture.size != (2 * side, 2 * side):
         picture = picture.resize((2 * side, 2 * side), Image.Resampling.BICUBIC)
-    dy, dx = rng.integers(2, size=2)
-    return np.asarray(picture)[dy::2, dx::2]
+    image = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
+    return random_phase(image, 2, rng)[0].permute(1, 2, 0).numpy()
 
 
 def square(picture: Image.Image, side: int, rng: Generator) -> np.ndarray:
@@ -97,24 +94,3 @@ def recolour(pixels: np.ndarray, rng: Generator) -> np.ndarray:
     """
     inverted = 255 * rng.integers(2, size=3, dtype=np.uint8)
     return pixels[..., rng.permutation(3)] ^ inverted
-
-
-def check_recipe(recipe: DataRecipe) -> None:
-    """Raise InputError unless samples can be made as `recipe` says."""
-    expected: dict[str, tuple[str, Iterable[str]]] = {
-        "view": (recipe.view, VIEWS),
-        "variant": (recipe.free_form_variant, (*PAPER_OR_RELEASED, "alternate")),
-    }
-    for name, (found, known) in expected.items():
-        if found not in known:
-            raise InputError(f"{name} {found!r}: expected {' or '.join(known)}")
-    check_size("a batch", recipe.batch_size, recipe.image_size)
-
-
-def check_size(what: str, batch_size: int, image_size: int) -> None:
-    """Raise InputError, opening with `what`, unless such a batch can be made."""
-    if image_size < SMALLEST or batch_size < 1:
-        raise InputError(
-            f"{what} of {batch_size} photographs of {image_size} px; "
-            f"expected at least one, of {SMALLEST} px or more"
-        )

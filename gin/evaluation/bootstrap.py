@@ -68,18 +68,30 @@ def paired(
 ) -> Summary:
     """`summarise` of first − second: two methods on the same images, in one order.
 
-    Narrower than two intervals set side by side, because what makes an image hard
-    for both cancels. A pair with an infinite or undefined value is left out: one
-    infinite counts as infinite, two of the same sign as undefined.
-    Raises InputError if the lengths differ.
+    Narrower than two intervals side by side, because what makes an image hard for
+    both methods cancels. A pair with an infinite value counts as infinite, any other
+    pair with nan as undefined; both are left out. Raises InputError if the lengths
+    differ.
     """
-    one, other = _column(first), _column(second)
-    if one.shape != other.shape:
-        raise InputError(
-            f"{one.size} and {other.size} values; expected two for each image"
-        )
-    with np.errstate(invalid="ignore"):  # inf - inf
-        return summarise(one - other, seed, level, draws)
+    a, b = _column(first), _column(second)
+    if a.shape != b.shape:
+        raise InputError(f"{a.size} and {b.size} values; expected two for each image")
+    finite = ~(np.isinf(a) | np.isinf(b))
+    difference = np.subtract(a, b, out=np.full_like(a, np.inf), where=finite)
+    return summarise(difference, seed, level, draws)
+
+
+def shared(values: ArrayLike) -> np.ndarray:
+    """`values` (methods, ...) over the images that are finite under every method.
+
+    Where one method's value is infinite or nan, so are the values of all methods:
+    `summarise` then takes the mean of every method over the same images, and the
+    mean of `paired` differences is the difference of these means.
+    """
+    array = np.asarray(values, np.float64)
+    finite = np.isfinite(array).all(axis=0)
+    infinite = np.isinf(array).any(axis=0)
+    return np.where(finite, array, np.where(infinite, np.inf, np.nan))
 
 
 def bootstrap(

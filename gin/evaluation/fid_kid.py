@@ -20,6 +20,7 @@ from torchmetrics.image.kid import KernelInceptionDistance
 
 from gin.errors import InputError, Unavailable
 from gin.evaluation.metrics import Metric, eight_bits
+from gin.utils.devices import exact_float32
 from gin.utils.files import atomic
 from gin.weights import downloads
 from gin.weights.state_dicts import read_state_dict
@@ -57,7 +58,7 @@ class Distribution:
             [eight_bits(completed, "completed"), eight_bits(image, "image")]
         )
         weight = next(self.inception.parameters(), both)
-        with torch.no_grad(), torch.autocast(weight.device.type, enabled=False):
+        with torch.no_grad(), exact_float32(weight.device):
             features = self.inception(both.to(weight.device)).float().cpu()
         for name, *pair in zip(names, *features.chunk(2), strict=True):
             self.features[name] = torch.stack(pair)

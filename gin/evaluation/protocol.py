@@ -25,11 +25,11 @@ from gin.errors import InputError
 from gin.evaluation.metrics import LPIPS_SMALLEST
 from gin.inference.regions import SIDE
 from gin.masks import KINDS, Mask, area, check_mask, load_mask
+from gin.utils.files import named
 
 ORIGINAL = "original"
 SIZES = (str(SIDE), ORIGINAL)
 ALL = "all"
-_NAMED = re.compile(r"(\w[\w .-]*)=(.+)")
 
 
 @dataclass(frozen=True)
@@ -117,14 +117,6 @@ def _fit(file: MaskPicture, name: str) -> Mask:
     mask = fitted(load_mask(file.path, invert=bool(file.invert)), (SIDE, SIDE))
     check_mask(mask, f"{file.path} for {name} at {SIDE} px")
     return mask
-
-
-def named(text: str) -> tuple[str | None, str]:
-    """`NAME=VALUE` apart; the name is None where there is none, or a file is meant."""
-    found = _NAMED.fullmatch(text)
-    if found is None or Path(text).exists():
-        return None, text
-    return found[1], found[2]
 
 
 def open_dataset(text: str, root: Path | None = None) -> Dataset:

@@ -13,7 +13,14 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from gin.evaluation.bootstrap import BUCKETS, Summary, area_bucket, paired, summarise
+from gin.evaluation.bootstrap import (
+    BUCKETS,
+    Summary,
+    area_bucket,
+    paired,
+    shared,
+    summarise,
+)
 from gin.evaluation.evaluator import Evaluation
 from gin.evaluation.fid_kid import SET_METRICS
 from gin.evaluation.metrics import METRICS, Metric
@@ -40,9 +47,9 @@ A method sees white where pixels are missing. What it returns is pasted into the
 photograph, so that known pixels are exact, held to [0, 1] and rounded to 8 bits before
 it is measured. At 256 px the photograph is brought to 256 x 256 with the box filter; at
 its original size DeepGIN completes the phases of its sub-sampling, and other methods
-the whole picture. In brackets are 95 % bootstrap intervals over photographs; by the
-area of the hole, over holes. The best mean of a group is bold."""
-DRAWS = 2000
+the whole picture. A photograph whose value is infinite or undefined under one method is
+left out for all methods in that mean. In brackets are 95 % bootstrap intervals over
+photographs; by the area of the hole, over holes. The best mean of a group is bold."""
 
 
 class Row(NamedTuple):
@@ -151,17 +158,17 @@ class Report:
             if reason := self.evaluation.missing.get(name):
                 said = f"**{name}**: not available: {' '.join(reason.split())}"
             if left_out := self._left_out(name):
-                said += f"; left out of the means: {left_out}"
+                said += f"; left out of the means of all methods: {left_out}"
             lines.append(f"- {said}.")
         return "\n".join(lines)
 
     def _left_out(self, metric: str) -> str:
-        """Which means are over fewer photographs, and why."""
+        """The means over fewer photographs, which are the same for every method."""
         return "; ".join(
-            f"{row.method}, {heading(row.group)}, {title(row.group.masks)}: {said}"
+            f"{heading(row.group)}, {title(row.group.masks)}: {counts}"
             for row in self.rows
-            if (row.hole, row.metric, row.against) == (ALL, metric, "")
-            and (said := row.summary.left_out())
+            if (row.hole, row.method, row.metric) == (ALL, self.methods[0], metric)
+            and (counts := row.summary.left_out())
         )
 
     def _settings(self) -> str:
@@ -275,23 +282,28 @@ def write_csv(found: Iterable[Row]) -> str:
 def _of_group(
     evaluation: Evaluation, group: Group, parts: Sequence[Group]
 ) -> Iterator[Row]:
-    seed, methods = evaluation.plan.seed, [c.name for c in evaluation.present()]
-    for method in methods:
+    """The rows of a group, which pools `parts`, method by method."""
+    methods = [candidate.name for candidate in evaluation.present()]
+    values = {
+        metric: shared([table(evaluation, parts, m, metric) for m in methods])
+        for metric in metrics(evaluation)
+    }  # metric -> (methods, masks, photographs)
+    for number, method in enumerate(methods):
         areas = table(evaluation, parts, method, HOLE).ravel()
         buckets = np.array([area_bucket(area) for area in areas])
-        for metric in metrics(evaluation):
-            values = table(evaluation, parts, method, metric)
-            by_photograph = values.mean(axis=0)
-            summary = summarise(by_photograph, seed)
+        for metric, array in values.items():
+            by_photograph = array.mean(axis=1)  # (methods, photographs)
+            summary = summarise(by_photograph[number], evaluation.plan.seed)
             yield Row(group, ALL, method, metric, "", summary)
-            if method != methods[0]:
-                first = table(evaluation, parts, methods[0], metric).mean(axis=0)
-                summary = paired(by_photograph, first, seed)
+            if number:
+                summary = paired(
+                    by_photograph[number], by_photograph[0], evaluation.plan.seed
+                )
                 yield Row(group, ALL, method, metric, methods[0], summary)
             for bucket in BUCKETS:
-                chosen = values.ravel()[buckets == bucket]
-                if chosen.size:
-                    summary = summarise(chosen, seed)
+                in_bucket = array[number].ravel()[buckets == bucket]
+                if in_bucket.size:
+                    summary = summarise(in_bucket, evaluation.plan.seed)
                     yield Row(group, bucket, method, metric, "", summary)
         for metric in SET_METRICS:
             if value := evaluation.sets.get((group, method)):

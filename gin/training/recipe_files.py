@@ -14,11 +14,32 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from gin.errors import InputError
-from gin.recipes import RECIPES, Phase, Recipe
+from gin.recipes import PAPER, RECIPES, Phase, Recipe
 from gin.utils.files import atomic
 
-LARGEST = 1 << 20  # bytes of a recipe's file
-MOST = 2**31  # of a whole number, either side of 0
+MAX_FILE_BYTES = 1 << 20
+MAX_INTEGER = 2**31
+# Field names that older recipe files, checkpoints and weights' notes have.
+OLD_NAMES = {
+    "data": {
+        "side": "image_size",
+        "photographs": "batch_size",
+        "turns": "augment",
+        "reading": "free_form_variant",
+    },
+    "losses": {"taps": "layer_outputs"},
+    "optimiser": {
+        "warm_up_rate": "warm_up_lr",
+        "generator_rate": "generator_lr",
+        "discriminator_rate": "discriminator_lr",
+        "ramp_steps": "lr_warmup_steps",
+    },
+    "phases": {
+        "side": "image_size",
+        "photographs": "batch_size",
+        "recoloured": "recolour_probability",
+    },
+}
 
 
 def read_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
@@ -66,13 +87,41 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
 
 def flat(recipe: Recipe) -> dict[str, Any]:
     """Every value under its path, as in {"optimiser.clip": 1.0}."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, section in _plain(recipe).items():
         if isinstance(section, dict):
-            found |= {f"{name}.{key}": value for key, value in section.items()}
+            values |= {f"{name}.{key}": value for key, value in section.items()}
         else:
-            found[name] = section
-    return found
+            values[name] = section
+    return values
+
+
+def current_state(state: dict[str, Any]) -> dict[str, Any]:
+    """A checkpoint's `state`, with the recipe as `flat` gives it today.
+
+    Old paths are renamed by `OLD_NAMES`, and a path that the checkpoint lacks has its
+    default value. Everything else in the state is left as it is.
+    """
+    return {**flat(PAPER), **_renamed(state)}
+
+
+def _renamed(values: dict[Any, Any]) -> dict[Any, Any]:
+    """`values` of a recipe, nested or under paths, with `OLD_NAMES` replaced."""
+    renamed: dict[Any, Any] = {}
+    for name, value in values.items():
+        section, dot, key = str(name).partition(".")
+        new = f"{section}.{OLD_NAMES.get(section, {}).get(key, key)}" if dot else name
+        renamed[new] = _rename_keys(value, OLD_NAMES.get(section, {}))
+    return renamed
+
+
+def _rename_keys(value: Any, names: dict[str, str]) -> Any:
+    """A section, or a list of them, with the keys in `names` replaced."""
+    if isinstance(value, list):
+        return [_rename_keys(item, names) for item in value]
+    if isinstance(value, dict):
+        return {names.get(key, key): item for key, item in value.items()}
+    return value
 
 
 def _plain(recipe: Recipe) -> dict[str, Any]:
@@ -88,8 +137,8 @@ def _from_file(path: Path) -> dict[str, Any]:
         raise InputError(
             f"--recipe {path}: expected one of {', '.join(RECIPES)}, or a YAML file"
         )
-    if path.stat().st_size > LARGEST:
-        raise InputError(f"{path}: above {LARGEST:,} bytes; expected a recipe")
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise InputError(f"{path}: above {MAX_FILE_BYTES:,} bytes; expected a recipe")
     try:
         found = _load_yaml(path.read_bytes()) or {}
     except InputError as error:
@@ -102,7 +151,7 @@ def _from_file(path: Path) -> dict[str, Any]:
             f"{path}: base is {base!r}; expected one of {', '.join(RECIPES)}"
         )
     values = _named(base)
-    _merge(values, found, str(path))
+    _merge(values, _renamed(found), str(path))
     return values
 
 
@@ -165,8 +214,8 @@ def _check_value(key: str, value: Any, where: str) -> None:
             raise InputError(
                 f"{where}: {key} is {reprlib.repr(each)}; expected a number or a text"
             )
-        if isinstance(each, int) and abs(each) >= MOST:
-            raise InputError(f"{where}: {key} is beyond {MOST:,}; expected less")
+        if isinstance(each, int) and abs(each) >= MAX_INTEGER:
+            raise InputError(f"{where}: {key} is beyond {MAX_INTEGER:,}; expected less")
 
 
 def _typed(values: dict[str, Any], name: str) -> Recipe:
@@ -175,7 +224,7 @@ def _typed(values: dict[str, Any], name: str) -> Recipe:
     try:
         recipe = parser.instantiate(parser.parse_object({"recipe": values})).recipe
     except (ArgumentError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split()).replace("typing.Literal", "value of ")
         raise InputError(f"{name}: not a usable recipe ({reason})") from error
     _check_null(recipe, name)
     return recipe

@@ -11,11 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from gin.data.loader import Key
-from gin.data.transforms import check_size
-from gin.errors import InputError
-from gin.recipes import Phase, Recipe, Schedule
-
-UNITS, SHAPES = ("epochs", "steps"), ("linear", "cosine")
+from gin.recipes import Phase, Recipe, check_recipe
 
 
 class Clock(NamedTuple):
@@ -34,7 +30,7 @@ class Timetable:
     """The schedule of a recipe, for a source of `count` photographs."""
 
     def __init__(self, recipe: Recipe, count: int) -> None:
-        _check(recipe.schedule, recipe.phases)
+        check_recipe(recipe)
         self.recipe, self.count = recipe, count
         self.length = (
             recipe.schedule.warm_up + recipe.schedule.flat + recipe.schedule.decay
@@ -93,23 +89,3 @@ class Timetable:
             first = clock.photographs + rank * count
             yield Key(first, count, phase.image_size, phase.recolour_probability)
             clock = self.after(clock, count * world)
-
-
-def _check(schedule: Schedule, phases: tuple[Phase, ...]) -> None:
-    if schedule.unit not in UNITS or schedule.shape not in SHAPES:
-        raise InputError(
-            f"schedule with unit {schedule.unit!r} and shape {schedule.shape!r}; "
-            f"expected one of {', '.join(UNITS)} and one of {', '.join(SHAPES)}"
-        )
-    lengths = (schedule.warm_up, schedule.flat, schedule.decay)
-    if min(lengths) < 0 or not sum(lengths) or schedule.save_steps < 1:
-        raise InputError(
-            f"schedule of warm_up {schedule.warm_up}, flat {schedule.flat} and decay "
-            f"{schedule.decay}, saved every {schedule.save_steps} steps; expected "
-            "lengths from 0, not all of them 0, and 1 or more"
-        )
-    starts = [phase.start for phase in phases]
-    if starts != sorted(starts) or any(not 0 <= start < 1 for start in starts):
-        raise InputError(f"phases start at {starts}; expected rising from 0, below 1")
-    for phase in phases:
-        check_size("a phase with batches", phase.batch_size, phase.image_size)

@@ -24,16 +24,15 @@ from gin.baselines.deepfill.training import LEARNERS
 from gin.data.loader import batches, on_device
 from gin.data.shards import Shards
 from gin.data.sources import Source, open_source
-from gin.data.transforms import check_recipe as check_samples
 from gin.data.unreadable import Readable, add_bad, read_bad, write_bad
 from gin.data.unreadable import check as check_photographs
 from gin.errors import InputError, Interrupted
 from gin.generator import DeepGIN
-from gin.recipes import Recipe
+from gin.recipes import Recipe, check_recipe
 from gin.training.hardware import Hardware, _workers, launch
 from gin.training.learner import Learner, phi
 from gin.training.progress import EVERY, Report, Validation
-from gin.training.recipe_files import flat, write_recipe
+from gin.training.recipe_files import current_state, flat, write_recipe
 from gin.training.run_folder import RECIPE, RunFolder
 from gin.training.schedule import Clock, Timetable
 from gin.training.stopping import NOTICED_EVERY, Finite, Stop, signals_held
@@ -133,7 +132,7 @@ class Run:
         resume: bool,
     ) -> None:
         """Find the photographs, and those among them that cannot be read."""
-        check_samples(self.recipe.data)
+        check_recipe(self.recipe)
         source = open_source(data, root)
         if isinstance(source, Shards):
             if self.recipe.phases:
@@ -200,7 +199,7 @@ class Run:
 
     def restore(self) -> None:
         """Go on from the newest checkpoint; InputError if it is another run's."""
-        state = self.folder.load()
+        state = current_state(self.folder.load())
         for name, here in self._identity().items():
             if state.get(name) != here:
                 raise InputError(

@@ -1,7 +1,8 @@
-"""Files: readable ones, and writing whole, one writer at a time, none replaced."""
+"""Files: checks before reading and writing, atomic writes, locks."""
 
 import errno
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -14,13 +15,14 @@ from gin.errors import InputError
 
 PARTIAL = ".gin-partial"  # the suffix of every temporary file
 LOCK = ".gin-lock"
+_NAMED = re.compile(r"(\w[\w .-]*)=(.+)")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def check_regular(path: Path) -> None:
-    """Raise InputError for a folder, a pipe or a device, whose reading may never end.
+    """Raise InputError for a folder, a pipe or a device; reading them may never end.
 
-    A path that does not exist passes: opening it tells why.
+    A path that does not exist passes: opening it raises the reason.
     """
     try:
         mode = path.stat().st_mode
@@ -28,20 +30,40 @@ def check_regular(path: Path) -> None:
         return
     if not stat.S_ISREG(mode):
         raise InputError(
-            f"{path}: a folder, a pipe or a device; expected a regular file"
+            f"{path}: is not a regular file, but a folder, a pipe or a device"
         )
+
+
+def check_new(path: Path, force: bool) -> None:
+    """Raise InputError if `path` is a folder, or exists and `force` is false."""
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; expected the name of a new file")
+    if os.path.lexists(path) and not force:  # a dangling link counts
+        raise taken(path)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise InputError unless files can be created in `folder`, which may be new."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be written ({existing}: {error.strerror}); "
+            "expected a folder with write permission"
+        ) from error
 
 
 @contextmanager
 def atomic(path: Path, replace: bool = True) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block succeeds.
+    """Yield a temporary path that is renamed to `path` when the block succeeds.
 
-    The content is on the disk before the name changes; after an exception
-    `path` is as it was. Without `replace` a file that has the name by then, be it a
-    dangling symbolic link, stays.
+    The content is on the disk before the rename; after an exception `path` is
+    unchanged. Without `replace` an existing file, or a dangling symbolic link, is kept.
 
-    Raises InputError where the folder cannot be written, the disk is full, or
-    `path` would be replaced without `replace`.
+    Raises InputError if the folder cannot be written, the disk is full, or `path`
+    exists and `replace` is false.
     """
     temporary = _temporary(path.parent)
     try:
@@ -62,7 +84,7 @@ def atomic(path: Path, replace: bool = True) -> Iterator[Path]:
 
 
 def append(path: Path, content: bytes) -> None:
-    """Write `content` at the end of `path`. Raises InputError if the disk is full."""
+    """Append `content` to `path`. Raises InputError if the disk is full."""
     try:
         with path.open("ab") as file:
             file.write(content)
@@ -74,14 +96,14 @@ def append(path: Path, content: bytes) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold `folder`, which may have to be made, against other processes.
+    """Lock `folder`, created if it is missing, against other processes.
 
-    The lock ends with the block or with the process. Raises InputError if another
-    process holds it, or if the folder cannot be written.
+    The lock ends with the block or the process. Raises InputError if another process
+    holds it, or if the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        held = FileLock(folder / LOCK).acquire(blocking=False)
+        lock = FileLock(folder / LOCK).acquire(blocking=False)
     except Timeout as error:
         raise InputError(
             f"{folder}: another process writes into it; wait until it has ended, or "
@@ -89,14 +111,14 @@ def locked(folder: Path) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise _unwritable(folder, error) from error
-    with held:
+    with lock:
         yield
 
 
 def remove_partial(folder: Path, deep: bool = False) -> None:
-    """Remove what killed processes left half written in `folder`, if `deep` also below.
+    """Remove temporary files of killed processes from `folder`, if `deep` recursively.
 
-    The folder must be `locked`: a process that runs has such files too.
+    The folder must be `locked`: running processes have temporary files, too.
     """
     search = folder.rglob if deep else folder.glob
     for leftover in search(f".*{PARTIAL}"):
@@ -104,12 +126,12 @@ def remove_partial(folder: Path, deep: bool = False) -> None:
 
 
 def taken(path: Path) -> InputError:
-    """What to raise where `path` would be replaced, and may not be."""
+    """The exception for a `path` that exists and may not be replaced."""
     return InputError(f"{path}: exists already; --force replaces it")
 
 
 def no_room(path: Path, error: OSError) -> InputError:
-    """What to raise where `error.errno` is one of `FULL`."""
+    """The exception for an `error` whose errno is one of `FULL`."""
     return InputError(
         f"{path}: cannot be written ({error.strerror}); expected room for it"
     )
@@ -126,7 +148,7 @@ def _temporary(folder: Path) -> Path:
 
 
 def _place(temporary: Path, path: Path) -> None:
-    """Give `temporary` the name `path`, unless a file has it already."""
+    """Rename `temporary` to `path`. Raises InputError if `path` exists."""
     try:
         try:
             path.hardlink_to(temporary)
@@ -152,22 +174,9 @@ def _umask() -> int:
     return mask
 
 
-def check_new(path: Path, force: bool) -> None:
-    """Raise InputError if writing `path` would replace a file, unless `force`."""
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; expected the name of a new file")
-    if os.path.lexists(path) and not force:  # a dangling link counts
-        raise taken(path)
-
-
-def check_folder(folder: Path) -> None:
-    """Raise InputError unless files can be made in `folder`, or it can be made."""
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    try:
-        with tempfile.TemporaryFile(dir=existing):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be written ({existing}: {error.strerror}); "
-            "expected a folder with write permission"
-        ) from error
+def named(text: str) -> tuple[str | None, str]:
+    """`NAME=VALUE` apart; the name is None where there is none, or a file is meant."""
+    found = _NAMED.fullmatch(text)
+    if found is None or Path(text).exists():
+        return None, text
+    return found[1], found[2]

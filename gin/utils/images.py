@@ -1,13 +1,13 @@
-"""A PIL photograph as numbers for the network, and back with its hole filled.
+"""Photographs: reading image files, conversion to arrays and back, writing.
 
-Known pixels, transparency and what is known about the picture stay as they were.
+Known pixels, transparency and metadata are preserved.
+
 Taught in book/20_any_photograph.md.
 """
 
 import io
 import os
 import re
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,15 +22,20 @@ from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from gin.errors import InputError
-from gin.utils.files import atomic
+from gin.utils.files import atomic, check_regular
 
 SMALLEST = 16  # px: the generator's stride
+# Colour channels of the modes that the network's input is made from.
 _COLOURS = {"L": 1, "LA": 1, "RGB": 3, "RGBA": 3, "I;16": 1, "I;16B": 1}
+# The mode suggested for an unsupported one; RGB for modes not listed.
+_SUGGESTED = {"1": "L", "F": "L", "I": "I;16", "La": "LA", "PA": "RGBA", "RGBa": "RGBA"}
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # Pillow's: ITU-R 601
-# How the file was written, rather than what it shows.
-_ENCODING = ("background", "compression", "transparency")
-# How a picture begins in other data: JPEG (some cameras change its first byte) and
-# PNG, and both in base64.
+COLOUR_CHUNKS = ("gAMA", "cHRM", "sRGB", "cICP")  # PNG's colour spaces, without iCCP
+XMP = "XML:com.adobe.xmp"  # the keyword of XMP in PNG
+_RAW_PROFILE = "Raw profile type "  # ImageMagick's, in PNG: three lines, then hex
+_ENCODING = ("background", "compression", "transparency")  # of the file, not the image
+# The start of an embedded JPEG (some cameras change its first byte) or PNG, and of
+# both in base64.
 _PICTURE = re.compile(
     rb"\xd8\xff(?:\xdb\x00|\xc0\x00|\xc4[\x00\x01]|\xfe\x00|[\xe0-\xef][\x00-\xff]{2}\w{3})"
     rb"|\x89PNG\r\n"
@@ -38,249 +43,21 @@ _PICTURE = re.compile(
 _BASE64_PICTURE = re.compile(
     rb"(?:/9j/|iVBORw0KGgo)(?:[A-Za-z0-9+/=\s]|&#x?[0-9A-Fa-f]+;){60,}"
 )
-_RAW_PROFILE = "Raw profile type "  # ImageMagick's, in PNG: three lines, then hex
-# The nearest mode that can be used; RGB for all that are not named.
-_INSTEAD = {"1": "L", "F": "L", "I": "I;16", "La": "LA", "PA": "RGBA", "RGBa": "RGBA"}
-# Raises InputError, opening with the name, for a picture that is not yet decoded.
+Info = dict[str | tuple[int, int], object]  # PIL's `Image.info`
+# Raises InputError, starting with the name, for an image that is not decoded yet.
 Check = Callable[[Image.Image, str], None]
-# What PNG says of the meaning of colours, beside a profile.
-COLOUR_CHUNKS = ("gAMA", "cHRM", "sRGB", "cICP")
-XMP = "XML:com.adobe.xmp"  # PNG's keyword for it
-
-
-@dataclass(frozen=True)
-class Photograph:
-    """What a photograph shows, upright, as stored.
-
-    `values` is (H, W, channels) of 8 or 16 bits, transparency last; `mode` is that
-    of the picture to be written, `info` its metadata.
-    """
-
-    values: np.ndarray
-    mode: str
-    info: dict[str | tuple[int, int], object]
-
-    @classmethod
-    def read(cls, photo: Image.Image) -> "Photograph":
-        """Turn `photo` upright (EXIF) and check it.
-
-        Modes L, LA, RGB, RGBA and I;16 (I;16B) stay what they are. P becomes RGB, or
-        RGBA if it has transparency; a transparent colour in L or RGB becomes an
-        alpha channel. Colours stay in the picture's own profile. Metadata stay, but
-        for thumbnails, which show what was hidden. Raises InputError for other modes
-        (converting them would change known pixels), for sides below 16 px, for
-        damaged files and as `check_lossless` does.
-        """
-        if not isinstance(photo, Image.Image):
-            raise InputError(
-                f"photo: expected a PIL image, found {type(photo).__name__}"
-            )
-        name = str(getattr(photo, "filename", "") or "the photograph")
-        check_lossless(photo, name)
-        turned = upright(photo, name)
-        picture = _in_plain_mode(turned, name)
-        if min(picture.size) < SMALLEST:
-            raise InputError(
-                f"{name}: {picture.width} x {picture.height} px; "
-                f"expected at least {SMALLEST} px a side"
-            )
-        values = np.asarray(picture).reshape(picture.height, picture.width, -1)
-        return cls(values, picture.mode, _metadata(turned, name))
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) in px, as PIL has it."""
-        height, width, _ = self.values.shape
-        return width, height
-
-    def rgb(self) -> np.ndarray:
-        """What the network sees: float32 (H, W, 3) in [0, 1]; grey three times."""
-        colours = self.values[..., : _COLOURS[self.mode]].astype(np.float32)
-        levels = np.iinfo(self.values.dtype).max
-        return np.repeat(colours / levels, 3 // colours.shape[2], axis=2)
-
-    def filled(self, fill: np.ndarray, missing: np.ndarray) -> Image.Image:
-        """The picture with `fill` where `missing` (H, W) is 1.
-
-        fill: float (H, W, 3), RGB, held to [0, 1] and rounded. Grey pictures get its
-        luminance. All other pixels, and transparency everywhere, are as read.
-        """
-        hole = missing.astype(bool)
-        colours = fill[hole].clip(0, 1)  # (N, 3)
-        if _COLOURS[self.mode] == 1:
-            colours = (colours @ _LUMINANCE)[:, np.newaxis]
-        values = self.values.copy()
-        levels = np.iinfo(values.dtype).max
-        values[hole, : colours.shape[1]] = np.rint(colours * levels)
-        picture = _picture(values)
-        picture.info = dict(self.info)
-        return picture
-
-    def in_8_bits(self) -> Image.Image:
-        """The picture as a page shows it: 8 bits a channel, no metadata."""
-        deep = self.values.dtype.itemsize == 2
-        return _picture((self.values >> 8).astype(np.uint8) if deep else self.values)
-
-
-def _picture(values: np.ndarray) -> Image.Image:
-    """(H, W, channels) as PIL has it."""
-    return Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
-
-
-def check_lossless(photo: Image.Image, name: str) -> None:
-    """Raise InputError, opening with `name`, for a photograph that would lose data.
-
-    That is one of several pictures in a file (an animation, pages; of a JPEG the
-    others are previews), and one in colour with more than 8 bits a channel, which
-    Pillow cuts off. Nothing is said of a picture that is decoded already.
-    """
-    if not isinstance(photo, ImageFile.ImageFile) or photo.fp is None:
-        return
-    with failures_named(name):
-        if photo.format != "MPO" and _has_another(photo):
-            raise InputError(
-                f"{name}: holds several pictures (an animation, pages or layers); "
-                "expected one, so save that one as a file of its own"
-            )
-        if photo.mode[0] not in "IF" and _bits(photo) > 8:
-            raise InputError(
-                f"{name}: has {_bits(photo)} bits a channel, of which 8 would be left; "
-                "expected 8 in colour, or 16 in grey, so convert it first"
-            )
-
-
-def _has_another(photo: ImageFile.ImageFile) -> bool:
-    place = photo.tell()
-    try:
-        photo.seek(place + 1)  # counting them could take minutes
-    except EOFError:
-        return False
-    photo.seek(place)
-    return True
-
-
-def _bits(photo: ImageFile.ImageFile) -> int:
-    """Bits a channel in the file, which Pillow's 8-bit modes do not tell."""
-    if isinstance(photo, TiffImageFile):
-        return max(photo.tag_v2.get(BITSPERSAMPLE, (1,)))
-    if photo.format in ("JPEG2000", "AVIF"):
-        return _bits_in_header(photo)
-    if photo.format == "HEIF":
-        return int(photo.info.get("bit_depth", 8))
-    arguments = photo.tile[0].args if photo.tile else ()
-    if photo.format == "PPM" and isinstance(arguments, tuple):
-        return int(arguments[-1]).bit_length()  # the largest value
-    return 16 if re.search(";16|SGI16", str(photo.tile)) else 8
-
-
-def _bits_in_header(photo: ImageFile.ImageFile) -> int:
-    """Of a JPEG 2000 codestream (ISO 15444-1, A.5.1) or AVIF's box av1C."""
-    assert photo.fp is not None
-    photo.fp.seek(0)
-    header = photo.fp.read(1 << 16)
-    if size := re.search(rb"\xff\x4f\xff\x51.{38}(.)", header, re.DOTALL):
-        return (size[1][0] & 0x7F) + 1
-    depth = re.search(rb"av1C..(.)", header, re.DOTALL)
-    return 8 + 2 * (depth[1][0] & 0x60).bit_count() if depth else 8  # 8, 10 or 12
-
-
-def _metadata(picture: Image.Image, name: str) -> dict[str | tuple[int, int], object]:
-    """What is known of a picture, without the smaller pictures of it."""
-    info = picture.info
-    kept = {
-        key: value
-        for key, value in info.items()
-        if key not in (*_ENCODING, "xmp", XMP) and not _is_picture(key, value)
-    }
-    with failures_named(name, "its EXIF data cannot be read"):
-        if xmp := _xmp(info.get("xmp") or info.get(XMP)):
-            kept["xmp"] = xmp
-        if "exif" in info or f"{_RAW_PROFILE}exif" in info:
-            kept.pop(f"{_RAW_PROFILE}exif", None)
-            kept["exif"] = _exif(picture.getexif())
-    return kept
-
-
-def _is_picture(key: object, value: object) -> bool:
-    """Whether a text or a comment holds a picture, be it in base64 or hexadecimal."""
-    if not isinstance(value, str | bytes) or key == "icc_profile":
-        return False
-    content = value.encode("utf-8", "replace") if isinstance(value, str) else value
-    if isinstance(value, str) and str(key).startswith(_RAW_PROFILE):
-        with suppress(ValueError):
-            content = bytes.fromhex(value.split("\n", 3)[-1])
-    return bool(_PICTURE.search(content) or _BASE64_PICTURE.search(content))
-
-
-def _xmp(value: object) -> bytes | None:
-    """XMP without the pictures in it, such as those of xmp:Thumbnails.
-
-    It is UTF-8 in every format; what is not is no XMP.
-    """
-    content = value.encode("utf-8", "replace") if isinstance(value, str) else value
-    if not isinstance(content, bytes) or b"\0" in (content := content.rstrip(b"\0")):
-        return None
-    return _BASE64_PICTURE.sub(b"", content)
-
-
-def _exif(exif: Image.Exif) -> bytes:
-    """EXIF data without the thumbnail (IFD1) and the maker's notes that show one."""
-    written = Image.Exif()
-    written.load(exif.tobytes())  # which leaves IFD1 out
-    pointers = [tag for tag in (IFD.Exif, IFD.GPSInfo) if tag in written]
-    for tags in (written, *map(written.get_ifd, pointers)):
-        for tag in [tag for tag, value in tags.items() if _is_picture(tag, value)]:
-            del tags[tag]
-    return written.tobytes()
-
-
-def _in_plain_mode(picture: Image.Image, name: str) -> Image.Image:
-    """`picture` in one of the modes of `_COLOURS`, no pixel changed."""
-    if picture.mode == "P":
-        return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
-    if picture.mode in ("L", "RGB") and "transparency" in picture.info:
-        return picture.convert(picture.mode + "A")
-    if picture.mode not in _COLOURS:
-        instead = _INSTEAD.get(picture.mode, "RGB")
-        option = " (--convert)" if picture.mode == "CMYK" else ""
-        raise InputError(
-            f"{name}: its mode is {picture.mode}; expected L, LA, P, RGB, RGBA or "
-            f"I;16, so convert it to {instead} first{option}"
-        )
-    return picture
-
-
-def to_rgb(picture: Image.Image, name: str) -> Image.Image:
-    """`picture` turned upright (EXIF), mode RGB; transparency is ignored.
-
-    16 bits are scaled to 8. Raises InputError, opening with `name`, for damaged
-    EXIF data and for floating-point pictures, whose range is unknown.
-    """
-    picture = upright(picture, name)
-    if picture.mode == "F":
-        raise InputError(f"{name}: its mode is F; expected 8 or 16 bits, as in RGB")
-    if picture.mode.startswith("I"):  # Pillow would clip at 255
-        eight_bits = np.asarray(picture).clip(0, 65535) >> 8
-        picture = Image.fromarray(eight_bits.astype(np.uint8))
-    return picture if picture.mode == "RGB" else picture.convert("RGB")
-
-
-def decode(data: bytes, name: str) -> Image.Image:
-    """A picture file's content as `Source.read` gives it; `name` is for the error."""
-    return to_rgb(read_picture(io.BytesIO(data), name), name)
 
 
 def open_picture(
     path: str | os.PathLike[str], check: Check | None = None
 ) -> Image.Image:
-    """The picture in a file, as `read_picture` reads it.
+    """Read an image file with `read_picture`.
 
-    Raises InputError too if the file is missing, or a folder, a pipe or a device.
+    Raises InputError also if the file is missing, or is a folder, a pipe or a device.
     """
     name = os.fspath(path)
     with failures_named(name):
-        if not stat.S_ISREG(Path(path).stat().st_mode):  # a pipe may never answer
-            raise InputError(f"{name}: is not a regular file, expected a picture")
+        check_regular(Path(path))
         with Path(path).open("rb") as stream:
             return read_picture(stream, name, check)
 
@@ -288,20 +65,21 @@ def open_picture(
 def read_picture(
     stream: BinaryIO, name: str, check: Check | None = None
 ) -> Image.Image:
-    """A picture, decoded in full; any format and mode that Pillow reads.
+    """Read and decode an image of any format and mode that Pillow reads.
 
-    Of several pictures (an animation, pages) it is the first. Its `filename` is
-    `name`, and its `info` has a PNG's `COLOUR_CHUNKS` as they are in the file.
-    `check` sees it before it is decoded: its size, mode and format are known.
+    A file with several images (an animation, pages) gives the first one. The
+    image's `filename` is `name`, and its `info` includes a PNG's `COLOUR_CHUNKS`.
+    `check` is called before decoding, when size, mode and format are known.
 
-    Raises InputError, opening with `name`, for what is empty, damaged, no picture or
-    larger than Pillow's limit (178 megapixels), for PostScript, and as `check` does.
+    Raises InputError, starting with `name`, for an empty or damaged file, a file that
+    is no image or exceeds Pillow's limit (178 megapixels), PostScript, and whatever
+    `check` refuses.
     """
     with failures_named(name):
         if not stream.seek(0, os.SEEK_END):
             raise InputError(f"{name}: the file is empty, expected a picture")
         _register_heif(stream, name)
-        # Through a stream: opened by name, Pillow garbles uncompressed TIFFs that
+        # From a stream: opened by name, Pillow garbles uncompressed TIFFs that
         # their orientation turns.
         with Image.open(stream) as picture:
             if picture.format == "EPS":  # Pillow would run a program on it
@@ -315,23 +93,27 @@ def read_picture(
     return picture
 
 
-def _register_heif(stream: BinaryIO, name: str) -> None:
-    """Teach Pillow HEIC, if the file is one: the box `ftyp` names its brands.
+def decode(data: bytes, name: str) -> Image.Image:
+    """Decode the bytes of an image file to upright RGB.
 
-    Raises InputError, opening with `name`, if pillow-heif is not installed.
+    Raises InputError, starting with `name`, as `read_picture` and `to_rgb` do.
     """
-    stream.seek(0)
-    box = stream.read(64)
-    if not re.match(rb"....ftyp(?:he[iv]|m[is]f1)", box, re.DOTALL) or b"avi" in box:
-        return
-    try:
-        from pillow_heif import register_heif_opener
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"{name}: is HEIC, which pillow-heif reads: "
-            'pip install "deepgin-book[heic]"'
-        ) from error
-    register_heif_opener()
+    return to_rgb(read_picture(io.BytesIO(data), name), name)
+
+
+def to_rgb(picture: Image.Image, name: str) -> Image.Image:
+    """Convert to mode RGB, upright (EXIF); transparency is ignored.
+
+    16 bits are scaled to 8. Raises InputError, starting with `name`, for damaged
+    EXIF data and for floating-point images, whose range is unknown.
+    """
+    picture = upright(picture, name)
+    if picture.mode == "F":
+        raise InputError(f"{name}: its mode is F; expected 8 or 16 bits, as in RGB")
+    if picture.mode.startswith("I"):  # Pillow would clip at 255
+        eight_bits = np.asarray(picture).clip(0, 65535) >> 8
+        picture = Image.fromarray(eight_bits.astype(np.uint8))
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
 def cmyk_to_srgb(picture: Image.Image, name: str) -> Image.Image:
@@ -360,9 +142,9 @@ def cmyk_to_srgb(picture: Image.Image, name: str) -> Image.Image:
 
 
 def upright(picture: Image.Image, name: str) -> Image.Image:
-    """`picture` turned as its EXIF orientation says; itself where that says nothing.
+    """Apply the EXIF orientation; without one, return `picture` itself.
 
-    Raises InputError, opening with `name`, for damaged pixels and EXIF data.
+    Raises InputError, starting with `name`, for damaged pixels and EXIF data.
     """
     with failures_named(name):
         picture.load()
@@ -371,11 +153,33 @@ def upright(picture: Image.Image, name: str) -> Image.Image:
         return ImageOps.exif_transpose(picture) if turned else picture
 
 
+def check_lossless(photo: Image.Image, name: str) -> None:
+    """Raise InputError, starting with `name`, for a photograph that would lose data.
+
+    Refused are files with several images (an animation, pages; in a JPEG the others
+    are previews) and colour images of more than 8 bits a channel, which Pillow
+    truncates. An image that is already decoded passes.
+    """
+    if not isinstance(photo, ImageFile.ImageFile) or photo.fp is None:
+        return
+    with failures_named(name):
+        if photo.format != "MPO" and _has_next_frame(photo):
+            raise InputError(
+                f"{name}: holds several pictures (an animation, pages or layers); "
+                "expected one, so save that one as a file of its own"
+            )
+        if photo.mode[0] not in "IF" and _bits(photo) > 8:
+            raise InputError(
+                f"{name}: has {_bits(photo)} bits a channel, of which 8 would be left; "
+                "expected 8 in colour, or 16 in grey, so convert it first"
+            )
+
+
 @contextmanager
 def failures_named(
     name: str, what: str = "cannot be read as a picture"
 ) -> Iterator[None]:
-    """Whatever Pillow raises, of many types, as InputError: `name`, `what` and why."""
+    """Turn Pillow's exceptions, of many types, into InputError: `name`, `what`, why."""
     try:
         yield
     except (InputError, MemoryError):
@@ -391,19 +195,224 @@ def failures_named(
         raise InputError(f"{name}: {what} ({reason})") from error
 
 
+def _register_heif(stream: BinaryIO, name: str) -> None:
+    """Teach Pillow HEIC, if the file is one: the box `ftyp` names its brands.
+
+    Raises InputError, starting with `name`, if pillow-heif is not installed.
+    """
+    stream.seek(0)
+    box = stream.read(64)
+    if not re.match(rb"....ftyp(?:he[iv]|m[is]f1)", box, re.DOTALL) or b"avi" in box:
+        return
+    try:
+        from pillow_heif import register_heif_opener
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{name}: is HEIC, which pillow-heif reads: "
+            'pip install "deepgin-book[heic]"'
+        ) from error
+    register_heif_opener()
+
+
 def _colour_chunks(stream: BinaryIO) -> dict[str, bytes]:
-    """Those of `COLOUR_CHUNKS` before a PNG's pixels; the stream stays where it is."""
+    """Read `COLOUR_CHUNKS` before a PNG's pixels; the stream's position is kept."""
     chunks: dict[str, bytes] = {}
-    place = stream.tell()
+    position = stream.tell()
     stream.seek(8)  # the signature
-    while (head := stream.read(8))[4:] not in (b"", b"IDAT"):
-        content = stream.read(int.from_bytes(head[:4]))
-        kind = head[4:].decode("latin-1")
-        if kind in COLOUR_CHUNKS:
-            chunks.setdefault(kind, content)
+    while (header := stream.read(8))[4:] not in (b"", b"IDAT"):
+        content = stream.read(int.from_bytes(header[:4]))
+        chunk = header[4:].decode("latin-1")
+        if chunk in COLOUR_CHUNKS:
+            chunks.setdefault(chunk, content)
         stream.seek(4, os.SEEK_CUR)  # the checksum
-    stream.seek(place)
+    stream.seek(position)
     return chunks
+
+
+def _has_next_frame(photo: ImageFile.ImageFile) -> bool:
+    current = photo.tell()
+    try:
+        photo.seek(current + 1)  # counting the frames could take minutes
+    except EOFError:
+        return False
+    photo.seek(current)
+    return True
+
+
+def _bits(photo: ImageFile.ImageFile) -> int:
+    """Bits per channel in the file, which Pillow's 8-bit modes do not give."""
+    if isinstance(photo, TiffImageFile):
+        return max(photo.tag_v2.get(BITSPERSAMPLE, (1,)))
+    if photo.format in ("JPEG2000", "AVIF"):
+        return _bits_in_header(photo)
+    if photo.format == "HEIF":
+        return int(photo.info.get("bit_depth", 8))
+    arguments = photo.tile[0].args if photo.tile else ()
+    if photo.format == "PPM" and isinstance(arguments, tuple):
+        return int(arguments[-1]).bit_length()  # the largest value
+    return 16 if re.search(";16|SGI16", str(photo.tile)) else 8
+
+
+def _bits_in_header(photo: ImageFile.ImageFile) -> int:
+    """Bits per channel of JPEG 2000 (ISO 15444-1, A.5.1) or of AVIF's box av1C."""
+    assert photo.fp is not None
+    photo.fp.seek(0)
+    header = photo.fp.read(1 << 16)
+    if size := re.search(rb"\xff\x4f\xff\x51.{38}(.)", header, re.DOTALL):
+        return (size[1][0] & 0x7F) + 1
+    depth = re.search(rb"av1C..(.)", header, re.DOTALL)
+    return 8 + 2 * (depth[1][0] & 0x60).bit_count() if depth else 8  # 8, 10 or 12
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """An upright photograph as an array, with its metadata.
+
+    Attributes:
+        values: (H, W, channels) of uint8 or uint16, transparency last.
+        mode: PIL's mode of `values`.
+        info: metadata, as in PIL's `Image.info`.
+    """
+
+    values: np.ndarray
+    mode: str
+    info: Info
+
+    @classmethod
+    def read(cls, photo: Image.Image) -> "Photograph":
+        """Check `photo` and turn it upright (EXIF).
+
+        Modes L, LA, RGB, RGBA and I;16 (I;16B) are kept. P becomes RGB, or RGBA if it
+        has transparency; a transparent colour in L or RGB becomes an alpha channel.
+        Colours stay in the image's own profile. Metadata are kept without thumbnails,
+        which show what is hidden. Raises InputError for other modes (conversion would
+        change known pixels), for sides below 16 px, for damaged files and as
+        `check_lossless` does.
+        """
+        if not isinstance(photo, Image.Image):
+            raise InputError(f"photo: expected a PIL image, found {type_of(photo)}")
+        name = str(getattr(photo, "filename", "") or "the photograph")
+        check_lossless(photo, name)
+        turned = upright(photo, name)
+        picture = _in_plain_mode(turned, name)
+        if min(picture.size) < SMALLEST:
+            raise InputError(
+                f"{name}: {picture.width} x {picture.height} px; "
+                f"expected at least {SMALLEST} px a side"
+            )
+        values = np.asarray(picture).reshape(picture.height, picture.width, -1)
+        return cls(values, picture.mode, _metadata(turned, name))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in px, as in PIL."""
+        height, width, _ = self.values.shape
+        return width, height
+
+    def rgb(self) -> np.ndarray:
+        """The network's input: float32 (H, W, 3) in [0, 1]; grey is repeated."""
+        colours = self.values[..., : _COLOURS[self.mode]].astype(np.float32)
+        levels = np.iinfo(self.values.dtype).max
+        return np.repeat(colours / levels, 3 // colours.shape[2], axis=2)
+
+    def filled(self, fill: np.ndarray, missing: np.ndarray) -> Image.Image:
+        """The image with `fill` where `missing` (H, W) is 1.
+
+        `fill` is float RGB (H, W, 3), clipped to [0, 1] and rounded; grey images get
+        its luminance. All other pixels, and transparency everywhere, are unchanged.
+        """
+        hole = missing.astype(bool)
+        colours = fill[hole].clip(0, 1)  # (N, 3)
+        if _COLOURS[self.mode] == 1:
+            colours = (colours @ _LUMINANCE)[:, np.newaxis]
+        values = self.values.copy()
+        levels = np.iinfo(values.dtype).max
+        values[hole, : colours.shape[1]] = np.rint(colours * levels)
+        picture = _picture(values)
+        picture.info = dict(self.info)
+        return picture
+
+    def in_8_bits(self) -> Image.Image:
+        """The image for display: 8 bits per channel, no metadata."""
+        deep = self.values.dtype.itemsize == 2
+        return _picture((self.values >> 8).astype(np.uint8) if deep else self.values)
+
+
+def type_of(value: object) -> str:
+    """The type of an argument for a message; a path with its text."""
+    is_path = isinstance(value, str | os.PathLike)
+    return f"the path {value}" if is_path else type(value).__name__
+
+
+def _picture(values: np.ndarray) -> Image.Image:
+    """(H, W, channels) -> a PIL image."""
+    return Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
+
+
+def _in_plain_mode(picture: Image.Image, name: str) -> Image.Image:
+    """`picture` in one of the modes of `_COLOURS`, with unchanged pixels."""
+    if picture.mode == "P":
+        return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    if picture.mode in ("L", "RGB") and "transparency" in picture.info:
+        return picture.convert(picture.mode + "A")
+    if picture.mode not in _COLOURS:
+        suggested = _SUGGESTED.get(picture.mode, "RGB")
+        option = " (--convert)" if picture.mode == "CMYK" else ""
+        raise InputError(
+            f"{name}: its mode is {picture.mode}; expected L, LA, P, RGB, RGBA or "
+            f"I;16, so convert it to {suggested} first{option}"
+        )
+    return picture
+
+
+def _metadata(picture: Image.Image, name: str) -> Info:
+    """The metadata of `picture` without embedded images."""
+    info = picture.info
+    kept = {
+        key: value
+        for key, value in info.items()
+        if key not in (*_ENCODING, "xmp", XMP) and not _holds_picture(key, value)
+    }
+    with failures_named(name, "its EXIF data cannot be read"):
+        if xmp := _xmp(info.get("xmp") or info.get(XMP)):
+            kept["xmp"] = xmp
+        if "exif" in info or f"{_RAW_PROFILE}exif" in info:
+            kept.pop(f"{_RAW_PROFILE}exif", None)
+            kept["exif"] = _exif(picture.getexif())
+    return kept
+
+
+def _holds_picture(key: object, value: object) -> bool:
+    """Whether a text or comment embeds an image, also in base64 or hexadecimal."""
+    if not isinstance(value, str | bytes) or key == "icc_profile":
+        return False
+    content = value.encode("utf-8", "replace") if isinstance(value, str) else value
+    if isinstance(value, str) and str(key).startswith(_RAW_PROFILE):
+        with suppress(ValueError):
+            content = bytes.fromhex(value.split("\n", 3)[-1])
+    return bool(_PICTURE.search(content) or _BASE64_PICTURE.search(content))
+
+
+def _xmp(value: object) -> bytes | None:
+    """XMP without embedded images such as xmp:Thumbnails.
+
+    XMP is UTF-8 in every format; other content is dropped.
+    """
+    content = value.encode("utf-8", "replace") if isinstance(value, str) else value
+    if not isinstance(content, bytes) or b"\0" in (content := content.rstrip(b"\0")):
+        return None
+    return _BASE64_PICTURE.sub(b"", content)
+
+
+def _exif(exif: Image.Exif) -> bytes:
+    """EXIF data without the thumbnail (IFD1) and maker notes that embed an image."""
+    written = Image.Exif()
+    written.load(exif.tobytes())  # leaves IFD1 out
+    pointers = [tag for tag in (IFD.Exif, IFD.GPSInfo) if tag in written]
+    for tags in (written, *map(written.get_ifd, pointers)):
+        for tag in [tag for tag, value in tags.items() if _holds_picture(tag, value)]:
+            del tags[tag]
+    return written.tobytes()
 
 
 def write_png(picture: Image.Image, path: Path, replace: bool = True) -> None:
@@ -484,13 +493,17 @@ def _bytes(value: object) -> bytes | None:
 
 
 def _is_resolution(dpi: object) -> bool:
-    """Files without one say 0, 1, infinity or a text; PNG has room for millions."""
+    """Whether `dpi` is a resolution that PNG can store.
+
+    Files without a resolution hold 0, 1, infinity or a text.
+    """
     return isinstance(dpi, tuple) and all(
         isinstance(value, Real) and 1 < float(value) < 1e6 for value in dpi
     )
 
 
-def _chunks(info: dict[str | tuple[int, int], object]) -> PngInfo:
+def _chunks(info: Info) -> PngInfo:
+    """PNG chunks for colour spaces, texts, comment and XMP."""
     chunks = PngInfo()
     for name in COLOUR_CHUNKS:
         if isinstance(content := info.get(name), bytes):

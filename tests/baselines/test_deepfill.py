@@ -6,7 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch._subclasses.fake_tensor as fake_tensor
+import torch.cuda.amp.common as common
 from deepfill_reference import BASE_WIDTHS, published_shapes, published_state
+from operator_calls import Calls
 from reference import FIXTURES
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -78,6 +81,22 @@ def test_the_discriminator_is_spectrally_normalised() -> None:
         weights = [layer.weight.flatten(1) for layer in judge.layers]
     for weight in weights[:3]:
         assert torch.linalg.matrix_norm(weight, 2).item() == pytest.approx(1, abs=0.05)
+
+
+def test_the_discriminators_power_iteration_stays_in_float32_on_cuda(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On tensors without values; CUDA's autocast would take its products in bf16."""
+    monkeypatch.setattr(fake_tensor, "init_gpu_context", lambda *_: None)
+    monkeypatch.setattr(common, "amp_definitely_not_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_: True)
+    with fake_tensor.FakeTensorMode(), torch.device("cuda"), Calls() as calls:
+        discriminator = PatchDiscriminator(4)
+        image, mask = torch.empty(1, 3, 64, 64), torch.empty(1, 1, 64, 64)
+        with torch.autocast("cuda", torch.bfloat16):
+            discriminator(mask, image)
+    assert {call.dtype for call in calls.inputs("mv")} == {torch.float32}
+    assert {call.dtype for call in calls.inputs("convolution")} == {torch.bfloat16}
 
 
 # Parity

@@ -9,8 +9,10 @@ from tiny_evaluation import grey, seen
 
 import gin
 from gin.baselines import DeepFillV1, DeepFillV2, methods
+from gin.baselines.interface import complete
 from gin.errors import InputError, Unavailable
 from gin.initialisation import identity_initialisation
+from gin.weights.state_dicts import fingerprint
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +60,10 @@ def test_noise_under_the_hole_changes_nothing(
     scrambled = np.where(mask[..., None] == 1, pair(1)[0], image)
     method = every[name].method
     try:
-        filled = methods.complete(method, image, mask)
+        filled = complete(method, image, mask)
     except Unavailable as error:
         pytest.skip(str(error))
-    assert np.array_equal(filled, methods.complete(method, scrambled, mask))
+    assert np.array_equal(filled, complete(method, scrambled, mask))
     known = mask == 0
     assert np.array_equal(filled[known], image[known])
     assert filled[~known].std() > 0 or name == "mean-colour"
@@ -77,7 +79,7 @@ def test_a_method_is_given_copies_with_a_white_hole() -> None:
         hidden[:], hole[:] = 0, 0
         return hidden
 
-    assert (methods.complete(rude, image, mask) == 0).all()
+    assert (complete(rude, image, mask) == 0).all()
     assert np.array_equal(image, before[0])
     assert np.array_equal(mask, before[1])
 
@@ -86,9 +88,9 @@ def test_another_shape_or_type_is_refused() -> None:
     image, mask = pair()
     for wrong in (image[:-1], image / 255, image[..., 0]):
         with pytest.raises(InputError, match=r"expected \(36, 44, 3\), uint8"):
-            methods.complete(lambda i, m, w=wrong: w, image, mask)
-    assert (methods.complete(grey, image, mask) == 128).all()
-    assert (methods.complete(seen, image, mask)[mask == 1] == 255).all()
+            complete(lambda i, m, w=wrong: w, image, mask)
+    assert (complete(grey, image, mask) == 128).all()
+    assert (complete(seen, image, mask)[mask == 1] == 255).all()
 
 
 def test_candidates_come_in_order_and_say_whose_weights_they_have(
@@ -96,11 +98,11 @@ def test_candidates_come_in_order_and_say_whose_weights_they_have(
 ) -> None:
     assert tuple(every) == NAMES
     net = gin.load(folder / "deepgin.safetensors")
-    assert methods.fingerprint(net) in every["deepgin"].about
+    assert fingerprint(net) in every["deepgin"].about
     assert "base width 8, float32, deepgin.safetensors" in every["deepgin"].about
     with torch.no_grad():
         next(net.parameters()).flatten()[0] += 1
-    assert methods.fingerprint(net) not in every["deepgin"].about
+    assert fingerprint(net) not in every["deepgin"].about
 
 
 def test_two_of_one_kind_are_told_apart_by_their_files(folder: Path) -> None:

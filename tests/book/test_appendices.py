@@ -11,7 +11,11 @@ from pybtex.database import parse_file
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "book").glob("*.md"))
 REFERENCES = parse_file(str(ROOT / "book" / "references.bib")).entries
-PROGRAMS = [*(ROOT / "gin").rglob("*.py"), ROOT / "book" / "_ext" / "vendor.py"]
+PROGRAMS = [
+    *(ROOT / "gin").rglob("*.py"),
+    *(ROOT / "book" / "support").glob("*.py"),
+    ROOT / "book" / "_ext" / "vendor.py",
+]
 
 
 def text_of(path: Path) -> str:

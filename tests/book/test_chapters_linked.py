@@ -6,9 +6,11 @@ from pathlib import Path
 import jupytext
 import pytest
 from contents import pages
+from support.ablation import recorded_means
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+APPENDIX = (ROOT / "book" / "appendix_code.md").read_text(encoding="utf-8")
 CHAPTERS = sorted((ROOT / "book").glob("[0-9][0-9]_*.md"))
 TAUGHT = re.compile(r"Taught\s+in\s+(book/\w+\.md(?:(?:,|\s+and)\s+book/\w+\.md)*)")
 MODULES = {
@@ -43,23 +45,43 @@ def test_the_chapters_that_a_module_names_mention_it(path: Path) -> None:
 
 def test_every_file_that_the_readme_names_exists() -> None:
     named = re.findall(r"\]\((?!https?:)([^)]+)\)", README)
-    assert len(named) > 20
+    assert len(named) > 5
     assert not [name for name in named if not (ROOT / name).exists()]
 
 
-def test_the_readme_lists_each_chapter_with_its_modules_and_tests() -> None:
-    table = [line for line in README.splitlines() if line.startswith("| ")][1:]
+def test_the_appendix_lists_each_chapter_with_its_modules_and_tests() -> None:
+    table = [line for line in APPENDIX.splitlines() if line.startswith("| ")][1:]
     chapter, listed = "", dict[Path, list[str]]()
     for line in table:
         first, modules, tests = (cell.strip() for cell in line.strip("|").split("|"))
-        chapter = re.search(r"\((book/\S+)\)", first)[1] if first else chapter
-        assert re.search(r"\(tests/test_\w+\.py\)", tests), line
-        for module in re.findall(r"\((gin/\S+?)\)", modules):
-            listed.setdefault(ROOT / module, []).append(chapter)
-    assert listed == MODULES
+        chapter = re.search(r"\((\S+)\)", first)[1] if first else chapter
+        for name in re.findall(r"`([^`]+)`", f"{modules} {tests}"):
+            assert (ROOT / name).is_file(), name
+        assert "`tests/" in tests, line
+        for module in re.findall(r"`(gin/[^`]+)`", modules):
+            listed.setdefault(ROOT / module, []).append(f"book/{chapter}")
+    assert {path: sorted({*names}) for path, names in listed.items()} == {
+        path: sorted(names) for path, names in MODULES.items()
+    }
     files = [name for name in pages() if not name.startswith("book/appendix_")]
     named = {chapter for chapters in listed.values() for chapter in chapters}
     assert sorted(named) == sorted(f"{name}.md" for name in files)
+
+
+def test_the_results_of_the_readme_are_the_recorded_ones() -> None:
+    names = {"shipped": "deepgin", "Telea": "telea", "Navier": "navier-stokes"}
+    names |= {"biharmonic": "biharmonic", "PatchMatch": "patchmatch"}
+    recorded = recorded_means(ROOT / "data" / "results" / "methods.csv", "256")
+    section = README.split("## Results")[1].split("\n## ")[0]
+    rows = re.findall(
+        r"^\| (.+?) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", section, re.M
+    )
+    assert len(rows) == len(names)
+    for title, *cells in rows:
+        method = next(name for word, name in names.items() if word in title)
+        means = (recorded[method][metric].value for metric in ("PSNR", "SSIM", "LPIPS"))
+        digits = (2, 3, 3)
+        assert cells == [f"{m:.{d}f}" for m, d in zip(means, digits, strict=True)]
 
 
 @chapters
@@ -97,11 +119,11 @@ def test_every_exercise_has_a_folded_solution_with_an_assert(path: Path) -> None
 @chapters
 def test_what_break_it_names_exists(path: Path) -> None:
     box = text_of(path).split("## Break it")[1].split("\n## ")[0]
-    named = re.findall(r"`(tests/\w+\.py)::(\w+)`", box)
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", box)
     assert named
     for file, test in named:
         assert f"def {test}(" in text_of(ROOT / file)
-    for module in re.findall(r"`(gin/\w+\.py)`", box):
+    for module in re.findall(r"`(gin/[\w/]+\.py)`", box):
         assert (ROOT / module).exists()
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import ablation as recorded
+from support import ablation
 from support.ablation import Estimate
 from tiny_evaluation import photos, report
 
@@ -31,7 +31,7 @@ def ablation_file(folder: Path, gains: list[float]) -> Path:
 
 def test_each_variant_has_its_own_line(tmp_path: Path) -> None:
     path = ablation_file(tmp_path, [0, 1, 2, 3, 4, 5, 6])
-    header, lines = recorded.variants(path, PAPER)
+    header, lines = ablation.variants(path, PAPER)
     assert header == ["variant", "paper (dB)", "PSNR", "SSIM", "L1 hole", "LPIPS"]
     assert [line[0] for line in lines] == [*VARIANTS]
     assert [line[1] for line in lines] == [str(value) for value in PAPER]
@@ -42,7 +42,7 @@ def test_each_variant_has_its_own_line(tmp_path: Path) -> None:
 
 def test_steps_say_what_is_clear(tmp_path: Path) -> None:
     path = ablation_file(tmp_path, [0, 1, 1, 0.5, 0.5, 0.5, 2])
-    _, lines = recorded.steps(path, PAPER)
+    _, lines = ablation.recorded_steps(path, PAPER)
     assert [line[0] for line in lines] == [*VARIANTS[1:]]
     assert [line[1] for line in lines] == [
         *("-0.21", "+0.26", "+1.06", "+0.05", "+0.17", "+0.38")
@@ -53,19 +53,19 @@ def test_steps_say_what_is_clear(tmp_path: Path) -> None:
 
 
 def test_the_order_is_the_papers_or_not(tmp_path: Path) -> None:
-    same = recorded.order(ablation_file(tmp_path, PAPER), PAPER)
+    same = ablation.order(ablation_file(tmp_path, PAPER), PAPER)
     assert same[1] == [
         ("Spearman", "1.00 (1.00 to 1.00)"),
         ("Kendall", "1.00 (1.00 to 1.00)"),
     ]
     turned = ablation_file(tmp_path, [-value for value in PAPER])
-    assert recorded.order(turned, PAPER)[1][0][1] == "-1.00 (-1.00 to -1.00)"
+    assert ablation.order(turned, PAPER)[1][0][1] == "-1.00 (-1.00 to -1.00)"
 
 
 def test_nothing_recorded_is_no_line(tmp_path: Path) -> None:
     path = tmp_path / "none.csv"
-    assert recorded.methods(path, "256")[1] == []
-    for table in (recorded.variants, recorded.steps, recorded.order):
+    assert ablation.methods(path, "256")[1] == []
+    for table in (ablation.variants, ablation.recorded_steps, ablation.order):
         assert table(path, PAPER)[1] == []
 
 
@@ -73,8 +73,8 @@ def test_what_gin_evaluate_wrote(tmp_path: Path) -> None:
     found = rows(report(tmp_path / "methods.md", photos(tmp_path)))
     path = tmp_path / "methods.csv"
     size = found[0].group.size
-    header, lines = recorded.methods(path, size)
-    assert header == [f"size: {size}", *recorded.SHOWN]
+    header, lines = ablation.methods(path, size)
+    assert header == [f"size: {size}", *ablation.SHOWN]
     whole = {
         row.method: row.summary.mean
         for row in found
@@ -86,10 +86,10 @@ def test_what_gin_evaluate_wrote(tmp_path: Path) -> None:
     for line in lines:
         assert line[1].startswith(f"{whole[line[0]]:.2f} (")
         assert line[4] == "-"  # LPIPS was not measured
-    assert recorded.methods(path, "other")[1] == []
+    assert ablation.methods(path, "other")[1] == []
 
 
 def test_an_estimate_in_words() -> None:
-    assert recorded.in_words(Estimate(1, 0.5, 1.5)) == "1.00 (0.50 to 1.50)"
-    assert recorded.in_words(Estimate(1, -0.5, 2), 1, "+") == "+1.0 (-0.5 to +2.0)"
-    assert recorded.in_words(Estimate(1, np.nan, np.nan)) == "1.00"
+    assert ablation.in_words(Estimate(1, 0.5, 1.5)) == "1.00 (0.50 to 1.50)"
+    assert ablation.in_words(Estimate(1, -0.5, 2), 1, "+") == "+1.0 (-0.5 to +2.0)"
+    assert ablation.in_words(Estimate(1, np.nan, np.nan)) == "1.00"

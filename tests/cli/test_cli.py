@@ -22,8 +22,8 @@ from tiny_training import OPTIONS, SETTINGS, photographs
 
 import gin
 from gin import inpainting, masks
-from gin.cli import app as commands
 from gin.cli.app import main
+from gin.cli.options import EvaluationSize, Kind, MaskVariant, PresetName, Region, Seam
 from gin.data import mask_sets
 from gin.errors import Unavailable
 from gin.evaluation import protocol as evaluation_inputs
@@ -551,9 +551,9 @@ def test_folders_of_photographs_find_their_masks(folder: Path, weights: str) -> 
     assert np.array_equal(after[~missing], before[~missing])
 
 
-@pytest.mark.parametrize("kind", commands.Kind)
+@pytest.mark.parametrize("kind", Kind)
 def test_random_masks_follow_seed_and_name_not_order(
-    kind: commands.Kind, folder: Path, weights: str
+    kind: Kind, folder: Path, weights: str
 ) -> None:
     Path("photos").mkdir()
     for seed, name in enumerate("abc"):
@@ -661,13 +661,10 @@ def test_modes_come_back(mode: str, folder: Path, weights: str) -> None:
 
 
 def test_the_names_on_the_command_line_are_the_librarys() -> None:
-    assert tuple(kind.name for kind in commands.Kind) == masks.KINDS
-    assert (
-        tuple(reading.value for reading in commands.MaskVariant)
-        == masks.PAPER_OR_RELEASED
-    )
-    assert tuple(commands.Region) == inpainting.REGIONS
-    assert tuple(commands.Seam) == seams.SEAMS
+    assert tuple(kind.name for kind in Kind) == masks.KINDS
+    assert tuple(reading.value for reading in MaskVariant) == masks.PAPER_OR_RELEASED
+    assert tuple(Region) == inpainting.REGIONS
+    assert tuple(Seam) == seams.SEAMS
 
 
 def test_most_may_be_missing_where_it_is_said(folder: Path, weights: str) -> None:
@@ -1028,8 +1025,8 @@ def test_a_full_disk_ends_an_evaluation_that_goes_on(
 
 
 def test_the_sizes_and_presets_are_the_librarys() -> None:
-    assert tuple(commands.EvaluationSize) == evaluation_inputs.SIZES
-    assert tuple(commands.PresetName) == tuple(evaluation_plan.PRESETS)
+    assert tuple(EvaluationSize) == evaluation_inputs.SIZES
+    assert tuple(PresetName) == tuple(evaluation_plan.PRESETS)
 
 
 # --- gin info, --version, --help ---------------------------------------------------

@@ -19,7 +19,9 @@ from gin.masks import KINDS
 from gin.recipes import DataRecipe
 from gin.subsampling import random_phase, three_mask_batch
 
-RECIPE = DataRecipe(side=16, photographs=3, augment=True, free_form_variant="alternate")
+RECIPE = DataRecipe(
+    image_size=16, batch_size=3, augment=True, free_form_variant="alternate"
+)
 
 
 @pytest.fixture
@@ -228,13 +230,13 @@ def test_a_photograph_that_breaks_later_is_named(
 @pytest.mark.parametrize(
     ("recipe", "message"),
     [
-        (DataRecipe(view="whole"), "view 'whole': expected phase or crop"),
+        (DataRecipe(view="whole"), "data.view is 'whole'; expected phase or crop"),
         (
             DataRecipe(free_form_variant="both"),
-            "reading 'both': expected paper or released or alternate",
+            "variant is 'both'; expected paper or released or alternate",
         ),
-        (DataRecipe(image_size=8), "of 8 px; expected at least one, of 16 px or more"),
-        (DataRecipe(batch_size=0), "a batch of 0 photographs"),
+        (DataRecipe(image_size=8), "data.image_size is 8; expected 16 px or more"),
+        (DataRecipe(batch_size=0), "data.batch_size is 0; expected a number from 1"),
     ],
 )
 def test_recipes_that_cannot_be_used(

@@ -184,13 +184,13 @@ def test_a_named_pipe_among_photographs_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "list.txt").write_text("pipe.jpg")
     for source in (open_source(tmp_path), open_source(tmp_path / "list.txt")):
-        with pytest.raises(gin.InputError, match=r"pipe.jpg: a folder, a pipe or a"):
+        with pytest.raises(gin.InputError, match=r"pipe.jpg: is not a regular file"):
             source.read(0)
 
 
 def test_a_named_pipe_is_no_list(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "list.txt")
-    with pytest.raises(gin.InputError, match=r"list.txt: a folder, a pipe or a device"):
+    with pytest.raises(gin.InputError, match="list.txt: is not a regular file"):
         open_source(tmp_path / "list.txt")
 
 

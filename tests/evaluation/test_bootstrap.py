@@ -14,6 +14,7 @@ from gin.evaluation.bootstrap import (
     area_bucket,
     bootstrap,
     paired,
+    shared,
     summarise,
 )
 
@@ -129,7 +130,18 @@ def test_pairs_that_are_left_out() -> None:
     inf, nan = math.inf, math.nan
     found = paired([inf, inf, 3, 2, nan, 1], [1, inf, inf, 1, 2, 2], seed=0)
     assert found.mean == 0
-    assert (found.images, found.infinite, found.undefined) == (2, 2, 2)
+    assert (found.images, found.infinite, found.undefined) == (2, 3, 1)
+
+
+def test_shared_values_are_finite_under_every_method_or_none() -> None:
+    inf, nan = math.inf, math.nan
+    found = shared([[[1, inf, 3]], [[4, 5, nan]], [[7, 8, inf]]])
+    assert found.shape == (3, 1, 3)
+    assert np.array_equal(found[:, 0, 0], [1, 4, 7])
+    assert (found[:, 0, 1:] == inf).all()
+    assert np.isnan(shared([[nan, 1], [2, 1]])[:, 0]).all()
+    finite = skewed(12).reshape(2, 6)
+    assert np.array_equal(shared(finite), finite)
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,27 @@ def test_order_and_batches_make_no_difference() -> None:
     assert found["KID"] == pytest.approx(kid(x.double(), y.double()))
 
 
+def test_inception_runs_without_tf32_and_without_autocast(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    completed, image, names = photographs()
+    switches, dtypes, network = [], [], Colours()
+    forward = network.forward
+
+    def recorded(x: Tensor) -> Tensor:
+        switches.append(torch.backends.cudnn.allow_tf32)
+        dtypes.append(torch.mm(torch.ones(1, 1), torch.ones(1, 1)).dtype)
+        return forward(x)
+
+    monkeypatch.setattr(network, "forward", recorded)
+    before = torch.backends.cudnn.allow_tf32
+    with torch.autocast("cpu", torch.bfloat16):
+        Distribution(network).update(completed, image, names)
+    assert before
+    assert (switches, dtypes) == ([False], [torch.float32])
+    assert torch.backends.cudnn.allow_tf32
+
+
 def test_it_goes_on_from_a_file(tmp_path: Path) -> None:
     completed, image, names = photographs()
     whole, first, second = (Distribution(Colours()) for _ in range(3))

@@ -19,6 +19,7 @@ from gin.baselines.methods import Candidate
 from gin.data import mask_sets
 from gin.errors import InputError
 from gin.evaluation.bootstrap import Summary, area_bucket
+from gin.evaluation.evaluator import Evaluation
 from gin.evaluation.gallery import Page
 from gin.evaluation.outputs import Reports
 from gin.evaluation.protocol import ALL, ORIGINAL, Group
@@ -148,8 +149,43 @@ def test_identical_pairs_are_counted_and_left_out(tmp_path: Path) -> None:
     (summary,) = (r.summary for r in made if r[:5] == (group, ALL, "grey", "PSNR", ""))
     assert (summary.images, summary.infinite) == (1, 1)
     assert summary.mean == found.values[group, "noise.png", "grey"]["PSNR"]
-    said = "left out of the means: grey, photos, original size, free form: 1 infinite"
-    assert said in Report(found, made).markdown()
+    text = "left out of the means of all methods: photos, original size, free form: 1 "
+    assert f"{text}infinite.\n" in Report(found, made).markdown()
+
+
+def psnr_summaries(evaluation: Evaluation, hole: str) -> dict[str, Summary]:
+    """The summaries of PSNR over all kinds of masks, by "method" or "method-first"."""
+    return {
+        "-".join(filter(None, (row.method, row.against))): row.summary
+        for row in rows(evaluation)
+        if (row.group.masks, row.hole, row.metric) == (ALL, hole, "PSNR")
+    }
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_a_photograph_not_finite_under_one_method_is_left_out_for_all(
+    value: float, tmp_path: Path
+) -> None:
+    done = run(tmp_path / "t.md", photos(tmp_path, 5), candidates=METHODS[:2])
+    (cell, *_) = done.plan.cells()
+    done.values[cell.group, cell.dataset.names()[2], "seen"]["PSNR"] = value
+    by_name = psnr_summaries(done, ALL)
+    assert {(s.images, s.infinite + s.undefined) for s in by_name.values()} == {(4, 1)}
+    assert {s.infinite for s in by_name.values()} == {int(math.isinf(value))}
+    difference = by_name["seen"].mean - by_name["grey"].mean
+    assert by_name["seen-grey"].mean == pytest.approx(difference, abs=1e-12)
+
+
+def test_a_hole_not_finite_under_one_method_leaves_the_bucket_of_all(
+    tmp_path: Path,
+) -> None:
+    done = run(tmp_path / "t.md", photos(tmp_path, 5), candidates=METHODS[:2])
+    (cell, *_) = done.plan.cells()
+    values = done.values[cell.group, cell.dataset.names()[2], "seen"]
+    values["PSNR"] = math.inf
+    summaries = psnr_summaries(done, area_bucket(values["hole"]))
+    assert {s.infinite for s in summaries.values()} == {1}
+    assert len({s.images for s in summaries.values()}) == 1
 
 
 # --- the page ----------------------------------------------------------------------

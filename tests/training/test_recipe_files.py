@@ -1,12 +1,14 @@
 """Recipes: the paper's numbers, YAML files, and changes from the command line."""
 
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
+from typing import Literal, get_origin, get_type_hints
 
 import numpy as np
 import pytest
 import yaml
+from old_recipes import old_checkpoint, old_recipe
 
 from gin.errors import InputError
 from gin.recipes import (
@@ -20,7 +22,13 @@ from gin.recipes import (
     Recipe,
     check_recipe,
 )
-from gin.training.recipe_files import flat, read_recipe, write_recipe
+from gin.training.recipe_files import (
+    current_state,
+    flat,
+    read_recipe,
+    write_recipe,
+)
+from gin.weights.checkpoints import metadata, shipped
 
 # Section 5.1, the numbers that the paper states.
 SECTION_5_1 = {
@@ -141,7 +149,7 @@ def test_the_last_change_counts() -> None:
         ("optimiser.speed=3", "the recipe has no optimiser.speed"),
         ("cake.clip=3", "the recipe has no cake.clip"),
         ("optimiser.clip.norm=3", "the recipe has no optimiser.clip.norm"),
-        ("phases.0.side=32", "the recipe has no phases.0.side"),
+        ("phases.0.image_size=32", "no phases.0.image_size"),
         ("optimiser=3", "optimiser is a section"),
         ("optimiser.clip=[", "is no YAML value"),
         ("optimiser.clip=2001-99-99", "is no YAML value"),
@@ -152,7 +160,20 @@ def test_the_last_change_counts() -> None:
         ("optimiser.betas=null", "betas is null"),
         ("phases=null", "phases is null"),
         ("losses.layer_weights=[null, 1, 1, 1, 1]", "layer_weights"),
-        ("data.augment=perhaps", "turns"),
+        ("data.augment=perhaps", "augment"),
+        ("losses.l1=mine", "losses.l1.*'paper', 'released'.*mine"),
+        ("losses.style=mine", "losses.style.*'paper', 'released'.*mine"),
+        ("losses.variation=mine", "losses.variation.*'paper', 'released'.*mine"),
+        ("losses.layer_outputs=mine", "'convolution', 'released'.*mine"),
+        ("losses.compared=mine", "'both', 'completed'.*mine"),
+        ("network.padding=mine", "network.padding.*'paper', 'released'.*mine"),
+        ("data.view=mine", "data.view.*'phase', 'crop'.*mine"),
+        ("data.free_form_variant=mine", "'paper', 'released', 'alternate'.*mine"),
+        ("optimiser.order=random", "optimiser.order.*'paper', 'released'.*random"),
+        ("optimiser.order=null", "order is null"),
+        ("schedule.unit=days", "schedule.unit.*'epochs', 'steps'.*days"),
+        ("schedule.shape=square", "schedule.shape.*'linear', 'cosine'.*square"),
+        ("backbone=cake", "backbone.*'vgg19', 'alexnet', 'random'.*cake"),
         ("schedule.warm_up=[1]", "warm_up"),
         ("phases=[{start: 0}]", "phases"),
         ("phases=[{start: 0, image_size: 32, batch_size: 2, speed: 3}]", "phases"),
@@ -175,8 +196,8 @@ def test_a_bad_change_takes_one_sentence(change: str, words: str) -> None:
         (b"a: \xff", "not readable as YAML"),
         (b"clip: 2001-99-99", "not readable as YAML"),
         (b"[" * 5000, "not readable as YAML"),
-        (b"data: {side: " + b"9" * 5000 + b"}", "not readable as YAML"),
-        (b"data: {side: " + b"9" * 400 + b"}", "side is beyond"),
+        (b"data: {image_size: " + b"9" * 5000 + b"}", "not readable as YAML"),
+        (b"data: {image_size: " + b"9" * 400 + b"}", "image_size is beyond"),
         (b"optimiser: {clip: " + b"9" * 400 + b"}", "clip is beyond"),
         (b"optimiser: {clip: 2001-01-01}", "clip is .*; expected a number or a text"),
         (b"network: {variant: !!binary aGk=}", "variant is b'hi'; expected"),
@@ -211,7 +232,7 @@ CLASS = {"class_path": "recipe_spy.Spy"}
         {"phases": [CLASS]},
         {"phases": [[CLASS]]},
         {"phases": ["recipe_spy.Spy"]},
-        {"phases": [{"start": CLASS, "side": 32, "photographs": 2}]},
+        {"phases": [{"start": CLASS, "image_size": 32, "batch_size": 2}]},
         {"phases": CLASS},
         {"network": CLASS},
         {"network": {"variant": CLASS}},
@@ -295,9 +316,8 @@ def test_whatever_a_value_is_changed_to_it_is_taken_or_refused_in_a_sentence() -
     "change",
     [
         "network.initialisation=zero",
-        "losses.l1=mine",
-        "losses.style=mine",
-        "losses.variation=mine",
+        "data.image_size=8",
+        "data.batch_size=0",
         "losses.hole_weight=-1",
         "losses.style_weight=.nan",
         "losses.layer_weights=[1, 1, 1]",
@@ -305,7 +325,6 @@ def test_whatever_a_value_is_changed_to_it_is_taken_or_refused_in_a_sentence() -
         "losses.discriminator_factor=.inf",
         "losses.feature_size=1000000",
         "network.base_channels=1000000",
-        "optimiser.order=random",
         "optimiser.generator_lr=-0.1",
         "optimiser.warm_up_lr=.nan",
         "optimiser.discriminator_lr=.inf",
@@ -313,12 +332,16 @@ def test_whatever_a_value_is_changed_to_it_is_taken_or_refused_in_a_sentence() -
         "optimiser.lr_warmup_steps=-3",
         "optimiser.clip=0.0",
         "optimiser.ema_decay=1.0",
+        "schedule.warm_up=-1",
+        "schedule.save_steps=0",
+        "phases=[{start: 0, image_size: 8, batch_size: 1}]",
+        "phases=[{start: 0, image_size: 32, batch_size: 0}]",
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(change: str) -> None:
     recipe = read_recipe("smoke", [change])
     path = change.partition("=")[0]
-    with pytest.raises(InputError, match=f"^{path} .*; expected ") as refused:
+    with pytest.raises(InputError, match=f"^{path}[. ].*; expected ") as refused:
         check_recipe(recipe)
     assert "\n" not in str(refused.value)
 
@@ -336,6 +359,72 @@ def test_a_batch_that_no_memory_holds_is_refused(changes: list[str]) -> None:
         check_recipe(read_recipe("smoke", changes))
 
 
+WRONG_CHOICES = {
+    "network.padding": "same",
+    "data.view": "whole",
+    "data.free_form_variant": "both",
+    "losses.l1": "mine",
+    "losses.style": "mine",
+    "losses.variation": "mine",
+    "losses.layer_outputs": "relu",
+    "losses.compared": "out",
+    "optimiser.order": "random",
+    "schedule.unit": "days",
+    "schedule.shape": "square",
+}
+
+
+@pytest.mark.parametrize("path", WRONG_CHOICES)
+def test_a_choice_of_another_name_is_refused_from_python_too(path: str) -> None:
+    name, key = path.split(".")
+    section = replace(getattr(SMOKE, name), **{key: WRONG_CHOICES[path]})
+    with pytest.raises(InputError, match=f"^{path} is .*; expected .* or "):
+        check_recipe(replace(SMOKE, **{name: section}))
+
+
+def test_every_choice_of_a_recipe_is_checked() -> None:
+    hints = {
+        f"{section}.{key}": hint
+        for section, kind in get_type_hints(Recipe).items()
+        if is_dataclass(kind)
+        for key, hint in get_type_hints(kind).items()
+    }
+    choices = {path for path, hint in hints.items() if get_origin(hint) is Literal}
+    assert choices == WRONG_CHOICES.keys()
+    with pytest.raises(InputError, match="backbone is 'cake'; expected vgg19 or "):
+        check_recipe(replace(SMOKE, backbone="cake"))
+
+
+# Fields under their old names
+
+
+@pytest.mark.parametrize("name", ["paper", "released", "demo", "smoke"])
+def test_a_recipe_file_with_the_old_names_is_read(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    old = old_recipe(asdict(RECIPES[name]))
+    assert {"side", "photographs", "turns", "reading"} <= old["data"].keys()
+    path.write_text(yaml.safe_dump(old))
+    assert read_recipe(str(path)) == RECIPES[name]
+
+
+def test_the_recipe_in_the_notes_of_the_shipped_weights_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(metadata(shipped())["recipe"])
+    recipe = read_recipe(str(path))
+    assert recipe.phases[0] == Phase(0.0, 128, 1, recolour_probability=0.5)
+    assert recipe.data == DEMO.data
+    assert recipe.optimiser == DEMO.optimiser
+
+
+def test_a_checkpoint_with_the_old_names_has_the_paths_of_today() -> None:
+    state = {**flat(DEMO), "seed": 3, "photographs": "5 of them"}
+    old = old_checkpoint(state)
+    assert {"optimiser.generator_rate", "data.side"} <= old.keys()
+    assert "side" in old["phases"][0]
+    assert current_state(old) == state
+
+
 def test_every_value_that_is_checked_exists() -> None:
-    assert EXPECTED.keys() <= flat(SMOKE).keys()
+    phases = {f"phases.{field.name}" for field in fields(Phase)}
+    assert EXPECTED.keys() <= flat(SMOKE).keys() | phases
     assert yaml.safe_load(yaml.safe_dump(flat(SMOKE))) == flat(SMOKE)

@@ -155,17 +155,17 @@ def test_going_on_anywhere_gives_the_rest_of_the_same_batches(
 @pytest.mark.parametrize(
     ("schedule", "phases", "words"),
     [
-        (Schedule(unit="days"), (), "unit 'days'.*epochs, steps"),
-        (Schedule(shape="square"), (), "shape 'square'.*linear, cosine"),
-        (Schedule(warm_up=-1), (), "warm_up -1"),
+        (Schedule(unit="days"), (), "unit is 'days'; expected epochs or steps"),
+        (Schedule(shape="square"), (), "shape is 'square'; expected linear or cosine"),
+        (Schedule(warm_up=-1), (), "warm_up is -1; expected a number from 0"),
         (Schedule("steps", 0, 0, 0), (), "not all of them 0"),
-        (Schedule(save_steps=0), (), "every 0 steps"),
+        (Schedule(save_steps=0), (), "save_steps is 0; expected a number from 1"),
         (Schedule(), (Phase(0.5, 64, 1), Phase(0.2, 64, 1)), r"\[0.5, 0.2\]"),
         (Schedule(), (Phase(1.0, 64, 1),), r"start at \[1.0\]"),
         (Schedule(), (Phase(-0.1, 64, 1),), r"start at \[-0.1\]"),
         (Schedule(), (Phase(math.nan, 64, 1),), r"start at \[nan\]"),
-        (Schedule(), (Phase(0.0, 8, 1),), "of 8 px; expected .* 16 px"),
-        (Schedule(), (Phase(0.0, 64, 0),), "of 0 photographs"),
+        (Schedule(), (Phase(0.0, 8, 1),), "image_size is 8; expected 16 px or more"),
+        (Schedule(), (Phase(0.0, 64, 0),), "batch_size is 0; expected a number from 1"),
     ],
 )
 def test_a_schedule_that_cannot_be_kept_is_refused(

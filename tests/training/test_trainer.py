@@ -15,6 +15,7 @@ import torch
 import yaml
 from data_trees import encoded, folder_of, shards_of, write_tar
 from full_disk import full_beyond
+from old_recipes import old_checkpoint, old_recipe
 from support.curves import read_log
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_training import CPU, TINY, checkpoints, last, photographs, same
@@ -250,6 +251,18 @@ def test_another_training_cannot_go_on_with_it(
     assert str(refused.value).startswith(f"{run}: ")
 
 
+def test_a_run_with_the_old_names_goes_on_to_the_same_bits(
+    data: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    run = copied(undisturbed, tmp_path)
+    newest, recipe = run / "checkpoints" / "step-000000009.pt", run / "recipe.yaml"
+    newest.unlink()
+    torch.save(old_checkpoint(last(run)), run / "checkpoints" / "step-000000006.pt")
+    recipe.write_text(yaml.safe_dump(old_recipe(yaml.safe_load(recipe.read_text()))))
+    train(read_recipe(str(recipe)), data, run, seed=1, resume=True, hardware=CPU)
+    assert same(last(run), last(undisturbed))
+
+
 # What a training leaves
 
 
@@ -452,9 +465,13 @@ def wrong_losses(**values: object) -> Recipe:
         (TINY, {"hardware": Hardware("cpu", devices=0)}, "0 devices on 1 nodes"),
         (TINY, {"hardware": Hardware("cake")}, "device 'cake' cannot be used"),
         (wrong_losses(style="mine"), {}, "losses.style is 'mine'"),
-        (wrong_losses(layer_outputs="mine"), {}, "taps is 'mine'"),
-        (replace(TINY, backbone="cake"), {}, "network is 'cake'"),
-        (replace(TINY, data=replace(TINY.data, view="mine")), {}, "view 'mine'"),
+        (wrong_losses(layer_outputs="mine"), {}, "losses.layer_outputs is 'mine'"),
+        (replace(TINY, backbone="cake"), {}, "backbone is 'cake'"),
+        (
+            replace(TINY, data=replace(TINY.data, view="mine")),
+            {},
+            "data.view is 'mine'",
+        ),
         (TINY, {"data": "nowhere"}, "nowhere: no such folder"),
         (TINY, {"data": "0.tar"}, "0.tar: "),
     ],

@@ -327,7 +327,9 @@ def a_device(path: Path) -> None:
 def test_only_files_are_read(make: Callable[[Path], None], tmp_path: Path) -> None:
     """A pipe into which nothing is written would be waited for."""
     make(tmp_path / "photo.png")
-    with pytest.raises(InputError, match="photo.png: is not a regular file, expected"):
+    with pytest.raises(
+        InputError, match="photo.png: is not a regular file, but a folder"
+    ):
         open_picture(tmp_path / "photo.png")
 
 

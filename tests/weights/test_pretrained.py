@@ -11,7 +11,6 @@ from gin.errors import InputError
 from gin.generator import DeepGIN
 from gin.inpainting import Inpainter
 from gin.weights import checkpoints
-from gin.weights import checkpoints as pretrained
 from gin.weights.released import released_names
 
 
@@ -30,7 +29,7 @@ def test_a_file_and_its_folder(net: DeepGIN, tmp_path: Path, as_path: bool) -> N
     checkpoints.save(net, tmp_path / "mine.safetensors")
     checkpoints.save(net, tmp_path / checkpoints.FILE_NAME)
     for path in (tmp_path / "mine.safetensors", tmp_path):
-        loaded = pretrained.network(path if as_path else str(path))
+        loaded = checkpoints.network(path if as_path else str(path))
         assert same(loaded, net)
 
 
@@ -39,7 +38,7 @@ def test_the_authors_file(net: DeepGIN, tmp_path: Path, suffix: str) -> None:
     state = net.state_dict()
     theirs = {name: state[ours] for name, ours in released_names().items()}
     torch.save(theirs, tmp_path / f"latest_net_G{suffix}")
-    loaded = pretrained.network(tmp_path / f"latest_net_G{suffix}")
+    loaded = checkpoints.network(tmp_path / f"latest_net_G{suffix}")
     assert same(loaded, net)
     assert loaded.composite
 
@@ -56,7 +55,7 @@ def test_a_name_on_the_hub(
 
     monkeypatch.setattr(checkpoints, "fetch", fetch)
     assert same(Inpainter.from_pretrained("hf:someone/deepgin-v1.5").net, net)
-    assert same(pretrained.network("hf:someone/deepgin@v2"), net)
+    assert same(checkpoints.network("hf:someone/deepgin@v2"), net)
     assert asked == ["someone/deepgin-v1.5", "someone/deepgin@v2"]
 
 
@@ -68,27 +67,28 @@ def test_a_typing_error_does_not_ask_the_hub(
     checkpoints.save(net, tmp_path / "run1" / "weights.safetensors")
     for typed in ("run1/wieghts", "run1/weigths.safetensors", "run1"):
         with pytest.raises(InputError, match="did you mean run1/weights.safetensors.?"):
-            pretrained.network(typed)
+            checkpoints.network(typed)
     with pytest.raises(InputError, match="did you mean run1.?"):
-        pretrained.network("runn1/weights.safetensors")
+        checkpoints.network("runn1/weights.safetensors")
     with pytest.raises(
         InputError, match="someone/deepgin: no such file or folder; exp"
     ):
-        pretrained.network("someone/deepgin")
+        checkpoints.network("someone/deepgin")
 
 
 def test_the_package_comes_before_the_checkout(
     net: DeepGIN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pretrained, "__file__", str(tmp_path / "gin" / "pretrained.py"))
+    program = tmp_path / "gin" / "weights" / "checkpoints.py"
+    monkeypatch.setattr(checkpoints, "__file__", str(program))
     with pytest.raises(InputError, match="shipped weights.*lie neither in .* nor in"):
-        pretrained.network()
+        checkpoints.network()
     places = (tmp_path / "data" / "weights", tmp_path / "gin" / "_weights")
     for place in places:
         place.mkdir(parents=True)
         checkpoints.save(net, place / checkpoints.FILE_NAME)
-        assert pretrained.shipped() == place / checkpoints.FILE_NAME
-        assert same(pretrained.network(), net)
+        assert checkpoints.shipped() == place / checkpoints.FILE_NAME
+        assert same(checkpoints.network(), net)
 
 
 def test_an_inpainter_from_them(net: DeepGIN, tmp_path: Path) -> None:
@@ -122,16 +122,16 @@ def test_missing_weights(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=sentence) as refusal:
-        pretrained.network(weights)
+        checkpoints.network(weights)
     assert "\n" not in str(refusal.value)
 
 
 def test_a_folder_without_weights(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="deepgin.safetensors: no such file"):
-        pretrained.network(tmp_path)
+        checkpoints.network(tmp_path)
 
 
 def test_a_picture_is_not_weights(tmp_path: Path) -> None:
     Image.new("RGB", (16, 16)).save(tmp_path / "photo.png")
     with pytest.raises(InputError, match="photo.png: not a readable safetensors file"):
-        pretrained.network(tmp_path / "photo.png")
+        checkpoints.network(tmp_path / "photo.png")

@@ -29,11 +29,15 @@ class SameConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) -> (B, C_out, ceil(H / stride), ceil(W / stride))."""
+        return super().forward(self.padded(x))
+
+    def padded(self, x: Tensor) -> Tensor:
+        """Add the zeros that a stride above 1 needs around the image."""
         stride, kernel = self.stride[0], self.kernel_size[0]
-        if stride > 1:
-            height, width = (_padding(n, kernel, stride) for n in x.shape[2:])
-            x = F.pad(x, (*width, *height))
-        return super().forward(x)
+        if stride == 1:
+            return x
+        height, width = (_padding(n, kernel, stride) for n in x.shape[2:])
+        return F.pad(x, (*width, *height))
 
 
 def _padding(size: int, kernel: int, stride: int) -> tuple[int, int]:

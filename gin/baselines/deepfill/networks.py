@@ -290,6 +290,19 @@ class DeepFillV2(DeepFill):
         return raw.tanh()
 
 
+class NormalisedConv2d(SameConv2d):
+    """A convolution that computes its parametrised weight outside autocast.
+
+    The power iteration of spectral normalisation stays in float32, also on CUDA.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C_in, H, W) -> (B, C_out, ceil(H / stride), ceil(W / stride))."""
+        with torch.autocast(x.device.type, enabled=False):
+            weight = self.weight
+        return self._conv_forward(self.padded(x), weight, self.bias)
+
+
 class PatchDiscriminator(nn.Module):
     """Six spectrally normalised 5x5 convolutions of stride 2; a value a patch.
 
@@ -301,7 +314,9 @@ class PatchDiscriminator(nn.Module):
         c = base_channels
         channels = (c, 2 * c, 4 * c, 4 * c, 4 * c, 4 * c)
         ends = zip((4, *channels), channels, strict=False)
-        self.layers = nn.ModuleList(SameConv2d(a, b, 5, stride=2) for a, b in ends)
+        self.layers = nn.ModuleList(
+            NormalisedConv2d(a, b, 5, stride=2) for a, b in ends
+        )
         glorot_initialisation(self)
         for layer in self.layers:
             spectral_norm(layer)

@@ -216,7 +216,7 @@ def png(picture: Image.Image) -> bytes:
 
 def samples() -> dict[str, Path]:
     """The sample photographs of a checkout, by a readable name; none in a wheel."""
-    folder = Path(__file__).parents[2] / "data" / "photos"
+    folder = Path(__file__).parents[3] / "data" / "photos"
     found: dict[str, Path] = {}
     for path in find_photographs(folder) if folder.is_dir() else []:
         collection, _, name = path.stem.replace("_", " ").partition(" ")
