@@ -14,6 +14,7 @@ from gin.cli.options import (
     PresetName,
     Root,
     _examples,
+    print_skipped_formats,
 )
 
 app = typer.Typer()
@@ -67,7 +68,7 @@ def evaluate(
         typer.Option(
             metavar="KIND|[NAME=]FOLDER",
             help="all (the default), rectangular, free-form, cellular; or a folder "
-            "with a mask for each photograph, of the same name and any suffix.",
+            "with a mask for each photograph, found as for gin inpaint --mask.",
         ),
     ] = None,
     size: Annotated[
@@ -111,6 +112,7 @@ def evaluate(
     from gin.evaluation.evaluator import Evaluation, Instruments
     from gin.evaluation.outputs import Reports
     from gin.evaluation.protocol import choose_masks, open_datasets
+    from gin.utils.files import named
 
     started = time.perf_counter()
     reports = Reports(out)
@@ -126,6 +128,7 @@ def evaluate(
         precision,
     )
     datasets = open_datasets(data, root)
+    print_skipped_formats(Path(named(text)[1]) for text in data)
     if preset is not None:
         evaluation_plan.check_preset(preset, datasets)
     plan = evaluation_plan.Plan(datasets, holes, [*(size or chosen.sizes)], seed)

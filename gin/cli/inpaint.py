@@ -22,6 +22,7 @@ from gin.cli.options import (
     Size,
     Weights,
     _examples,
+    print_skipped_formats,
 )
 from gin.errors import InputError
 
@@ -145,7 +146,6 @@ def inpaint(
     from tqdm import tqdm
 
     from gin.cli.jobs import Failures, collect, plan
-    from gin.data.sources import skipped_formats
     from gin.inpainting import Inpainter
 
     started = time.perf_counter()
@@ -156,8 +156,7 @@ def inpaint(
     jobs = plan(entries, choose, output, failures, convert)
     skipped = len(entries) - len(jobs) - len(failures.messages)
     inpainter = Inpainter.from_pretrained(weights, device, precision)
-    if formats := skipped_formats(path for path in photographs if path.is_dir()):
-        typer.echo(f"gin: skipped files of other formats: {formats}", err=True)
+    print_skipped_formats(photographs)
     complete = partial(
         inpainter, size=size, ensemble=ensemble, region=region, seam=seam
     )

@@ -1,5 +1,6 @@
-"""Options that several commands share."""
+"""Options and messages that several commands share."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -92,3 +93,11 @@ class PresetName(StrEnum):
 
 def _examples(*lines: str) -> str:
     return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))
+
+
+def print_skipped_formats(paths: Iterable[Path]) -> None:
+    """Print, in one line, how many files in folders of photographs are not read."""
+    from gin.data.sources import skipped_formats
+
+    if formats := skipped_formats(path for path in paths if path.is_dir()):
+        typer.echo(f"gin: skipped files of other formats: {formats}", err=True)

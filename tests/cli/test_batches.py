@@ -12,6 +12,15 @@ from PIL import Image, ImageCms
 
 import gin
 from gin.cli.app import main
+from gin.evaluation.protocol import (
+    ORIGINAL,
+    Dataset,
+    Holes,
+    Plan,
+    choose_masks,
+    open_dataset,
+)
+from gin.evaluation.store import EvaluationFolder
 from gin.initialisation import identity_initialisation
 
 SIDE = 32
@@ -140,6 +149,43 @@ def test_skipped_formats_are_listed_once(
     assert inpaint("photos", "--mask", "mask.png", "--out", "out") == 0
     lines = [line for line in capsys.readouterr().err.splitlines() if "skipped" in line]
     assert lines == ["gin: skipped files of other formats: 2 .gif, 1 .txt"]
+
+
+def test_evaluating_and_completing_find_the_same_masks(
+    inpaint: Callable[..., int],
+) -> None:
+    """In one folder with the photographs, or as `gin inpaint` left them."""
+    for name in ("a.png", "deep/a.png"):
+        photograph(f"photos/{name}")
+    hole("photos/a_mask.png", start=4)
+    hole("photos/deep/a_mask.png", start=12)
+    dataset = open_dataset("photos")
+    assert dataset.names() == ["a.png", "deep/a.png"]
+    own = masks_of(dataset, "photos")
+    assert [mask.argmax() // SIDE for mask in own] == [4, 12]
+    random = ("--random-mask", "rectangular", "--seed", "5", "--out", "out")
+    assert inpaint("photos", *random) == 0
+    drawn = [*Holes("rectangular").of(dataset, ORIGINAL, seed=5)]
+    assert np.array_equal(masks_of(dataset, "out"), drawn)
+
+
+def test_evaluating_reads_the_masks_back_that_it_wrote(tmp_path: Path) -> None:
+    """Of photographs of one name in several folders, too."""
+    for name in ("a.png", "one/a.png", "two/a.png"):
+        photograph(f"{tmp_path}/photos/{name}")
+    dataset = open_dataset(f"{tmp_path}/photos")
+    holes = choose_masks(["cellular_automata"])
+    plan = Plan([dataset], holes, [ORIGINAL], seed=2)
+    EvaluationFolder(tmp_path / "table").write_masks(plan)
+    written = f"{tmp_path}/table/masks/photos/original/cellular_automata"
+    drawn = [*holes[0].of(dataset, ORIGINAL, seed=2)]
+    assert np.array_equal(masks_of(dataset, written), drawn)
+
+
+def masks_of(dataset: Dataset, folder: str) -> list[np.ndarray]:
+    (holes,) = choose_masks([f"own={folder}"], invert=False)
+    holes.check([dataset], [ORIGINAL])
+    return [*holes.of(dataset, ORIGINAL, seed=0)]
 
 
 # --- formats -----------------------------------------------------------------------
