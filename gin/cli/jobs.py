@@ -13,7 +13,7 @@ from PIL import Image
 
 from gin.data import mask_sets
 from gin.data.mask_sets import MaskFolder, MaskPicture, RandomMask
-from gin.data.sources import find_photographs, masks_among
+from gin.data.sources import find_photographs, masks_among, nfc
 from gin.errors import InputError
 from gin.masks import Mask, area, load_mask
 from gin.utils.files import check_folder, check_new
@@ -277,8 +277,8 @@ def _check_outputs(jobs: Iterable[Job], output: Output) -> None:
     owners: dict[str, Job] = {}
     for job in jobs:
         for path in job.outputs():
-            # Names that differ in case are one file on many systems.
-            owner = owners.setdefault(str(path).casefold(), job)
+            # Names that differ in case or Unicode form are one file on many systems.
+            owner = owners.setdefault(nfc(str(path)).casefold(), job)
             if owner is not job:
                 raise InputError(
                     f"{owner.photograph} and {job.photograph}: both would be written "
