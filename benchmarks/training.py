@@ -28,11 +28,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _table import machine, show
 
 import gin.training.learner
+from gin.baselines.deepfill.training import LEARNERS
 from gin.masks import KINDS
 from gin.recipes import RECIPES
 from gin.training.cost import PARTS, STAGES, Parts, Rehearsal, Step
 from gin.training.dry_run import ceiling, now
 from gin.training.hardware import Hardware, launch
+from gin.training.learner import Learner
 from gin.utils.devices import choose_device, choose_precision
 
 SETTINGS = ("contiguous", "channels_last", "bf16", "compile")
@@ -138,7 +140,8 @@ def measure(chosen: argparse.Namespace) -> dict[str, Any]:
     found["ceiling"] = ceiling(device, precision)
 
     before = peak(device)
-    rehearsal = Rehearsal(recipe, fabric, compiled)
+    learner = LEARNERS.get(recipe.network.variant, Learner)
+    rehearsal = Rehearsal(recipe, fabric, compiled, learner)
     if chosen.one == "contiguous":
         undo_channels_last(rehearsal)
     image, mask = rehearsal.inputs(step)
@@ -151,7 +154,7 @@ def measure(chosen: argparse.Namespace) -> dict[str, Any]:
     found["seconds"] = min(seconds(take, device) for _ in range(chosen.steps))
     found["peak"] = peak(device) - before
     if compiled:
-        rehearsal = Rehearsal(recipe, fabric)  # which can be counted
+        rehearsal = Rehearsal(recipe, fabric, learner=learner)  # which can be counted
     else:
         with Parts(rehearsal, lambda: now(device)) as parts:
             for _ in range(chosen.steps):

@@ -144,7 +144,8 @@ class Schedule:
     """How long: `warm_up`, then the main stage's `flat` and `decay`, in `unit`.
 
     `unit` is "epochs" or "steps". During `decay` the rates fall to zero, along a
-    "linear" or a "cosine" `shape`. A checkpoint is written every `save_steps`.
+    "linear" or a "cosine" `shape`. The averaged network is validated and a checkpoint
+    is written every `save_steps`; if None, every five minutes.
     """
 
     unit: str = "epochs"
@@ -152,7 +153,7 @@ class Schedule:
     flat: int = 10
     decay: int = 90
     shape: str = "linear"
-    save_steps: int = 1000
+    save_steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,12 @@ DEMO = Recipe(
         ema_decay=0.998,
     ),
     schedule=Schedule(
-        unit="steps", warm_up=18_000, flat=0, decay=6_000, shape="cosine"
+        unit="steps",
+        warm_up=18_000,
+        flat=0,
+        decay=6_000,
+        shape="cosine",
+        save_steps=1000,
     ),
     phases=(
         Phase(0.0, image_size=128, batch_size=1, recolour_probability=0.75),

@@ -1,7 +1,7 @@
 """`gin train` and `gin data split`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -9,12 +9,7 @@ from gin.cli.options import Device, Force, Precision, Root, _examples
 from gin.errors import InputError
 from gin.recipes import RECIPES
 
-if TYPE_CHECKING:
-    pass
-
 app = typer.Typer()
-
-
 data_app = typer.Typer(rich_markup_mode=None)
 
 
@@ -87,8 +82,10 @@ def train(
     """Train a network: the warm-up stage, then the main stage."""
     from lightning_fabric.utilities import rank_zero_only
 
+    from gin.baselines.deepfill.training import LEARNERS
     from gin.training.dry_run import plan
     from gin.training.hardware import Hardware
+    from gin.training.learner import Learner
     from gin.training.recipe_files import read_recipe
     from gin.training.run_folder import RECIPE, WEIGHTS, RunFolder
     from gin.training.trainer import train as run
@@ -102,8 +99,9 @@ def train(
         RunFolder(out).check(resume)
     chosen = read_recipe(recipe or str(out / RECIPE), changes or [])
     hardware = Hardware(device, devices, nodes, precision, compiled, workers)
+    learner = LEARNERS.get(chosen.network.variant, Learner)
     if dry_run:
-        for line in plan(chosen, data, root, hardware):
+        for line in plan(chosen, data, root, hardware, learner):
             typer.echo(line)
         return
     check_folder(out)
@@ -119,6 +117,7 @@ def train(
         backbone=backbone,
         max_steps=max_steps,
         max_hours=max_hours,
+        learner=learner,
     )
     rank_zero_only(typer.echo)(f"trained weights: {out / WEIGHTS}")
 

@@ -22,7 +22,6 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 from torch.utils.hooks import RemovableHandle
 
-from gin.baselines.deepfill.training import LEARNERS
 from gin.evaluation.metrics import Lpips
 from gin.masks import KINDS
 from gin.recipes import Recipe
@@ -35,7 +34,7 @@ PARTS = ("generators", "discriminators", "features", "losses", "optimiser")
 
 
 class Step(NamedTuple):
-    """The kind of a step: `batch_size` photographs of `image_size` px, under three masks."""
+    """A step with `batch_size` photographs of `image_size` px, under three masks."""
 
     stage: str
     image_size: int
@@ -77,18 +76,24 @@ class Rehearsal:
         recipe: as for a training.
         fabric: the device and the precision.
         compiled: as for the learner; a compiled one cannot be counted.
+        learner: the class of the recipe's variant.
     """
 
-    def __init__(self, recipe: Recipe, fabric: Fabric, compiled: bool = False) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        fabric: Fabric,
+        compiled: bool = False,
+        learner: type[Learner] = Learner,
+    ) -> None:
         self.fabric = fabric
         self.features: Features | Lpips | None = None
         if recipe.backbone and recipe.schedule.flat + recipe.schedule.decay:
             network = "vgg19" if recipe.backbone == "random" else recipe.backbone
             # Whose weights makes no difference here.
             self.features = phi(load_backbone(network, "random"), recipe.losses)
-        kind = LEARNERS.get(recipe.network.variant, Learner)
-        self.timed = "main" if recipe.network.variant in LEARNERS else "warm-up"
-        self.learner = kind(recipe, 0, self.features, fabric, compiled)
+        self.timed = "warm-up" if learner.has_warm_up else "main"
+        self.learner = learner(recipe, 0, self.features, fabric, compiled)
 
     def take(self, stage: str, image: Tensor, mask: Tensor) -> None:
         """One step of the learner."""

@@ -17,6 +17,7 @@ from gin.data.sources import open_source
 from gin.recipes import Phase, Recipe
 from gin.training.cost import Cost, Parts, Rehearsal, Step, Tally
 from gin.training.hardware import Hardware, launch
+from gin.training.learner import Learner
 from gin.training.schedule import Clock, Timetable
 from gin.utils.devices import choose_precision, tune
 
@@ -45,8 +46,9 @@ def plan(
     data: str | os.PathLike[str],
     root: str | os.PathLike[str] | None,
     hardware: Hardware,
+    learner: type[Learner] = Learner,
 ) -> Iterator[str]:
-    """The lines of `gin train --dry-run`; arguments as for `gin.training.trainer.train`.
+    """The lines of `gin train --dry-run`; arguments as for `trainer.train`.
 
     Every step's operations and memory are counted on tensors without values. For the
     time, a matrix product and a small warm-up step are measured. Raises InputError
@@ -58,7 +60,7 @@ def plan(
     fabric = launch(replace(hardware, devices=1, nodes=1))
     device = fabric.device
     precision = choose_precision(device, hardware.precision)
-    rehearsal = Rehearsal(recipe, fabric)
+    rehearsal = Rehearsal(recipe, fabric, learner=learner)
     yield from _short(recipe, rehearsal)
     yield f"data          {len(source):,} photographs in {data}"
     many = f"{world} processes, each on " if world > 1 else ""

@@ -1,7 +1,7 @@
-"""Where a training stands, and what follows from that: stage, phase, rates.
+"""The stage, the phase and the learning rates of every step.
 
-All of it is a function of the recipe and the clock, so a resumed training goes on as
-if it had not stopped. Paper, section 5.1.
+All of them are functions of the recipe and the clock, so a resumed training continues
+as if it had not stopped. Paper, section 5.1.
 
 Taught in book/16_warm_up.md.
 """
@@ -19,7 +19,7 @@ UNITS, SHAPES = ("epochs", "steps"), ("linear", "cosine")
 
 
 class Clock(NamedTuple):
-    """Steps taken in each stage, and photographs that all processes have had."""
+    """Steps taken in each stage, and photographs used by all processes together."""
 
     warm_up_steps: int = 0
     main_steps: int = 0
@@ -27,11 +27,15 @@ class Clock(NamedTuple):
 
     @property
     def steps(self) -> int:
+        """Steps taken in both stages."""
         return self.warm_up_steps + self.main_steps
 
 
 class Timetable:
-    """The schedule of a recipe, for a source of `count` photographs."""
+    """The schedule of a recipe, for `count` photographs.
+
+    Raises InputError for a schedule or phases that cannot be used.
+    """
 
     def __init__(self, recipe: Recipe, count: int) -> None:
         _check(recipe.schedule, recipe.phases)
@@ -47,11 +51,11 @@ class Timetable:
         return clock.photographs / self.count
 
     def progress(self, clock: Clock) -> float:
-        """The fraction that is done, 0 to 1."""
+        """The fraction of the schedule that is done, 0 to 1."""
         return min(1.0, self.position(clock) / self.length)
 
     def finished(self, clock: Clock) -> bool:
-        """Whether nothing remains to be done."""
+        """Whether the schedule has ended."""
         return self.position(clock) >= self.length
 
     def warming_up(self, clock: Clock) -> bool:
@@ -59,7 +63,7 @@ class Timetable:
         return self.position(clock) < self.recipe.schedule.warm_up
 
     def factor(self, clock: Clock) -> float:
-        """What the coming step's rates are multiplied with: 0 to 1."""
+        """The factor of the coming step's learning rates, 0 to 1."""
         schedule, ramp = self.recipe.schedule, self.recipe.optimiser.lr_warmup_steps
         warming_up = self.warming_up(clock)
         taken = clock.warm_up_steps if warming_up else clock.main_steps
@@ -73,20 +77,20 @@ class Timetable:
         return climb * (1 - fallen)
 
     def phase(self, clock: Clock) -> Phase:
-        """The size of the coming batch."""
+        """The phase of the coming batch: its size, and that of its images."""
         done, data = self.progress(clock), self.recipe.data
         begun = [phase for phase in self.recipe.phases if phase.start <= done]
         return begun[-1] if begun else Phase(0.0, data.image_size, data.batch_size)
 
     def after(self, clock: Clock, photographs: int) -> Clock:
-        """The clock after the coming step, which had `photographs` in all."""
+        """The clock after the coming step, with `photographs` in all processes."""
         total = clock.photographs + photographs
         if self.warming_up(clock):
             return Clock(clock.warm_up_steps + 1, clock.main_steps, total)
         return Clock(clock.warm_up_steps, clock.main_steps + 1, total)
 
     def keys(self, clock: Clock, rank: int = 0, world: int = 1) -> Iterator[Key]:
-        """The batches of one process from `clock` on, to the end of the training."""
+        """The keys of one process's batches from `clock` to the end of the training."""
         while not self.finished(clock):
             phase = self.phase(clock)
             count = phase.batch_size
@@ -102,10 +106,11 @@ def _check(schedule: Schedule, phases: tuple[Phase, ...]) -> None:
             f"expected one of {', '.join(UNITS)} and one of {', '.join(SHAPES)}"
         )
     lengths = (schedule.warm_up, schedule.flat, schedule.decay)
-    if min(lengths) < 0 or not sum(lengths) or schedule.save_steps < 1:
+    save_steps = 1 if schedule.save_steps is None else schedule.save_steps
+    if min(lengths) < 0 or not sum(lengths) or save_steps < 1:
         raise InputError(
             f"schedule of warm_up {schedule.warm_up}, flat {schedule.flat} and decay "
-            f"{schedule.decay}, saved every {schedule.save_steps} steps; expected "
+            f"{schedule.decay}, saved every {save_steps} steps; expected "
             "lengths from 0, not all of them 0, and 1 or more"
         )
     starts = [phase.start for phase in phases]
