@@ -27,7 +27,7 @@ from gin.data.unreadable import Readable, add_bad, read_bad, write_bad
 from gin.data.unreadable import check as check_photographs
 from gin.errors import InputError, Interrupted
 from gin.generator import DeepGIN
-from gin.recipes import Recipe
+from gin.recipes import Recipe, check_recipe
 from gin.training.hardware import (
     Hardware,
     count_workers,
