@@ -19,7 +19,9 @@ from gin.masks import KINDS
 from gin.recipes import DataRecipe
 from gin.subsampling import random_phase, three_mask_batch
 
-RECIPE = DataRecipe(image_size=16, batch_size=3, augment=True, free_form_variant="alternate")
+RECIPE = DataRecipe(
+    image_size=16, batch_size=3, augment=True, free_form_variant="alternate"
+)
 
 
 @pytest.fixture
@@ -167,11 +169,11 @@ def test_crops_differ_in_place_and_scale() -> None:
     assert len(views) == 40
 
 
-def test_readings_of_the_free_form_masks() -> None:
+def test_variants_of_the_free_form_masks() -> None:
     picture = Image.new("RGB", (512, 512))
 
-    def free_form(reading: str, epoch: int) -> np.ndarray:
-        recipe = DataRecipe(free_form_variant=reading)
+    def free_form(variant: str, epoch: int) -> np.ndarray:
+        recipe = DataRecipe(free_form_variant=variant)
         return sample(picture, recipe, 256, Draw(0, epoch, 1))[1][1]
 
     for epoch, same in ((0, "released"), (1, "paper")):
@@ -231,7 +233,7 @@ def test_a_photograph_that_breaks_later_is_named(
         (DataRecipe(view="whole"), "view 'whole': expected phase or crop"),
         (
             DataRecipe(free_form_variant="both"),
-            "reading 'both': expected paper or released or alternate",
+            "variant 'both': expected paper or released or alternate",
         ),
         (DataRecipe(image_size=8), "of 8 px; expected at least one, of 16 px or more"),
         (DataRecipe(batch_size=0), "a batch of 0 photographs"),
