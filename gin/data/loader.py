@@ -1,9 +1,10 @@
 """Photographs -> batches of training samples, each photograph under three masks.
 
-A sample is a function of (seed, epoch, photograph), whatever process makes it, so
-batches do not depend on the number of workers, and a training can go on anywhere.
-Photographs are numbered from the start of the training on: number n is drawn in
-epoch n // N. A batch may reach into the next epoch, and none is shorter.
+A sample depends on (seed, epoch, photograph) alone, so that batches do not depend on
+the number of workers and a training resumes at any step. Photographs are numbered from
+the start of the training: of N photographs, number n is drawn in epoch n // N. All
+batches have the same size; a batch may contain the end of one epoch and the start of
+the next.
 Taught in book/03_batches.md.
 """
 
@@ -28,10 +29,9 @@ from gin.utils.images import decode
 
 
 class Key(NamedTuple):
-    """Which batch to make: `batch_size` photographs from number `first` on.
+    """A batch: `batch_size` photographs, `image_size` px a side, from number `first`.
 
-    They are `image_size` px a side; `recolour_probability` is the share that
-    `gin.data.transforms.recolour` changes.
+    `recolour_probability` is the probability of `gin.data.transforms.recolour`.
     """
 
     first: int
@@ -41,11 +41,13 @@ class Key(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """P photographs under 3P masks, in bytes; `on_device` makes floats of them.
+    """P photographs and 3P masks, uint8; `on_device` converts them to float32.
 
-    images (P, 3, S, S), 0 to 255; masks (3P, 1, S, S) of {0, 1}, three in a row for
-    each photograph in the order of `gin.masks.KINDS`; `bad` are photographs that
-    another one stood in for.
+    Attributes:
+        images: (P, 3, S, S), 0 to 255.
+        masks: (3P, 1, S, S) of {0, 1}, three for each photograph in the order of
+            `gin.masks.KINDS`.
+        bad: the photographs that could not be read and were replaced.
     """
 
     images: Tensor
@@ -54,24 +56,24 @@ class Batch(NamedTuple):
 
 
 def on_device(batch: Batch, device: str | torch.device) -> tuple[Tensor, Tensor]:
-    """images (3P, 3, S, S) in [0, 1] and masks (3P, 1, S, S), float32.
+    """Images (3P, 3, S, S) in [0, 1] and masks (3P, 1, S, S) of a batch, float32.
 
-    Each image stands three times in a row, as in `gin.subsampling.three_mask_batch`.
+    Each image is repeated three times, as in `gin.subsampling.three_mask_batch`.
     """
-    images, drawn = (
-        part.to(device, non_blocking=True).float()
-        for part in (batch.images, batch.masks)
+    images, batch_masks = (
+        tensor.to(device, non_blocking=True).float()
+        for tensor in (batch.images, batch.masks)
     )
-    return images.div_(255).repeat_interleave(len(masks.KINDS), dim=0), drawn
+    return images.div_(255).repeat_interleave(len(masks.KINDS), dim=0), batch_masks
 
 
 def keys(
     recipe: DataRecipe, first: int = 0, rank: int = 0, world: int = 1
 ) -> Iterator[Key]:
-    """The batches of one rank, from photograph `first` on, for ever.
+    """The keys of one rank's batches, from photograph `first` on; an endless iterator.
 
-    `first` counts the photographs that all ranks have had. The ranks' batches,
-    joined, are the batch of one process with `world` times the photographs.
+    `first` counts the photographs of all ranks. The joined batches of `world` ranks
+    are the batch of one process with `world` times the batch size.
     """
     count = recipe.batch_size
     for start in itertools.count(first, count * world):
@@ -90,13 +92,24 @@ def batches(
     pin: bool = False,
     chosen: Iterable[Key] | None = None,
 ) -> Iterator[Batch]:
-    """The batches of one rank, from photograph `first` on, for ever.
+    """The batches of one rank, from photograph `first` on; an endless iterator.
 
-    `chosen` takes the place of `keys(recipe, first, rank, world)`; not for shards.
-    `pin` is for CUDA. From shards, batches also depend on `world` and `workers`, and
-    go on exactly only with the same of both.
+    Batches from shards also depend on `world` and `workers`: they resume exactly only
+    with the same values of both.
 
-    Raises InputError for an unusable recipe or a photograph that cannot be read.
+    Args:
+        source: the photographs.
+        recipe: how to make samples of them.
+        seed: of the order, the views and the masks.
+        first: the number of photographs that all ranks have seen.
+        rank: the rank of this process, from 0.
+        world: the number of ranks.
+        workers: the number of worker processes; 0 makes batches in this process.
+        pin: pin the memory of the batches, for CUDA.
+        chosen: keys instead of `keys(recipe, first, rank, world)`; not for shards.
+
+    Raises:
+        InputError: a recipe that cannot be used, or a photograph that cannot be read.
     """
     check_section("data", recipe)
     dataset: Dataset[Batch]
@@ -112,17 +125,17 @@ def batches(
         sampler=sampler,
         num_workers=workers,
         pin_memory=pin,
-        generator=torch.Generator(),  # torch's own state stays as it is
+        generator=torch.Generator(),  # leaves torch's global state unchanged
     )
     try:
         yield from loader
-    except InputError as error:  # a worker's has its traceback in the message
+    except InputError as error:  # from a worker, the message contains the traceback
         message = str(error).rpartition("gin.errors.InputError: ")[2]
         raise InputError(message.strip()) from error
 
 
 class PhotographBatches(Dataset[Batch]):
-    """The batch of any key. Each photograph comes once in an epoch, in a new order."""
+    """Maps a `Key` to its batch; each epoch has every photograph once, shuffled."""
 
     def __init__(self, source: Source, recipe: DataRecipe, seed: int) -> None:
         self.source, self.recipe, self.seed = source, recipe, seed
@@ -132,8 +145,8 @@ class PhotographBatches(Dataset[Batch]):
         return collate([self._sample(number, key) for number in numbers])
 
     def _sample(self, number: int, key: Key) -> Sample:
-        epoch, place = divmod(number, len(self.source))
-        index = int(_order(self.seed, epoch, len(self.source))[place])
+        epoch, position = divmod(number, len(self.source))
+        index = int(_order(self.seed, epoch, len(self.source))[position])
         picture = self.source.read(index)
         draw = Draw(self.seed, epoch, index)
         return sample(
@@ -142,10 +155,10 @@ class PhotographBatches(Dataset[Batch]):
 
 
 class StreamedBatches(IterableDataset[Batch]):
-    """The batches of one rank from shards, from photograph `first` on, for ever.
+    """The batches of one rank from shards, from photograph `first` on, without end.
 
-    A photograph that cannot be read is named, or with `shards.skip_bad` the next one
-    that can be read stands in for it.
+    A photograph that cannot be read raises InputError; with `shards.skip_bad` it is
+    replaced by the next one that can be read.
     """
 
     def __init__(
@@ -164,15 +177,15 @@ class StreamedBatches(IterableDataset[Batch]):
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
         workers, number = (worker.num_workers, worker.id) if worker else (1, 0)
-        # Workers take turns: going on, the first is the one whose turn it is.
+        # Workers take turns; after a resume the first worker has the turn of `steps`.
         number = (number + self.steps) % workers
         done = len(range(number, self.steps, workers)) * self.recipe.batch_size
         part, parts = self.rank * workers + number, self.world * workers
         samples = self._samples(self.shards.stream(self.seed, done, part, parts))
         while True:
-            made = list(itertools.islice(samples, self.recipe.batch_size))
+            pairs = list(itertools.islice(samples, self.recipe.batch_size))
             yield collate(
-                [pair for pair, _ in made], tuple(bad for _, bad in made if bad)
+                [sample for sample, _ in pairs], tuple(bad for _, bad in pairs if bad)
             )
 
     def _samples(
@@ -180,7 +193,7 @@ class StreamedBatches(IterableDataset[Batch]):
     ) -> Iterator[tuple[Sample, Bad | None]]:
         waiting: list[tuple[Draw, Bad | None]] = []
         for epoch, packed in stream:
-            draw = Draw(self.seed, epoch, packed.place)
+            draw = Draw(self.seed, epoch, packed.number)
             try:
                 picture = decode(packed.data, packed.name)
             except InputError as error:
@@ -188,17 +201,21 @@ class StreamedBatches(IterableDataset[Batch]):
                     raise
                 waiting.append((draw, Bad(packed.name, str(error))))
                 continue
-            for each, bad in (*waiting, (draw, None)):
-                yield sample(picture, self.recipe, self.recipe.image_size, each), bad
+            waiting.append((draw, None))
+            for waiting_draw, bad in waiting:
+                image_size = self.recipe.image_size
+                yield sample(picture, self.recipe, image_size, waiting_draw), bad
             waiting.clear()
 
 
-@lru_cache(maxsize=2)  # a batch may reach into the next epoch
+@lru_cache(maxsize=2)  # a batch may contain photographs of two epochs
 def _order(seed: int, epoch: int, count: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch, 0, 1]).permutation(count)
 
 
 def collate(samples: Sequence[Sample], bad: tuple[Bad, ...] = ()) -> Batch:
-    views, drawn = zip(*samples, strict=True)
+    """P samples -> a batch; `bad` are the photographs that were replaced."""
+    views, sample_masks = zip(*samples, strict=True)
     images = torch.from_numpy(np.stack(views))  # (P, 3, S, S)
-    return Batch(images, torch.from_numpy(np.concatenate(drawn)).unsqueeze(1), bad)
+    batch_masks = torch.from_numpy(np.concatenate(sample_masks))  # (3P, S, S)
+    return Batch(images, batch_masks.unsqueeze(1), bad)

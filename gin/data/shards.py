@@ -1,8 +1,8 @@
 """WebDataset shards: photographs in tar files, local or at URLs, read as streams.
 
-A shard holds samples; files of one name and several suffixes are one sample, and a
-sample's picture is one photograph. Shards are never unpacked or kept. A URL has one of
-the `SCHEMES`; all other names are those of local files, which are opened and never run.
+A shard contains samples: files with the same name and different suffixes are one
+sample, whose picture is one photograph. Shards are not unpacked or cached. URLs have
+one of the `SCHEMES`; all other names are local files, never commands.
 
 Taught in book/03_batches.md.
 """
@@ -24,31 +24,30 @@ import numpy as np
 from gin.errors import InputError
 from gin.utils.files import check_regular
 
-BUFFER = 512  # photographs, not decoded, among which the next one is drawn
+BUFFER = 512  # encoded photographs in the shuffle buffer
 SIZES = "sizes.json"
 SCHEMES = ("https", "http", "s3", "gs")
 MOST_SHARDS = 100_000
 _EXTENSIONS = {"jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff"}
-_SKIPPED = re.compile(r"(^|/)\.[^/]|^__[^/]*__($|/)")  # hidden, and WebDataset's own
+_SKIPPED = re.compile(r"(^|/)\.[^/]|^__[^/]*__($|/)")  # hidden or WebDataset's own
 
 
 class Packed(NamedTuple):
-    """A photograph as it lies in a shard; `place` counts through all shards."""
+    """An encoded photograph; `number` counts the photographs of all shards."""
 
-    place: int
+    number: int
     name: str
     data: bytes
 
 
 @dataclass(frozen=True)
 class Shards:
-    """Where the shards are, and how many photographs each holds.
+    """The URLs of shards and the number of photographs in each.
 
-    An epoch's order: the shards shuffled, joined, and cut into as many parts of
-    equal length as there are readers (ranks times workers), so each photograph
-    goes to one reader, once. Readers shuffle their parts in a buffer. The set of an
-    epoch is fixed by nothing but the shards; its order depends on the seed, the
-    epoch, and the number of readers.
+    In each epoch the shards are shuffled, joined, and divided into parts of equal
+    length, one for each reader (rank and worker), so that each photograph is read
+    once. Each reader shuffles its part in a buffer. The order of an epoch depends on
+    the seed, the epoch, and the number of readers.
     """
 
     urls: tuple[str, ...]
@@ -65,10 +64,10 @@ class Shards:
     def stream(
         self, seed: int, done: int, part: int, parts: int
     ) -> Iterator[tuple[int, Packed]]:
-        """(epoch, photograph) for ever, as reader `part` of `parts` gets them.
+        """(epoch, photograph) of reader `part` of `parts`; an endless iterator.
 
-        The first `done` are passed over, so that a reader goes on where it was.
-        Raises InputError if there are fewer photographs than readers.
+        The first `done` photographs are skipped, so that a reader resumes. Raises
+        InputError for fewer photographs than readers.
         """
         begin, end = (len(self) * number // parts for number in (part, part + 1))
         if len(self) < parts:
@@ -87,7 +86,7 @@ class Shards:
             skipped = 0
 
     def _slice(self, seed: int, epoch: int, begin: int, end: int) -> Iterator[Packed]:
-        """Photographs `begin` to `end` of an epoch, the shards shuffled and joined."""
+        """Photographs `begin` to `end` of the shuffled and joined shards."""
         rng = np.random.default_rng([seed, epoch, 0, 1])
         for shard in rng.permutation(len(self.urls)):
             size = self.sizes[shard]
@@ -108,11 +107,10 @@ class Shards:
 def open_shards(spec: str) -> Shards:
     """The shards that `spec` names: `shards/*.tar`, `https://host/{000..127}.tar`.
 
-    URLs are https, http, or s3 and gs where fsspec's packages for these are installed.
-    How many photographs each shard holds is read from a `sizes.json` beside them, or
-    else from the tar files' headers, if they are local. Raises InputError if there
-    are no such shards, if they are at URLs without a `sizes.json`, or for a URL of
-    another kind.
+    URLs are https or http, and s3 or gs with fsspec's packages for these. The number
+    of photographs in each shard is read from a `sizes.json` beside it, or from the
+    headers of a local tar file. Raises InputError for shards that do not exist, URLs
+    without a `sizes.json`, and URLs of another scheme.
     """
     urls = _expand(spec)
     for url in urls:
@@ -130,7 +128,10 @@ def open_shards(spec: str) -> Shards:
 
 
 def write_sizes(folder: Path) -> Path:
-    """Count the photographs of each `.tar` in `folder`; writes its `sizes.json`."""
+    """Count the photographs of each `.tar` in `folder` and write its `sizes.json`.
+
+    Returns the path of `sizes.json`. Raises InputError for a folder without shards.
+    """
     sizes = {path.name: _count(str(path)) for path in sorted(folder.glob("*.tar"))}
     if not sizes:
         raise InputError(f"{folder}: no .tar files in it")
@@ -149,7 +150,7 @@ def _webdataset() -> ModuleType:
 
 
 def _scheme(url: str) -> str | None:
-    """That of a URL, None for a local file. Raises InputError unless in `SCHEMES`."""
+    """The scheme of a URL, None for a local file. Raises InputError for other ones."""
     if "://" not in url:
         return None
     scheme = url.partition("://")[0].lower()
@@ -160,7 +161,7 @@ def _scheme(url: str) -> str | None:
 
 
 def _open(url: str) -> AbstractContextManager[IO[bytes]]:
-    """A local file or a URL, for reading from the front to the back."""
+    """Open a local file or a URL for sequential reading."""
     match _scheme(url):
         case None:
             return Path(url).open("rb")
@@ -173,7 +174,7 @@ def _open(url: str) -> AbstractContextManager[IO[bytes]]:
 
 
 def _expand(spec: str) -> list[str]:
-    """The URLs of a pattern with braces; local ones may have `*`."""
+    """The URLs of a pattern with braces; local patterns may contain `*`."""
     urls: list[str] = []
     for url in _expand_braces(spec):
         if _scheme(url) or "*" not in url:
@@ -187,8 +188,8 @@ def _expand(spec: str) -> list[str]:
 
 
 def _expand_braces(spec: str) -> list[str]:
-    """`{000..127}` and `{a,b}` as in a shell. Raises InputError for too many."""
-    _webdataset()  # which brings braceexpand
+    """`{000..127}` and `{a,b}` as in a shell. Raises InputError for too many URLs."""
+    _webdataset()  # it depends on braceexpand
     from braceexpand import braceexpand
 
     many = f"{spec}: too many shards; expected at most {MOST_SHARDS:,}"
@@ -210,60 +211,60 @@ def _folder(url: str) -> str:
 
 
 def _sizes(folder: str) -> dict[str, int]:
-    """What `sizes.json` in a folder or under a URL says; empty if there is none."""
+    """The content of `sizes.json` in a folder or under a URL; empty without one."""
     if _scheme(folder) is None:
         if not Path(folder, SIZES).exists():
             return {}
         check_regular(Path(folder, SIZES))
     try:
         with _open(folder + SIZES) as stream:
-            sizes = json.loads(stream.read())
-        found = {name: int(size) for name, size in sizes.items()}
-        if any(size < 0 for size in found.values()):
+            content = json.loads(stream.read())
+        sizes = {name: int(size) for name, size in content.items()}
+        if any(size < 0 for size in sizes.values()):
             raise ValueError("a number below 0")
-    except Exception as error:  # whatever the network or the JSON raise
+    except Exception as error:  # of many types, from the network or the JSON
         raise InputError(
             f"{folder}{SIZES}: cannot be read ({error}); expected the number of "
             'photographs in each shard, as {"000.tar": 1000}: see write_sizes'
         ) from error
-    return found
+    return sizes
 
 
 def _count(url: str) -> int:
-    """The photographs in a local shard, by its headers alone."""
+    """The number of photographs in a local shard, from its headers."""
     if _scheme(url):
         raise InputError(f"{url}: is not in the {SIZES} beside it: see write_sizes")
     try:
         with tarfile.open(url, "r:") as tar:
             samples = _samples(url, ((member.name, b"") for member in _files(tar)))
             return sum(_extension(sample) is not None for sample in samples)
-    except Exception as error:  # damaged archives raise many types
+    except Exception as error:  # of many types, for damaged archives
         raise InputError(f"{url}: cannot be read as a shard ({error})") from error
 
 
 def _pictures(url: str) -> Iterator[tuple[str, bytes]]:
-    """(name, file) of each picture in a shard, in its order."""
+    """(name, file content) of each picture in a shard, in order."""
     try:
-        # Without compression no photograph is larger than its shard.
+        # Uncompressed only, so that no photograph is larger than its shard.
         with _open(url) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
             files = ((member.name, _content(tar, member)) for member in _files(tar))
             for sample in _samples(url, files):
                 if extension := _extension(sample):
                     yield f"{sample['__key__']}.{extension}", sample[extension]
-    except Exception as error:  # whatever the network or the tar file raise
+    except Exception as error:  # of many types, from the network or the tar file
         raise InputError(f"{url}: cannot be read as a shard ({error})") from error
 
 
 def _files(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """The archive's files, but for hidden ones and WebDataset's own."""
+    """The files of an archive except hidden ones and WebDataset's own."""
     for member in tar:
         if member.isreg() and not _SKIPPED.search(member.name):
             yield member
-        tar.members.clear()  # type: ignore[attr-defined]  # else it keeps them all
+        tar.members.clear()  # type: ignore[attr-defined]  # tarfile keeps all headers
 
 
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    """A picture's file; empty for other files, which are never looked into."""
+    """The content of a picture file; other files are not read and give b""."""
     if member.name.rpartition(".")[2].lower() not in _EXTENSIONS:
         return b""
     if member.issparse():
@@ -272,12 +273,12 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 def _samples(url: str, files: Iterable[tuple[str, bytes]]) -> Iterator[dict[str, Any]]:
-    """Files of one name and several suffixes, joined."""
+    """Group files with the same name and different suffixes."""
     named = ({"fname": name, "data": data, "__url__": url} for name, data in files)
     return _webdataset().tariterators.group_by_keys(named)
 
 
 def _extension(sample: dict[str, Any]) -> str | None:
-    """That of the sample's picture: `jpg` goes before `seg.png`."""
-    found = [name for name in sample if name.rpartition(".")[2] in _EXTENSIONS]
-    return min(found, key=lambda name: (name.count("."), name), default=None)
+    """The extension of the sample's picture; `jpg` has precedence over `seg.png`."""
+    pictures = [name for name in sample if name.rpartition(".")[2] in _EXTENSIONS]
+    return min(pictures, key=lambda name: (name.count("."), name), default=None)

@@ -1,6 +1,6 @@
-"""Where photographs come from: folders, lists of files, torchvision's datasets, shards.
+"""Sources of photographs: folders, lists of files, torchvision's datasets, shards.
 
-All give upright RGB pictures of 8 bits; `open_source` opens any of them by its name.
+Photographs are upright, mode RGB, 8 bits; `open_source` opens a source by its name.
 
 Taught in book/03_batches.md.
 """
@@ -47,20 +47,20 @@ class Source(ABC):
 
     @abstractmethod
     def name(self, index: int) -> str:
-        """What tells a photograph from the others; the same wherever the data lie."""
+        """The unique name of a photograph, independent of the root folder."""
 
     @abstractmethod
     def read(self, index: int) -> Image.Image:
-        """A photograph, upright, mode RGB. Raises InputError that names it."""
+        """A photograph, upright, mode RGB. Raises InputError if it cannot be read."""
 
     def fingerprint(self) -> str:
-        """Equal for the same names in the same order, whatever the pixels."""
+        """The SHA-256 of the names in their order; pixels are not read."""
         names = "\n".join(self.name(index) for index in range(len(self)))
         return sha256(names.encode(errors="surrogateescape")).hexdigest()
 
 
 class Files(Source):
-    """Picture files: `names` are paths relative to `root`."""
+    """Picture files; `names` are paths relative to `root`."""
 
     def __init__(self, root: Path, names: Iterable[str]) -> None:
         self.root, self.names = root, list(names)
@@ -69,16 +69,18 @@ class Files(Source):
         return len(self.names)
 
     def name(self, index: int) -> str:
+        """The path of a photograph relative to `root`."""
         return self.names[index]
 
     def read(self, index: int) -> Image.Image:
+        """A photograph, upright, mode RGB. Raises InputError if it cannot be read."""
         path = self.root / self.names[index]
         check_regular(path)
         return to_rgb(open_picture(path), str(path))
 
 
 class TorchvisionDataset(Source):
-    """The photographs of a torchvision dataset, without their labels."""
+    """The photographs of a torchvision dataset, without labels."""
 
     def __init__(self, title: str, dataset: Any) -> None:
         self.title, self.dataset = title, dataset
@@ -87,12 +89,14 @@ class TorchvisionDataset(Source):
         return len(self.dataset)
 
     def name(self, index: int) -> str:
+        """The dataset's name and the index: "Flowers102[7]"."""
         return f"{self.title}[{index}]"
 
     def read(self, index: int) -> Image.Image:
+        """A photograph, upright, mode RGB. Raises InputError if it cannot be read."""
         try:
             picture = self.dataset[index][0]
-        except Exception as error:  # whatever its loader raises
+        except Exception as error:  # of any type, from the dataset's loader
             raise InputError(f"{self.name(index)}: cannot be read ({error})") from error
         if not isinstance(picture, Image.Image):
             found = type(picture).__name__
@@ -105,14 +109,13 @@ def open_source(
 ) -> Source | Shards:
     """The photographs that `spec` names.
 
-    - a folder: the pictures in it, at any depth, in the order of their names;
+    - a folder: the pictures in it, at any depth, sorted by name;
     - a `.txt` file: a list of pictures, see `read_list`;
     - `torchvision:Flowers102`, with arguments as in `torchvision:Places365?small=true`:
-      that dataset under the folder `root`, downloaded by torchvision if it is not
-      there yet;
+      the dataset under the folder `root`, where torchvision downloads it if necessary;
     - `.tar` files, local or URLs: WebDataset shards, see `gin.data.shards.open_shards`.
 
-    Raises InputError for what does not exist or holds no photograph.
+    Raises InputError if the source does not exist or has no photographs.
     """
     text = os.fspath(spec)
     if text.startswith("torchvision:"):
@@ -122,8 +125,8 @@ def open_source(
         return open_shards(text)
     if path.suffix.lower() == ".txt" and not path.is_dir():
         return read_list(path, root)
-    names = (found.relative_to(path).as_posix() for found in find_photographs(path))
-    return Files(path, names)
+    photographs = find_photographs(path)
+    return Files(path, (photo.relative_to(path).as_posix() for photo in photographs))
 
 
 def find_photographs(folder: str | os.PathLike[str]) -> list[Path]:
@@ -193,10 +196,12 @@ def skipped_formats(folders: Iterable[Path]) -> str:
 
 
 def read_list(path: Path, root: str | os.PathLike[str] | None = None) -> Files:
-    """The photographs that a text file names, one path a line, in its order.
+    """The photographs in a text file with one path a line, in its order.
 
-    Paths are relative to `root`; without it to the folder that a first line
-    `# root: FOLDER` names (itself relative to the list), else to the list's folder.
+    Paths are relative to `root`; if it is None, to the folder in a first line
+    `# root: FOLDER`, itself relative to the list's folder; without this line, to the
+    list's folder. Raises InputError for a file that cannot be read or names no
+    photographs.
     """
     check_regular(path)
     try:
@@ -242,15 +247,15 @@ def _open_torchvision(
             f"{spec}: torchvision has no dataset of this name; "
             f"expected one such as {', '.join(near)}"
         )
-    kind = getattr(datasets, title)
+    dataset_class = getattr(datasets, title)
     arguments: dict[str, Any] = {k: _value(v) for k, v in parse_qsl(query)}
-    accepted = inspect.signature(kind).parameters
+    accepted = inspect.signature(dataset_class).parameters
     if "root" in accepted:
         if root is None:
             raise InputError(f"{spec}: expected a root folder for it, found none")
         arguments["root"] = os.fspath(root)
     try:
-        dataset = _find_or_download(kind, arguments, "download" in accepted)
+        dataset = _open_or_download(dataset_class, arguments, "download" in accepted)
     except Exception as error:  # RuntimeError, TypeError, network errors, ...
         raise InputError(f"{spec}: cannot be opened ({error})") from error
     if not len(dataset):
@@ -258,13 +263,15 @@ def _open_torchvision(
     return TorchvisionDataset(title, dataset)
 
 
-def _find_or_download(kind: Any, arguments: dict[str, Any], can_load: bool) -> Any:
+def _open_or_download(
+    dataset_class: Any, arguments: dict[str, Any], can_download: bool
+) -> Any:
     try:
-        return kind(**arguments)
-    except (RuntimeError, OSError):  # not there; some refuse `download` if it is
-        if not can_load:
+        return dataset_class(**arguments)
+    except (RuntimeError, OSError):  # missing; some refuse `download` if it exists
+        if not can_download:
             raise
-        return kind(**arguments, download=True)
+        return dataset_class(**arguments, download=True)
 
 
 def _value(text: str) -> str | int | bool:

@@ -1,7 +1,7 @@
-"""Which photographs of a known collection train, and which are held out.
+"""Training and validation splits of the paper's datasets.
 
-A split is two lists, `train.txt` and `val.txt`, that `gin.sources.read_list` reads.
-The photographs stay where they are.
+A split is two lists, `train.txt` and `val.txt`, for `gin.data.sources.read_list`. The
+photographs are not moved.
 """
 
 import os
@@ -19,14 +19,20 @@ Lists = dict[str, list[str]]
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A collection of one of `sizes` photographs, of which `held_out` are drawn."""
+class RandomSplit:
+    """A random split that holds out `held_out` photographs.
+
+    `sizes` are the expected numbers of photographs.
+    """
 
     sizes: tuple[int, ...]
     held_out: int
 
     def divide(self, names: Sequence[str], seed: int) -> Lists:
-        """Draw without replacement; both lists keep the order of `names`."""
+        """Draw without replacement; both lists keep the order of `names`.
+
+        Raises InputError for another number of names than `sizes`.
+        """
         if len(names) not in self.sizes:
             expected = " or ".join(f"{size:,}" for size in self.sizes)
             raise InputError(
@@ -34,23 +40,26 @@ class Drawn:
                 "name the folder that holds these and no other pictures"
             )
         rng = np.random.default_rng(seed)
-        drawn = set(rng.permutation(len(names))[: self.held_out].tolist())
+        held_out = set(rng.permutation(len(names))[: self.held_out].tolist())
         lists: Lists = {"train": [], "val": []}
         for index, name in enumerate(names):
-            lists["val" if index in drawn else "train"].append(name)
+            lists["val" if index in held_out else "train"].append(name)
         return lists
 
 
-class ByFolder:
-    """`.jpg` under `.../training/...` trains, under `.../validation/...` does not.
+class FolderSplit:
+    """A split by folder: `.jpg` under `.../training/...` and `.../validation/...`.
 
-    The other pictures of ADE20K (`.png`) are annotations.
+    The `.png` files of ADE20K are annotations.
     """
 
     FOLDERS = (("train", "training"), ("val", "validation"))
 
     def divide(self, names: Sequence[str], seed: int) -> Lists:
-        """Sort `names` by their folders; nothing is drawn."""
+        """Divide `names` by folder; the seed has no effect.
+
+        Raises InputError if one of the folders has no `.jpg`.
+        """
         lists = {
             key: [
                 name
@@ -65,15 +74,15 @@ class ByFolder:
         return lists
 
 
-# The paper, section 5: CelebA-HQ is divided at random into 27,000 and 3,000; of FFHQ
-# 1,000 and of Oxford Buildings 523 random photographs are completed. Its training
-# part of ADE20K is the AIM challenge's, which is not public: these are ADE20K's own.
-# Oxford's page counts 5,062 photographs, and its archive holds 5,063.
-LAYOUTS: dict[str, Drawn | ByFolder] = {
-    "celeba-hq": Drawn((30_000,), 3_000),
-    "ffhq": Drawn((70_000,), 1_000),
-    "oxford": Drawn((5_062, 5_063), 523),
-    "ade20k": ByFolder(),
+# Paper, section 5: CelebA-HQ is divided at random into 27,000 and 3,000 photographs;
+# the tables are over 1,000 random photographs of FFHQ and 523 of Oxford Buildings. The
+# paper trains on the AIM challenge's part of ADE20K, which is not public; this is
+# ADE20K's own split. Oxford's page counts 5,062 photographs, its archive has 5,063.
+LAYOUTS: dict[str, RandomSplit | FolderSplit] = {
+    "celeba-hq": RandomSplit((30_000,), 3_000),
+    "ffhq": RandomSplit((70_000,), 1_000),
+    "oxford": RandomSplit((5_062, 5_063), 523),
+    "ade20k": FolderSplit(),
 }
 
 
@@ -84,21 +93,21 @@ def split(
     seed: int = 0,
     force: bool = False,
 ) -> dict[str, int]:
-    """Write `train.txt` and `val.txt` into `out` for the collection in `folder`.
+    """Write `train.txt` and `val.txt` into `out` for the dataset in `folder`.
 
-    Layouts, whose photographs may lie at any depth:
+    Layouts, with photographs at any depth:
 
     - `celeba-hq`: 30,000 photographs, of which 3,000 are held out;
     - `ffhq`: 70,000 photographs, of which 1,000 are held out;
     - `oxford` (Oxford Buildings): 5,062 photographs, of which 523 are held out;
     - `ade20k`: `images/training/...jpg` and `images/validation/...jpg`.
 
-    The draw depends on the seed and the relative paths alone. Returns the number of
+    The split depends on the seed and the relative paths. Returns the number of
     photographs in each list.
 
     Raises:
-        InputError: an unknown layout, a folder that is not of this layout, or lists
-            that exist already, unless `force`.
+        InputError: an unknown layout, a folder of another layout, or lists that exist
+            already, unless `force`.
     """
     if layout not in LAYOUTS:
         expected = ", ".join(LAYOUTS)
@@ -111,16 +120,16 @@ def split(
         raise InputError(f"{folder}: {error}") from error
     for key in lists:
         check_new(out / f"{key}.txt", force)
-    for key, chosen in lists.items():
-        _write(out / f"{key}.txt", folder.resolve(), chosen, force)
-    return {key: len(chosen) for key, chosen in lists.items()}
+    for key, photographs in lists.items():
+        _write(out / f"{key}.txt", folder.resolve(), photographs, force)
+    return {key: len(photographs) for key, photographs in lists.items()}
 
 
 def _write(path: Path, root: Path, names: list[str], force: bool) -> None:
-    """Lines with names, under one that names their root."""
-    odd = [name for name in names if "\n" in name or not name.strip()]
-    if odd:
-        raise InputError(f"{odd[0]!r}: expected a name without line breaks")
+    """Write a list with the line of its root and one line for each name."""
+    for name in names:
+        if "\n" in name or not name.strip():
+            raise InputError(f"{name!r}: expected a name without line breaks")
     text = "\n".join([f"{ROOT_LINE}{root}", *names, ""])
     with atomic(path, force) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="surrogateescape")

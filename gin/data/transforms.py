@@ -1,7 +1,7 @@
-"""One photograph -> one training sample: a view of it, and three masks.
+"""One photograph -> one training sample: a view of it and three masks.
 
-Paper, section 5.1: resized to 512 x 512 px, sub-sampled to 256 x 256 px, under one mask
-of each kind.
+Paper, section 5.1: photographs are resized to 512 x 512 px and sub-sampled to
+256 x 256 px; each has one mask of each kind.
 
 Taught in book/03_batches.md.
 """
@@ -22,7 +22,7 @@ Sample = tuple[np.ndarray, np.ndarray]
 
 
 class Draw(NamedTuple):
-    """All that chance depends on; `photograph` is its number in the source."""
+    """What a sample's random state depends on; `photograph` is the source's index."""
 
     seed: int
     epoch: int
@@ -36,19 +36,25 @@ def sample(
     draw: Draw,
     recolour_probability: float = 0.0,
 ) -> Sample:
-    """One view of an RGB picture and its three masks: uint8 (3, S, S) and (3, S, S).
+    """A view (3, S, S) of an RGB picture and its three masks (3, S, S), all uint8.
 
-    Paper, section 5.1. The masks, of {0, 1}, are in the order of `gin.masks.KINDS`;
-    `recolour_probability` is that the view goes through `recolour`.
+    Paper, section 5.1. The masks are of {0, 1}, in the order of `gin.masks.KINDS`.
+
+    Args:
+        picture: mode RGB, of any size.
+        recipe: the view, the augmentation and the variant of free-form masks.
+        image_size: S, in px.
+        draw: seeds the view and the masks.
+        recolour_probability: the probability of `recolour`, 0 to 1.
     """
     rng = np.random.default_rng([*draw])
     view = VIEWS[recipe.view](picture, image_size, rng)
     if recipe.augment:
-        view = turn(view, rng)
+        view = rotate_and_flip(view, rng)
     if recolour_probability and rng.random() < recolour_probability:
         view = recolour(view, rng)
     variant = recipe.free_form_variant
-    if variant == "alternate":  # in two epochs each photograph has both
+    if variant == "alternate":  # each photograph has both in two epochs
         variant = PAPER_OR_RELEASED[
             (draw.epoch + draw.photograph) % len(PAPER_OR_RELEASED)
         ]
@@ -64,33 +70,37 @@ def phase(picture: Image.Image, side: int, rng: Generator) -> np.ndarray:
     return random_phase(image, 2, rng)[0].permute(1, 2, 0).numpy()
 
 
-def square(picture: Image.Image, side: int, rng: Generator) -> np.ndarray:
-    """A square at a random place and scale: (S, S, 3)."""
+def crop(picture: Image.Image, image_size: int, rng: Generator) -> np.ndarray:
+    """A square crop of random place and scale: (S, S, 3)."""
     shorter = min(picture.size)
-    extent = shorter if shorter <= side else rng.uniform(side, shorter)
+    extent = shorter if shorter <= image_size else rng.uniform(image_size, shorter)
     left = rng.uniform(0, picture.width - extent)
     top = rng.uniform(0, picture.height - extent)
     box = (left, top, left + extent, top + extent)
-    return np.asarray(picture.resize((side, side), Image.Resampling.BICUBIC, box=box))
+    size = (image_size, image_size)
+    return np.asarray(picture.resize(size, Image.Resampling.BICUBIC, box=box))
 
 
 VIEWS: dict[str, Callable[[Image.Image, int, Generator], np.ndarray]] = {
     "phase": phase,
-    "crop": square,
+    "crop": crop,
 }
 
 
-def turn(pixels: np.ndarray, rng: Generator) -> np.ndarray:
-    """Rotated by a multiple of 90 degrees, and half the time flipped, as released."""
+def rotate_and_flip(pixels: np.ndarray, rng: Generator) -> np.ndarray:
+    """Rotate by a random multiple of 90 degrees, flip with probability 0.5: (S, S, 3).
+
+    As in the released training.
+    """
     pixels = np.rot90(pixels, k=int(rng.integers(4)))
     return pixels[:, ::-1] if rng.random() < 0.5 else pixels
 
 
 def recolour(pixels: np.ndarray, rng: Generator) -> np.ndarray:
-    """The channels in a random order, each inverted half the time: (S, S, 3).
+    """Shuffle the channels and invert each with probability 0.5: (S, S, 3), uint8.
 
-    What was a difference of brightness becomes one of colour, so that a network
-    learns to carry both into a hole; photographs alone teach it brightness first.
+    Differences of brightness become differences of colour, so that the network learns
+    to continue both into a hole.
     """
     inverted = 255 * rng.integers(2, size=3, dtype=np.uint8)
     return pixels[..., rng.permutation(3)] ^ inverted

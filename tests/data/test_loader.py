@@ -169,11 +169,11 @@ def test_crops_differ_in_place_and_scale() -> None:
     assert len(views) == 40
 
 
-def test_readings_of_the_free_form_masks() -> None:
+def test_variants_of_the_free_form_masks() -> None:
     picture = Image.new("RGB", (512, 512))
 
-    def free_form(reading: str, epoch: int) -> np.ndarray:
-        recipe = DataRecipe(free_form_variant=reading)
+    def free_form(variant: str, epoch: int) -> np.ndarray:
+        recipe = DataRecipe(free_form_variant=variant)
         return sample(picture, recipe, 256, Draw(0, epoch, 1))[1][1]
 
     for epoch, same in ((0, "released"), (1, "paper")):

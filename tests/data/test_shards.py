@@ -45,7 +45,7 @@ def source(tmp_path: Path) -> Shards:
 
 def places(source: Shards, part: int, parts: int, count: int, done: int = 0) -> list:
     stream = source.stream(seed=1, done=done, part=part, parts=parts)
-    return [(epoch, item.place) for epoch, item in itertools.islice(stream, count)]
+    return [(epoch, item.number) for epoch, item in itertools.islice(stream, count)]
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 4, 16])
@@ -133,7 +133,7 @@ def test_the_next_readable_photograph_stands_in_for_a_bad_one(tmp_path: Path) ->
     source = dataclasses.replace(damaged(tmp_path), skip_bad=True)
     made = list(itertools.islice(StreamedBatches(source, RECIPE, 0), 6))
     stream = source.stream(0, 0, 0, 1)
-    order = [(epoch, item.place) for epoch, item in itertools.islice(stream, 18)]
+    order = [(epoch, item.number) for epoch, item in itertools.islice(stream, 18)]
     bad = [b.name.rpartition(": ")[2] for batch in made for b in batch.bad]
     assert sorted(bad) == ["2.png", "2.png", "3.png", "3.png"]  # in two epochs
     expected = []
@@ -285,7 +285,7 @@ def test_a_samples_picture_is_found_among_its_files(tmp_path: Path) -> None:
     source = opened(str(write_tar(tmp_path / "a.tar", ODD)))
     assert len(source) == 2
     items = [item for _, item in itertools.islice(source.stream(0, 0, 0, 1), 2)]
-    found = {item.place: (item.name.rpartition(": ")[2], item.data) for item in items}
+    found = {item.number: (item.name.rpartition(": ")[2], item.data) for item in items}
     assert found == {0: ("deep/1.png", encoded(1)), 1: ("3.jpg", encoded(3, "jpg"))}
 
 
@@ -365,8 +365,8 @@ def test_shards_at_urls(tmp_path: Path, server: str) -> None:
 def test_a_photographs_number_is_its_place_in_all_shards(source: Shards) -> None:
     for _, item in itertools.islice(source.stream(0, 0, 0, 1), 16):
         shard, name = item.name.split(": ")
-        assert int(Path(name).stem) == item.place
-        assert item.data == encoded(item.place)
+        assert int(Path(name).stem) == item.number
+        assert item.data == encoded(item.number)
         assert int(Path(shard).stem) == np.searchsorted(
-            np.cumsum(SIZES), item.place, "right"
+            np.cumsum(SIZES), item.number, "right"
         )

@@ -9,7 +9,7 @@ from data_trees import folder_of, photograph
 import gin
 from gin.data import splits
 from gin.data.sources import Files, open_source
-from gin.data.splits import LAYOUTS, Drawn, split
+from gin.data.splits import LAYOUTS, RandomSplit, split
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_seed_is_a_split() -> None:
 
 @pytest.fixture
 def ten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(splits.LAYOUTS, "ten", Drawn((10,), 3))
+    monkeypatch.setitem(splits.LAYOUTS, "ten", RandomSplit((10,), 3))
 
 
 @pytest.mark.usefixtures("ten")

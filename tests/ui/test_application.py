@@ -27,7 +27,14 @@ from gin.ui.app import server as page
 from gin.ui.app import view as exchange
 from gin.ui.app.choices import OTHER, SHIPPED, Catalogue
 from gin.ui.app.view import InpaintApp
-from gin.ui.app.worker import NO_MEMORY, Cancelled, Controller, State, Watch, sentence
+from gin.ui.app.worker import (
+    OUT_OF_MEMORY,
+    Cancelled,
+    Controller,
+    Progress,
+    State,
+    error_message,
+)
 from gin.utils.images import read_picture, write_png
 
 LONG = 60  # seconds after which something hangs
@@ -44,10 +51,10 @@ class Fake:
 
     def job(
         self, result: str, steps: int = 5, deaf: bool = False
-    ) -> Callable[[Watch], str]:
+    ) -> Callable[[Progress], str]:
         """Ticks `steps` times; a deaf one waits for `leave`, and hears nothing."""
 
-        def run(watch: Watch) -> str:
+        def run(progress: Progress) -> str:
             self.running += 1
             self.begun += 1
             self.most = max(self.most, self.running)
@@ -58,7 +65,7 @@ class Fake:
                 for step in range(steps):
                     time.sleep(0.002)
                     if not deaf:
-                        watch.tick((step + 1) / steps)
+                        progress.update((step + 1) / steps)
                 return result
             finally:
                 self.running -= 1
@@ -128,7 +135,7 @@ def test_cancel_keeps_the_last_result_and_forgets_what_waits(
     fake.leave.set()
     assert controller.wait(LONG)
     assert fake.begun == 2
-    assert controller.state == State(said="Cancelled.", result="before")
+    assert controller.state == State(message="Cancelled.", result="before")
 
 
 def test_cancelling_nothing_changes_nothing() -> None:
@@ -142,17 +149,17 @@ def test_an_error_is_a_sentence_and_the_next_job_runs(fake: Fake) -> None:
     controller.start(fake.job("kept"))
     assert controller.wait(LONG)
 
-    def broken(_: Watch) -> str:
+    def broken(_: Progress) -> str:
         raise KeyError("strange\nand more")
 
     controller.start(broken)
     assert controller.wait(LONG)
     assert isinstance(controller.state.error, KeyError)
     assert controller.state.result == "kept"
-    assert re.fullmatch(r"This did not work \(KeyError.*\)\.", controller.state.said)
+    assert re.fullmatch(r"This did not work \(KeyError.*\)\.", controller.state.message)
     controller.start(fake.job("again"))
     assert controller.wait(LONG)
-    assert (controller.state.said, controller.state.result) == ("", "again")
+    assert (controller.state.message, controller.state.result) == ("", "again")
     assert controller.state.error is None
 
 
@@ -161,15 +168,15 @@ def test_an_error_is_a_sentence_and_the_next_job_runs(fake: Fake) -> None:
     [
         (InputError("photo: too\n small"), "Photo: too small."),
         (ModuleNotFoundError(name="cv2"), "The package cv2 is not installed."),
-        (MemoryError(), NO_MEMORY),
-        (RuntimeError("[enforce fail] not enough memory: you tried"), NO_MEMORY),
+        (MemoryError(), OUT_OF_MEMORY),
+        (RuntimeError("[enforce fail] not enough memory: you tried"), OUT_OF_MEMORY),
         (OSError(errno.ENOSPC, "No space"), "This did not work (OSError: [Errno 28]"),
         (ValueError(), "This did not work (ValueError)."),
     ],
 )
 def test_errors_in_words(error: Exception, said: str) -> None:
-    assert sentence(error).startswith(said)
-    assert "\n" not in sentence(error)
+    assert error_message(error).startswith(said)
+    assert "\n" not in error_message(error)
 
 
 # --- what can be chosen ------------------------------------------------------------
@@ -197,8 +204,10 @@ def test_the_shipped_weights_give_what_the_inpainter_gives(
     choices: Catalogue, photo: Image.Image, mask: np.ndarray, ensemble: bool
 ) -> None:
     ticks: list[float] = []
-    watch = Watch(ticks.append)
-    stages = choices.complete(SHIPPED, photo, mask, ensemble=ensemble, watch=watch)
+    progress = Progress(ticks.append)
+    stages = choices.complete(
+        SHIPPED, photo, mask, ensemble=ensemble, progress=progress
+    )
     expected = gin.Inpainter.from_pretrained()(photo, mask, ensemble=ensemble)
     assert [*stages] == ["coarse", "refined"]
     np.testing.assert_array_equal(stages["refined"], expected)
@@ -217,14 +226,14 @@ def test_the_network_can_be_stopped_between_two_passes(
         mask[top : top + 60, 50:90] = 1
     ticks: list[float] = []
 
-    def tell(progress: float) -> None:
-        ticks.append(progress)
-        if progress > 0.3:
-            watch.stop()
+    def report(share: float) -> None:
+        ticks.append(share)
+        if share > 0.3:
+            progress.cancel()
 
-    watch = Watch(tell)
+    progress = Progress(report)
     with pytest.raises(Cancelled):
-        choices.complete(SHIPPED, photo, mask, watch=watch)
+        choices.complete(SHIPPED, photo, mask, progress=progress)
     assert ticks == [0.0, 0.0, pytest.approx(1 / 3)]
     again = choices.complete(SHIPPED, photo, mask)  # nothing is left of the first
     np.testing.assert_array_equal(
@@ -253,9 +262,9 @@ def test_a_method_whose_packages_are_missing_says_so(
         catalogue, "find_spec", lambda name: None if name == "cv2" else "there"
     )
     choices = Catalogue()
-    lacks = {choice.name: choice.lacks for choice in choices.choices}
-    assert lacks["telea"] == "needs opencv-python-headless"
-    assert lacks[SHIPPED] == lacks[OTHER] == ""
+    missing = {choice.name: choice.missing_packages for choice in choices.choices}
+    assert missing["telea"] == "needs opencv-python-headless"
+    assert missing[SHIPPED] == missing[OTHER] == ""
     with pytest.raises(InputError, match="telea: needs opencv-python-headless"):
         choices.complete("telea", photo, mask)
 
@@ -343,12 +352,12 @@ def test_small_pictures_are_shown_exactly(mode: str) -> None:
     else:
         picture = Image.fromarray(values)
     assert picture.mode == mode
-    shown = Image.open(io.BytesIO(exchange.shown(picture)))
+    shown = Image.open(io.BytesIO(exchange.preview(picture)))
     np.testing.assert_array_equal(shown, values)
 
 
 def test_large_pictures_are_shown_smaller() -> None:
-    shown = Image.open(io.BytesIO(exchange.shown(Image.new("RGBA", (4000, 1000)))))
+    shown = Image.open(io.BytesIO(exchange.preview(Image.new("RGBA", (4000, 1000)))))
     assert (shown.format, shown.size) == ("JPEG", (2048, 512))
 
 
@@ -551,7 +560,7 @@ def hostile(tmp_path: Path) -> Iterator[tuple[Path, str]]:
         for x in ("CONFIG", "DATA", "RUNTIME")
     }
     own |= {"IPYTHONDIR": str(tmp_path / "ipython"), "PYTHONPATH": str(ROOT)}
-    program = [sys.executable, str(ROOT / "tests" / "gin_program.py")]
+    program = [sys.executable, str(ROOT / "tests" / "helpers" / "gin_program.py")]
     process = subprocess.Popen(
         [*program, "app", "--no-browser"],
         cwd=tmp_path / "work",

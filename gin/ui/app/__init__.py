@@ -1,1 +1,1 @@
-"""The app: paint a hole in a photograph and see it filled, in a notebook or a page."""
+"""The app: paint a mask and complete the photograph, in a notebook or a web page."""

@@ -1,4 +1,4 @@
-"""What can fill a hole here: DeepGIN's weights, the baselines, and what they lack."""
+"""The methods that the app offers: DeepGIN's weights and the baselines."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ from gin.baselines.interface import complete
 from gin.errors import InputError
 from gin.inpainting import Inpainter
 from gin.masks import MOST_MISSING, Mask, area
-from gin.ui.app.worker import Watch
+from gin.ui.app.worker import Progress
 from gin.utils.images import Photograph
 from gin.weights import checkpoints
 from gin.weights.released import RELEASED
 
 Weights = str | PathLike[str] | Sequence[str | PathLike[str]] | None
 SHIPPED = "shipped weights"
-OTHER = "other weights"  # which the person types
-COMPLETED = "completed"  # the one stage of a method that has no stages
-# Modules that a method imports, and what they are called where they are installed.
-_IMPORTS = {
+OTHER = "other weights"  # typed by the user
+COMPLETED = "completed"  # the only stage of a baseline
+# Method -> the modules that it imports, module -> its package.
+_MODULES = {
     name: ("cv2", "skimage", *(("patchmatch",) if name == "patchmatch" else ()))
     for name in methods.CLASSICAL
 }
@@ -38,40 +38,43 @@ _PACKAGES = {
 
 @dataclass(frozen=True)
 class Choice:
-    """A way to complete. `lacks` says why it cannot be chosen here, or nothing."""
+    """A method; `missing_packages` names what it needs and is not installed, or ""."""
 
     name: str
     label: str
     deepgin: bool = False
-    lacks: str = ""
+    missing_packages: str = ""
 
 
 class Catalogue:
-    """The choices, by name; networks are loaded when first used, and kept.
+    """The methods by name; networks are loaded on first use and kept.
 
     Args:
-        weights: as `gin.weights.checkpoints.network` finds them, one or several; or
-            "deepfillv1=FILE", "deepfillv2=FILE". The shipped weights come after them.
+        weights: one or several, as `gin.weights.checkpoints.network` takes them, or
+            "deepfillv1=FILE", "deepfillv2=FILE". The shipped weights follow them.
 
     Raises:
-        InputError: weights that cannot be used; or none, and none are shipped.
+        InputError: weights that cannot be used, or neither given nor shipped weights.
     """
 
     def __init__(self, weights: Weights = None) -> None:
         if weights is None or isinstance(weights, str | PathLike):
             weights = [weights] if weights is not None else []
         self._load = cache(_load)
-        given = [str(each) for each in weights]
-        for each in given:
-            self._load(each)
-        self._sources = {_named(each): each for each in given} | _shipped()
+        given = [str(source) for source in weights]
+        for source in given:
+            self._load(source)
+        self._sources = {_file_name(source): source for source in given} | _shipped()
         if not self._sources:
-            checkpoints.shipped()  # says what is missing
+            checkpoints.shipped()  # raises InputError
         self.choices = [
             *(_choice(name, source) for name, source in self._sources.items()),
-            *_authors(self._sources),
+            *_released(self._sources),
             Choice(OTHER, f"DeepGIN, {OTHER} …", deepgin=True),
-            *(Choice(name, name, lacks=_lacks(name)) for name in methods.CLASSICAL),
+            *(
+                Choice(name, name, missing_packages=_missing_packages(name))
+                for name in methods.CLASSICAL
+            ),
         ]
 
     def complete(
@@ -82,29 +85,39 @@ class Catalogue:
         *,
         ensemble: bool = False,
         other: str = "",
-        watch: Watch | None = None,
+        progress: Progress | None = None,
     ) -> dict[str, Image.Image]:
-        """Stage -> the photograph completed, as `Inpainter` returns it; the best last.
+        """Stage -> the completed photograph, as `Inpainter` returns it; the final last.
 
-        `other` are the weights where `name` is `OTHER`. Raises InputError for an
-        unknown or missing method and a mask that cannot be used, Cancelled when
-        `watch` says so.
+        Args:
+            name: one of `choices`.
+            photo: a photograph, as `Inpainter` takes it.
+            mask: (H, W) of {0, 1}, 1 = missing.
+            ensemble: average over five views; DeepGIN only.
+            other: the weights if `name` is `OTHER`.
+            progress: reports the progress and cancels the completion.
+
+        Raises:
+            InputError: a method, weights or a mask that cannot be used.
+            Cancelled: `progress` is cancelled.
         """
         check_painted(mask)
-        watch = watch or Watch()
-        watch.tick(0.0)
+        progress = progress or Progress()
+        progress.update(0.0)
         if name == OTHER and not other.strip():
             raise InputError("expected weights: a file here, or hf:owner/name")
         source = other.strip() if name == OTHER else self._sources.get(name, name)
-        found = self._load(source)
-        watch.tick(0.0)
-        if isinstance(found, Inpainter):
-            return found.stages(photo, mask, ensemble=ensemble, callback=watch.tick)
-        return {COMPLETED: _fill(found, photo, mask)}
+        method = self._load(source)
+        progress.update(0.0)
+        if isinstance(method, Inpainter):
+            return method.stages(
+                photo, mask, ensemble=ensemble, callback=progress.update
+            )
+        return {COMPLETED: _complete(method, photo, mask)}
 
 
 def check_painted(mask: Mask) -> None:
-    """Raise InputError, in words for who painted, unless `mask` can be completed."""
+    """Raise InputError, for the user who painted, unless `mask` can be completed."""
     if not (painted := area(mask)):
         raise InputError("nothing is painted yet: paint over what should be filled")
     if painted > MOST_MISSING:
@@ -116,18 +129,20 @@ def check_painted(mask: Mask) -> None:
 
 def _load(source: str) -> Inpainter | methods.Candidate:
     if source in methods.CLASSICAL:
-        if lacks := _lacks(source):
-            raise InputError(f"{source}: {lacks}")
+        if missing := _missing_packages(source):
+            raise InputError(f"{source}: {missing}")
         return methods.candidates({}, [(source, None)])[0]
     if not _is_deepgin(source):
         return methods.candidates({}, methods.named_baselines([source]))[0]
     return Inpainter.from_pretrained(None if source == SHIPPED else source)
 
 
-def _fill(found: methods.Candidate, photo: Image.Image, mask: Mask) -> Image.Image:
+def _complete(
+    candidate: methods.Candidate, photo: Image.Image, mask: Mask
+) -> Image.Image:
     photograph = Photograph.read(photo)
     image = np.rint(255 * photograph.rgb()).astype(np.uint8)
-    filled = complete(found.method, image, mask)
+    filled = complete(candidate.method, image, mask)
     return photograph.filled(filled.astype(np.float32) / 255, mask)
 
 
@@ -137,39 +152,36 @@ def _is_deepgin(source: str) -> bool:
 
 def _choice(name: str, source: str) -> Choice:
     deepgin = _is_deepgin(source)
-    kind = "DeepGIN" if deepgin else source.partition("=")[0]
-    return Choice(name, f"{kind}, {name}", deepgin)
+    method = "DeepGIN" if deepgin else source.partition("=")[0]
+    return Choice(name, f"{method}, {name}", deepgin)
 
 
-def _authors(given: Iterable[str]) -> list[Choice]:
-    """The authors' own weights, which are fetched when they are chosen."""
+def _released(given: Iterable[str]) -> list[Choice]:
+    """The authors' weights, which are downloaded on first use."""
     label = "DeepGIN, as released (downloaded once)"
     return [] if RELEASED in given else [Choice(RELEASED, label, deepgin=True)]
 
 
-def _named(source: str) -> str:
+def _file_name(source: str) -> str:
     return Path(source.rpartition("=")[2]).name
 
 
 def _shipped() -> dict[str, str]:
-    """The shipped weights, and what lies beside them: a wheel has fewer."""
+    """Name -> source of the shipped weights and the files beside them."""
     try:
         main = checkpoints.shipped()
     except InputError:
         return {}
-    found = {SHIPPED: SHIPPED}
+    sources = {SHIPPED: SHIPPED}
     for path in sorted(main.parent.glob("*.safetensors")):
-        kind = path.stem.partition("-")[0]
+        method = path.stem.partition("-")[0]
         if path != main:
-            learnt = kind in methods.LEARNT
-            found[path.stem] = f"{kind}={path}" if learnt else str(path)
-    return found
+            learnt = method in methods.LEARNT
+            sources[path.stem] = f"{method}={path}" if learnt else str(path)
+    return sources
 
 
-def _lacks(name: str) -> str:
-    missing = _missing(_IMPORTS[name])
+def _missing_packages(name: str) -> str:
+    """The packages that a method needs and that are not installed, or ""."""
+    missing = [_PACKAGES[m] for m in _MODULES[name] if find_spec(m) is None]
     return f"needs {' and '.join(missing)}" if missing else ""
-
-
-def _missing(modules: Iterable[str]) -> list[str]:
-    return [_PACKAGES[module] for module in modules if find_spec(module) is None]

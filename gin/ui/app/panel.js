@@ -2,7 +2,7 @@
    of it. Everything a person does goes to Python as a message with a number; Python
    answers at once that it has heard it. */
 
-const MOST_BYTES = 200_000_000; // of a file; exchange.py has the same limit
+const MOST_BYTES = 200_000_000; // of a file
 const CHUNK = 1 << 20; // bytes a message: servers close the connection at ten times that
 const PATIENCE = 4000; // ms until the page says that Python has not answered
 const ENDED = ["dead", "restarting", "autorestarting", "terminating"];
@@ -185,8 +185,8 @@ class Outcome extends Part {
   }
 
   #settings() {
-    const option = ({ name, label, lacks }) =>
-      make("option", { value: name, ...(lacks && { disabled: "" }) }, lacks ? `${label} (${lacks})` : label);
+    const option = ({ name, label, missing_packages: missing }) =>
+      make("option", { value: name, ...(missing && { disabled: "" }) }, missing ? `${label} (${missing})` : label);
     this.method = make("select", { onchange: () => this.#chosen() }, ...this.choices.map(option));
     this.other = make("input", {
       type: "text", placeholder: "file, or hf:owner/name", spellcheck: "false",

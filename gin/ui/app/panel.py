@@ -1,4 +1,4 @@
-"""The parts of the app's page around the painter. The page's side is panel.js."""
+"""The parts of the app around the painter. The JavaScript side is panel.js."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,20 +7,19 @@ from typing import Any
 import anywidget
 import traitlets
 
-from gin.ui.app.worker import sentence
+from gin.ui.app.worker import error_message
 
 Message = dict[str, Any]
 
 
 class Panel(anywidget.AnyWidget):
-    """Shows `state` and `pictures`; what a person does there comes as messages.
+    """Shows `state` and `pictures`; sends the user's actions as messages.
 
     Args:
-        part: "source" (which photograph) or "outcome" (how to complete it, and what
-            became of it).
-        options: what can be chosen; never changes.
-        act: called with each message and its buffers. What it raises is shown as a
-            sentence.
+        part: "source" (the photograph) or "outcome" (the method and the result).
+        options: the choices; constant.
+        act: called with each message and its buffers. Its exceptions are shown as
+            sentences.
     """
 
     _esm = Path(__file__).with_name("panel.js")
@@ -41,9 +40,9 @@ class Panel(anywidget.AnyWidget):
         self._act = act
         self.on_msg(self._received)
 
-    def say(self, said: str, wrong: bool = False, **more: Any) -> None:
-        """Change the state: a sentence, whether it is about a mistake, and more."""
-        self.state = {**self.state, "said": said, "wrong": wrong, **more}
+    def say(self, text: str, wrong: bool = False, **more: Any) -> None:
+        """Update the state: a sentence, whether it reports an error, and more."""
+        self.state = {**self.state, "said": text, "wrong": wrong, **more}
 
     def __repr__(self) -> str:
         return f"Panel({self.part!r})"
@@ -52,5 +51,5 @@ class Panel(anywidget.AnyWidget):
         self.send({"heard": message["number"]})
         try:
             self._act(message, buffers)
-        except Exception as error:  # ipywidgets would print a traceback on the page
-            self.say(sentence(error), wrong=True)
+        except Exception as error:  # ipywidgets would show a traceback
+            self.say(error_message(error), wrong=True)

@@ -1,6 +1,6 @@
-"""The app as a page of its own: Voila on this computer alone, behind a token.
+"""The app as a web page: Voila on this computer, protected by a token.
 
-Needs Voila, which the extra `app` brings.
+Needs Voila, from the extra `app`.
 """
 
 import logging
@@ -20,16 +20,16 @@ from gin.errors import InputError
 
 HOST = "127.0.0.1"
 PORT = 8866
-TRIED = 50  # ports from there on, where none is asked for
+PORTS = range(PORT, PORT + 50)  # tried by default
 TEMPLATE = "deepgin"  # in the folder voila/templates beside this file
-# What the page may load: anywidget imports its scripts from blobs.
+# Content-Security-Policy; anywidget imports its scripts from blobs.
 POLICY = (
     "default-src 'self'; script-src 'self' blob: 'unsafe-inline' 'unsafe-eval'; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     "font-src 'self' data:; connect-src 'self' ws://{host}:{port} data: blob:; "
     "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
 )
-# Opened instead of the address itself: other users see what a command is given.
+# Opened instead of the address: other users can read the arguments of a command.
 REDIRECT = """<!doctype html><meta charset="utf-8"><title>DeepGIN</title><script>
 const dark = matchMedia("(prefers-color-scheme: dark)").matches;
 location.replace("{address}" + (dark ? "&theme=dark" : ""));
@@ -40,12 +40,13 @@ location.replace("{address}" + (dark ? "&theme=dark" : ""));
 def serve(
     photo: Path | None, weights: Sequence[str], port: int | None, browser: bool
 ) -> None:
-    """Serve the app until Ctrl-C or SIGTERM; print where it is, and open a browser.
+    """Serve the app until Ctrl-C or SIGTERM, and print its address.
 
     Args:
         photo: the first photograph; None takes a sample.
         weights: as `Catalogue` takes them.
-        port: None takes the first free one from 8866 on.
+        port: None takes the first free port from 8866.
+        browser: whether to open the address in a browser.
 
     Raises:
         InputError: a package that is not installed, a photograph or weights that
@@ -55,13 +56,13 @@ def serve(
         import ipywidgets  # noqa: F401
         from voila.app import Voila
 
-        from gin.ui.painter.painter import read
+        from gin.ui.painter.painter import read_photo
     except ModuleNotFoundError as error:
         raise InputError(
             f'{error.name} is not installed: pip install "deepgin-book[app]"'
         ) from error
     if photo is not None:
-        read(photo)
+        read_photo(photo)
     if weights:
         from gin.ui.app.choices import Catalogue  # torch takes seconds to import
 
@@ -79,7 +80,7 @@ def serve(
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """Variables under which Jupyter reads no settings of the user's."""
+    """Environment variables that keep Jupyter from reading the user's settings."""
     return {
         "JUPYTER_CONFIG_DIR": str(folder),
         "JUPYTER_CONFIG_PATH": "",
@@ -95,57 +96,57 @@ def _settings(port: int, token: str) -> Any:
 
     voila = {"ip": HOST, "port": port, "port_retries": 0, "open_browser": False}
     voila |= {"token": token, "log_level": logging.ERROR}
-    # By default voila.json and voila.py in the working folder would have the last word.
+    # By default voila.json and voila.py in the working folder override all settings.
     voila |= {"config_file_paths": []}
     policy = POLICY.format(host=HOST, port=port)
     voila |= {"tornado_settings": {"headers": {"Content-Security-Policy": policy}}}
-    look = {"template": TEMPLATE, "allow_template_override": "NO"}
-    return Config({"Voila": voila, "VoilaConfiguration": look})
+    configuration = {"template": TEMPLATE, "allow_template_override": "NO"}
+    return Config({"Voila": voila, "VoilaConfiguration": configuration})
 
 
 @contextmanager
 def _notebook(photo: Path | None, weights: Sequence[str]) -> Iterator[Path]:
-    """A notebook of one cell, which shows the app, in a folder for this user alone."""
+    """A notebook whose only cell shows the app, in a private folder of the user."""
     import nbformat
     from jupyter_core.paths import jupyter_runtime_dir
 
     runtime = Path(jupyter_runtime_dir())
     runtime.mkdir(parents=True, exist_ok=True)
-    shown = str(photo.resolve()) if photo else None
-    given = [_absolute(each) for each in weights]
-    cell = f"import gin\n\ngin.app({shown!r}, {given!r})"
+    path = str(photo.resolve()) if photo else None
+    sources = [_absolute(source) for source in weights]
+    cell = f"import gin\n\ngin.app({path!r}, {sources!r})"
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(cell)], metadata={"kernelspec": kernel}
     )
     with tempfile.TemporaryDirectory(dir=runtime, prefix="gin-") as folder:
-        path = Path(folder) / "DeepGIN.ipynb"
-        nbformat.write(notebook, path)
-        yield path
+        file = Path(folder) / "DeepGIN.ipynb"
+        nbformat.write(notebook, file)
+        yield file
 
 
 def _absolute(weights: str) -> str:
-    """The same weights from another working folder."""
+    """`weights` with an absolute path, for another working folder."""
     name, equals, file = weights.rpartition("=")
     return f"{name}{equals}{Path(file).resolve()}" if Path(file).exists() else weights
 
 
 def _free_port(port: int | None) -> int:
-    for tried in [port] if port else range(PORT, PORT + TRIED):
-        with socket.socket() as free:
-            # A server that ended a moment ago does not count; one that runs does.
-            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    for candidate in [port] if port else PORTS:
+        with socket.socket() as server:
+            # Allows the port of a server that has just ended.
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                free.bind((HOST, tried))
+                server.bind((HOST, candidate))
             except OSError:
                 continue
-            return tried
-    wanted = f"port {port}" if port else f"every port from {PORT} to {PORT + TRIED - 1}"
-    raise InputError(f"{wanted} is taken; expected a free one, as in --port 9000")
+            return candidate
+    ports = f"port {port}" if port else f"every port from {PORTS[0]} to {PORTS[-1]}"
+    raise InputError(f"{ports} is taken; expected a free one, as in --port 9000")
 
 
 def _announce(folder: Path, port: int, token: str, browser: bool) -> None:
-    """Once the server answers, say where; and open it."""
+    """Print the address once the server answers, and open it in a browser."""
     while True:
         try:
             socket.create_connection((HOST, port), timeout=1).close()

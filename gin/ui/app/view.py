@@ -1,6 +1,6 @@
-"""The app: choose a photograph, paint what is missing, complete it, compare, keep it.
+"""The app as a widget: choose a photograph, paint a mask, complete, compare, save.
 
-Needs anywidget and ipywidgets, which the extra `app` brings.
+Needs anywidget and ipywidgets, from the extra `app`.
 """
 
 import io
@@ -20,50 +20,56 @@ from gin.data.sources import find_photographs
 from gin.errors import InputError
 from gin.ui.app.choices import Catalogue, Weights
 from gin.ui.app.panel import Message, Panel
-from gin.ui.app.worker import Controller, State, Watch
+from gin.ui.app.worker import Controller, Progress, State
 from gin.ui.painter import MaskPainter
-from gin.ui.painter.painter import Photo, check
+from gin.ui.painter.painter import Photo, check_photo
 from gin.utils.images import Photograph, read_picture, write_png
 
-WIDE = "1 1 420px"  # side by side where there is room, else below each other
-MOST_BYTES = 200_000_000  # of an uploaded file; panel.js has the same limit
-SHOWN = 2048  # px: the longer side of what a page shows of a result
-EXACT = 1_000_000  # px: up to here the page is shown every bit
+FLEX = "1 1 420px"  # side by side in a wide window, else below each other
+PREVIEW_SIDE = 2048  # px, of a preview in JPEG
+LOSSLESS_PIXELS = 1_000_000  # largest preview in PNG
 
 
-def shown(picture: Image.Image) -> bytes:
-    """`picture` for a page: a PNG of every pixel, or a smaller JPEG if it is large."""
+def preview(picture: Image.Image) -> bytes:
+    """`picture` as a PNG for the page, or as a smaller JPEG above a megapixel."""
     view = Photograph.read(picture).in_8_bits()
     stream = io.BytesIO()
-    if view.width * view.height <= EXACT:
+    if view.width * view.height <= LOSSLESS_PIXELS:
         view.save(stream, "png", compress_level=1)
     else:
-        view.thumbnail((SHOWN, SHOWN))
+        view.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
         view.convert("RGB").save(stream, "jpeg", quality=92)
     return stream.getvalue()
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """A finished completion: its pictures by stage, the best last, and its story."""
+class Completion:
+    """A completed photograph.
+
+    Attributes:
+        name: the photograph's, without a suffix.
+        stages: stage -> picture, the final one last.
+        previews: stage -> picture file for the page, with the photograph as "before".
+        description: the method and its seconds.
+    """
 
     name: str
     stages: dict[str, Image.Image]
-    shown: dict[str, bytes]
-    about: str
+    previews: dict[str, bytes]
+    description: str
 
 
 class InpaintApp(ipywidgets.Box):
-    """The app as a widget; shown where it is a cell's last expression.
+    """The app as a widget; displayed as the last expression of a cell.
 
     Args:
-        photo: as `MaskPainter` takes them; None begins with a sample.
-        weights: as `gin.ui.app.choices.Catalogue` takes them; None offers the
-            shipped ones.
+        photo: as `MaskPainter` takes it; None takes a sample.
+        weights: as `gin.ui.app.choices.Catalogue` takes them; None takes the shipped
+            ones.
 
     Attributes:
         painter: the `gin.MaskPainter`, with `.image` and `.mask`.
-        controller: runs the completions; its `.wait()` waits for the last one.
+        controller: runs the completions; `.wait()` waits for the last one.
 
     Raises:
         InputError: a photograph or weights that cannot be used.
@@ -79,15 +85,15 @@ class InpaintApp(ipywidgets.Box):
         elif isinstance(photo, str | os.PathLike):
             self._name = Path(photo).stem
         self.painter = MaskPainter(photo)
-        self.controller: Controller[Outcome] = Controller(self._show)
+        self.controller: Controller[Completion] = Controller(self._show)
         self._source = Panel("source", {"samples": [*self._samples]}, self._choose)
         choices = [vars(choice) for choice in self._catalogue.choices]
         self._outcome = Panel("outcome", {"choices": choices}, self._do)
         self._source.say(self._size(), chosen=chosen)
-        self._shown: Outcome | None = None
+        self._shown: Completion | None = None
         self._show(self.controller.state)
         self._source.layout.flex = "1 1 100%"
-        self.painter.layout.flex = self._outcome.layout.flex = WIDE
+        self.painter.layout.flex = self._outcome.layout.flex = FLEX
         parts = (self._source, self.painter, self._outcome)
         for part in parts:
             part.layout.min_width = "0"
@@ -96,30 +102,30 @@ class InpaintApp(ipywidgets.Box):
     @property
     def result(self) -> Image.Image | None:
         """The last completion, as `Inpainter` returns it; None before the first."""
-        outcome = self.controller.state.result
-        return [*outcome.stages.values()][-1] if outcome else None
+        completion = self.controller.state.result
+        return [*completion.stages.values()][-1] if completion else None
 
     def complete(self, method: str, ensemble: bool = False, other: str = "") -> None:
-        """Start what the button starts, with a method that the page offers by name.
+        """Start a completion, as the button does; a running one is cancelled.
 
-        What runs already is stopped first. Raises nothing: the page tells, and
-        `controller.state`.
+        Arguments as for `Catalogue.complete`. Errors are in `controller.state` and on
+        the page; none is raised.
         """
         photo, mask, name = self.painter.image, self.painter.mask, self._name
         complete = self._catalogue.complete
         labels = {choice.name: choice.label for choice in self._catalogue.choices}
 
-        def job(watch: Watch) -> Outcome:
-            begun = time.perf_counter()
+        def job(progress: Progress) -> Completion:
+            started = time.perf_counter()
             stages = complete(
-                method, photo, mask, ensemble=ensemble, other=other, watch=watch
+                method, photo, mask, ensemble=ensemble, other=other, progress=progress
             )
-            seconds = time.perf_counter() - begun
+            seconds = time.perf_counter() - started
             pictures = {"before": photo, **stages}
-            shown = {stage: shown(each) for stage, each in pictures.items()}
+            previews = {stage: preview(picture) for stage, picture in pictures.items()}
             views = ", mean of five views" if ensemble and len(stages) > 1 else ""
-            about = f"{other or labels.get(method, method)}{views}: {seconds:.1f} s"
-            return Outcome(name, stages, shown, about)
+            label = f"{other or labels.get(method, method)}{views}"
+            return Completion(name, stages, previews, f"{label}: {seconds:.1f} s")
 
         self.controller.start(job)
 
@@ -127,6 +133,7 @@ class InpaintApp(ipywidgets.Box):
         return f"InpaintApp({self.painter!r})"
 
     def _first(self) -> tuple[str, Photo]:
+        """The name and the file of the first sample; a pattern without samples."""
         for name, path in self._samples.items():
             self._name = path.stem
             return name, path
@@ -136,19 +143,22 @@ class InpaintApp(ipywidgets.Box):
         width, height = self.painter.image.size
         return f"{width} × {height} px"
 
-    # ---- from the page: which photograph
+    # ---- messages of the panel "source"
 
     def _choose(self, message: Message, buffers: list[memoryview]) -> None:
         if message["do"] == "sample":
             path = self._samples[message["name"]]
             self._take(path, path.stem, chosen=message["name"])
-        elif content := self._collected(message, bytes(buffers[0])):
+        elif content := self._uploaded(message, bytes(buffers[0])):
             name = message["name"]
-            photo = read_picture(io.BytesIO(content), name, check)
+            photo = read_picture(io.BytesIO(content), name, check_photo)
             self._take(photo, Path(name).stem, chosen="")
 
-    def _collected(self, message: Message, chunk: bytes) -> bytes | None:
-        """The file once its last chunk is there; larger messages break connections."""
+    def _uploaded(self, message: Message, chunk: bytes) -> bytes | None:
+        """The uploaded file, None before its last chunk.
+
+        Files are sent in chunks because large messages break connections.
+        """
         if self._upload.get("id") != message["upload"]:
             self._upload = {"id": message["upload"], "chunks": {}}
         chunks: dict[int, bytes] = self._upload["chunks"]
@@ -166,36 +176,35 @@ class InpaintApp(ipywidgets.Box):
         self._name = name
         self._source.say(self._size(), chosen=chosen)
 
-    # ---- from the page: complete, cancel, save
+    # ---- messages of the panel "outcome"
 
     def _do(self, message: Message, _buffers: list[memoryview]) -> None:
         actions: dict[str, Callable[[Message], None]] = {
-            "complete": lambda told: self.complete(
-                told["method"], told["ensemble"], told["other"]
-            ),
+            "complete": lambda m: self.complete(m["method"], m["ensemble"], m["other"]),
             "cancel": lambda _: self.controller.cancel(),
             "save": self._save,
         }
         actions[message["do"]](message)
 
     def _save(self, message: Message) -> None:
-        outcome = self.controller.state.result
-        if outcome is not None:
+        completion = self.controller.state.result
+        if completion is not None:
             stage = message["stage"]
-            name = f"{outcome.name}-{stage}.png"
-            file = png(outcome.stages[stage])
+            name = f"{completion.name}-{stage}.png"
+            file = png(completion.stages[stage])
             self._outcome.send({"file": name, "view": message["view"]}, [file])
 
-    # ---- to the page
-
-    def _show(self, state: State[Outcome]) -> None:
-        outcome = state.result
-        if outcome is not None and outcome is not self._shown:
-            self._shown = outcome
-            self._outcome.pictures = outcome.shown
-        said = state.said or (outcome.about if outcome and not state.running else "")
+    def _show(self, state: State[Completion]) -> None:
+        """Show the state of the controller on the page."""
+        completion = state.result
+        if completion is not None and completion is not self._shown:
+            self._shown = completion
+            self._outcome.pictures = completion.previews
+        text = state.message
+        if completion is not None and not state.running:
+            text = text or completion.description
         self._outcome.say(
-            said,
+            text,
             wrong=state.error is not None,
             running=state.running,
             stopping=state.stopping,
@@ -207,7 +216,7 @@ app = InpaintApp  # `gin.app()` in a cell
 
 
 def png(picture: Image.Image) -> bytes:
-    """The file that `gin inpaint` would write, metadata included."""
+    """The PNG file that `gin inpaint` writes, with metadata."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture.png"
         write_png(picture, path)
@@ -215,17 +224,17 @@ def png(picture: Image.Image) -> bytes:
 
 
 def samples() -> dict[str, Path]:
-    """The sample photographs of a checkout, by a readable name; none in a wheel."""
+    """Readable name -> sample photograph of a checkout; empty in a wheel."""
     folder = Path(__file__).parents[3] / "data" / "photos"
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for path in find_photographs(folder) if folder.is_dir() else []:
         collection, _, name = path.stem.replace("_", " ").partition(" ")
-        found[f"{name} ({collection})" if name in found else name] = path
-    return dict(sorted(found.items()))
+        paths[f"{name} ({collection})" if name in paths else name] = path
+    return dict(sorted(paths.items()))
 
 
 def pattern() -> Image.Image:
-    """Where there is no sample: coloured rings, 256 x 256 px."""
+    """Coloured rings, 256 x 256 px, for the app without samples."""
     y, x = np.mgrid[-1:1:256j, -1:1:256j]
     rings = 0.5 + 0.5 * np.cos(14 * np.hypot(x, y))
     colours = np.stack([rings, 0.5 + 0.4 * x, 0.5 + 0.4 * y], axis=-1)

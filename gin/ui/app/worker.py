@@ -1,6 +1,6 @@
-"""One completion at a time in the background: progress, cancel, the last result.
+"""Run one job at a time in a background thread, with progress and cancellation.
 
-Knows nothing of widgets, and nothing of photographs.
+Independent of widgets and photographs.
 """
 
 import threading
@@ -11,89 +11,101 @@ from typing import Any, Generic, TypeVar
 from gin.errors import InputError
 
 Result = TypeVar("Result")
-NO_MEMORY = (
+OUT_OF_MEMORY = (
     "There is not enough memory for this photograph; try a smaller one or another "
     "method."
 )
 
 
 class Cancelled(Exception):
-    """Ends a job that was told to stop."""
+    """Raised inside a job that is cancelled."""
 
 
-class Watch:
-    """What a job reports to, and what tells it to stop."""
+class Progress:
+    """Passes on a job's progress and cancels the job.
 
-    def __init__(self, tell: Callable[[float], None] = lambda _: None) -> None:
-        self._tell = tell
-        self._stopped = threading.Event()
+    Args:
+        callback: called with the progress, 0 to 1.
+    """
+
+    def __init__(self, callback: Callable[[float], None] = lambda _: None) -> None:
+        self._callback = callback
+        self._cancelled = threading.Event()
 
     @property
-    def stopped(self) -> bool:
-        """Whether the job is to stop."""
-        return self._stopped.is_set()
+    def cancelled(self) -> bool:
+        """Whether the job is cancelled."""
+        return self._cancelled.is_set()
 
-    def stop(self) -> None:
-        """The next `tick` raises Cancelled."""
-        self._stopped.set()
+    def cancel(self) -> None:
+        """Make the next `update` raise Cancelled."""
+        self._cancelled.set()
 
-    def tick(self, progress: float) -> None:
-        """Report progress, 0 to 1. Raises Cancelled if the job is to stop."""
-        if self.stopped:
+    def update(self, progress: float) -> None:
+        """Report progress, 0 to 1. Raises Cancelled if the job is cancelled."""
+        if self.cancelled:
             raise Cancelled
-        self._tell(progress)
+        self._callback(progress)
 
 
 @dataclass(frozen=True)
 class State(Generic[Result]):
-    """What a person should see. `said` is a sentence, about `error` if there is one.
+    """The state of a `Controller`.
 
-    `result` is that of the last job that ended well, whatever came after it.
+    Attributes:
+        running: whether a job runs.
+        stopping: whether the running job is cancelled.
+        progress: of the job, 0 to 1.
+        message: a sentence for the user, on `error` if there is one.
+        error: what the last job raised.
+        result: of the last job that succeeded.
     """
 
     running: bool = False
     stopping: bool = False
     progress: float = 0.0
-    said: str = ""
+    message: str = ""
     error: Exception | None = None
     result: Result | None = None
 
 
 class Controller(Generic[Result]):
-    """Runs jobs, never two at once; the newest replaces what runs and what waits.
+    """Runs jobs, one at a time; a new job cancels the running and the waiting one.
 
     Args:
-        tell: called with every new state, one call at a time, from any thread.
+        callback: called with every new state, one call at a time, from any thread.
     """
 
-    def __init__(self, tell: Callable[[State[Result]], None] = lambda _: None) -> None:
+    def __init__(
+        self, callback: Callable[[State[Result]], None] = lambda _: None
+    ) -> None:
         self.state: State[Result] = State()
-        self._tell = tell
+        self._callback = callback
         self._lock = threading.RLock()
-        self._waiting: Callable[[Watch], Result] | None = None
-        self._watch = Watch()
+        self._waiting: Callable[[Progress], Result] | None = None
+        self._progress = Progress()
         self._thread: threading.Thread | None = None
 
-    def start(self, job: Callable[[Watch], Result]) -> None:
-        """Run `job` in the background, as soon as what runs now has stopped."""
+    def start(self, job: Callable[[Progress], Result]) -> None:
+        """Run `job` in the background once the running job has stopped."""
         with self._lock:
             self._waiting = job
-            self._watch.stop()
+            self._progress.cancel()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, daemon=True)
-                self._set(running=True, stopping=False, progress=0.0, said="")
+                self._set(running=True, stopping=False, progress=0.0, message="")
                 self._thread.start()
 
     def cancel(self) -> None:
-        """Stop what runs and forget what waits; the last result stays."""
+        """Cancel the running and the waiting job; the last result stays."""
         with self._lock:
             self._waiting = None
             if self._thread is not None:
-                self._watch.stop()
+                self._progress.cancel()
                 self._set(stopping=True)
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Whether everything has ended, after at most so many seconds."""
+        """Wait for all jobs; False if one still runs after `seconds`."""
         thread = self._thread
         if thread is not None:
             thread.join(seconds)
@@ -101,46 +113,46 @@ class Controller(Generic[Result]):
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
-            ended = self._run(job)
+            changes = self._run(job)
             with self._lock:
-                stopped = self._watch.stopped
-                self._set(**({"said": "Cancelled."} if stopped else ended))
+                cancelled = self._progress.cancelled
+                self._set(**({"message": "Cancelled."} if cancelled else changes))
 
-    def _next(self) -> Callable[[Watch], Result] | None:
-        """The job that waits; without one the thread's work is over."""
+    def _next(self) -> Callable[[Progress], Result] | None:
+        """The waiting job; None, and the thread ends, without one."""
         with self._lock:
             job, self._waiting = self._waiting, None
             if job is None:
                 self._thread = None
                 self._set(running=False, stopping=False)
                 return None
-            self._watch = Watch(lambda progress: self._set(progress=progress))
-            self._set(stopping=False, progress=0.0, said="", error=None)
+            self._progress = Progress(lambda progress: self._set(progress=progress))
+            self._set(stopping=False, progress=0.0, message="", error=None)
             return job
 
-    def _run(self, job: Callable[[Watch], Result]) -> dict[str, Any]:
-        """What the job changes in the state."""
+    def _run(self, job: Callable[[Progress], Result]) -> dict[str, Any]:
+        """Run a job; -> its changes of the state."""
         try:
-            return {"result": job(self._watch), "progress": 1.0}
+            return {"result": job(self._progress), "progress": 1.0}
         except Cancelled:
-            return {"said": "Cancelled."}
-        except Exception as error:  # whatever a method raises, the page goes on
-            return {"said": sentence(error), "error": error}
+            return {"message": "Cancelled."}
+        except Exception as error:  # of any type: the page must go on
+            return {"message": error_message(error), "error": error}
 
     def _set(self, **changes: Any) -> None:
         with self._lock:
             self.state = replace(self.state, **changes)
-            self._tell(self.state)
+            self._callback(self.state)
 
 
-def sentence(error: Exception) -> str:
-    """What went wrong, for a person: one sentence, and never a traceback."""
+def error_message(error: Exception) -> str:
+    """The message of an error as one sentence for the user, without a traceback."""
     if isinstance(error, InputError):
-        said = " ".join(str(error).split())
-        return f"{said[:1].upper()}{said[1:]}{'' if said.endswith('.') else '.'}"
+        text = " ".join(str(error).split())
+        return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
     if isinstance(error, ModuleNotFoundError):
         return f"The package {error.name} is not installed."
     if isinstance(error, MemoryError) or "not enough memory" in str(error):
-        return NO_MEMORY
+        return OUT_OF_MEMORY
     reason = (str(error).splitlines() or [""])[0]
     return f"This did not work ({type(error).__name__}{reason and ': ' + reason})."

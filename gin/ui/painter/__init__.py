@@ -1,4 +1,4 @@
-"""Painting a mask on a photograph, in a notebook or on a page without a kernel."""
+"""A painter of masks for notebooks and for pages without a kernel."""
 
 from gin.ui.painter.painter import MaskPainter
 

@@ -1,6 +1,6 @@
-"""A widget on which a person paints what is missing in a photograph.
+"""A widget to paint a mask on a photograph.
 
-Needs anywidget, which the extra `book` brings. The page's side is painter.js.
+Needs anywidget, from the extra `book`. The JavaScript side is painter.js.
 """
 
 import hashlib
@@ -26,15 +26,15 @@ MOST_PIXELS = 50_000_000  # painter.js has the same limit
 
 
 class MaskPainter(anywidget.AnyWidget):
-    """A photograph to paint a mask on; shown where it is a cell's last expression.
+    """A photograph to paint a mask on; displayed as the last expression of a cell.
 
     Args:
-        photo: a PIL image, a file, or an array as PIL takes them: uint8 (H, W) or
-            (H, W, 3 or 4). From 16 px a side to 50 megapixels.
+        photo: a PIL image, a file, or an array: uint8 (H, W) or (H, W, 3 or 4). From
+            16 px a side to 50 megapixels.
 
     Attributes:
-        mask_bits: the mask as `numpy.packbits` makes it, 8 pixels a byte. This is
-            the trait to observe, or to link with another painter's.
+        mask_bits: the mask as `numpy.packbits` packs it, 8 pixels a byte. The trait to
+            observe, or to link with another painter's.
 
     Raises:
         InputError: a photograph that cannot be read or used.
@@ -45,43 +45,43 @@ class MaskPainter(anywidget.AnyWidget):
 
     mask_bits = traitlets.Bytes()
 
-    # How many painters this Python made before. If it ends and the same cells run anew,
-    # the page gives each its mask back by this.
+    # The number of painters before this one. After a restart of the kernel, the page
+    # restores the masks of the same cells by this number.
     _nth = traitlets.Int().tag(sync=True)
-    # What the page shows. The number tells which photograph a mask was painted on.
+    # The photograph on the page; its "number" identifies the photograph of a mask.
     _photo = traitlets.Dict().tag(sync=True)
-    # The mask on its way, from or to the page. From there, its bits are a memoryview.
+    # The mask, sent to or by the page. Bits from the page are a memoryview.
     _painted = traitlets.Dict().tag(sync=True)
 
     def __init__(self, photo: Photo, **layout: Any) -> None:
-        image = read(photo)
-        super().__init__(_photo=for_the_page(image, 0), _nth=next(_numbers), **layout)
+        image = read_photo(photo)
+        super().__init__(_photo=to_page(image, 0), _nth=next(_numbers), **layout)
         self._image = image
         self.clear()
-        self.on_msg(self._random)
+        self.on_msg(self._draw_random)
 
     @property
     def image(self) -> Image.Image:
-        """The photograph, turned upright (EXIF). Another one empties the mask.
+        """The photograph, turned upright (EXIF). Setting it clears the mask.
 
-        Raises InputError for what cannot be used; then everything stays as it was.
+        Raises InputError for a photograph that cannot be used, and changes nothing.
         """
         return self._image
 
     @image.setter
     def image(self, photo: Photo) -> None:
-        image = read(photo)
+        image = read_photo(photo)
         with self.hold_sync():
-            self._photo = for_the_page(image, self._photo["number"] + 1)
+            self._photo = to_page(image, self._photo["number"] + 1)
             self._image = image
             self.clear()
-            self._tell()  # if the mask was empty before, nothing else does
+            self._send_mask()  # an empty mask that stays empty triggers no observer
 
     @property
     def mask(self) -> np.ndarray:
-        """uint8 (H, W) of {0, 1}, 1 = missing: every pixel as painted; a copy.
+        """A copy of the mask, uint8 (H, W) of {0, 1}, 1 = missing.
 
-        Can be set to such an array of the photograph's size (bool too); the person
+        Can be set to an array of the photograph's size of 0 and 1 or bool; the user
         can undo that. Raises InputError for another size or other values.
         """
         width, height = self.image.size
@@ -103,7 +103,7 @@ class MaskPainter(anywidget.AnyWidget):
         self.mask_bits = np.packbits(mask != 0).tobytes()
 
     def clear(self) -> None:
-        """Empty the mask."""
+        """Clear the mask."""
         width, height = self.image.size
         self.mask_bits = bytes(-(-height * width // 8))
 
@@ -124,8 +124,8 @@ class MaskPainter(anywidget.AnyWidget):
         return bits
 
     @traitlets.observe("mask_bits")
-    def _tell(self, _change: object = None) -> None:
-        """Send the mask to the page, unless it came from there."""
+    def _send_mask(self, _change: object = None) -> None:
+        """Send the mask to the page, unless the page sent it."""
         number = self._photo["number"]
         current = self._painted.get("photo") == number
         if current and zlib.decompress(self._painted["bits"]) == self.mask_bits:
@@ -134,41 +134,48 @@ class MaskPainter(anywidget.AnyWidget):
         self._painted = {"photo": number, "bits": bits}
 
     @traitlets.observe("_painted")
-    def _take(self, change: dict[str, Any]) -> None:
-        """Take a mask from the page, unless it was painted on an earlier photograph."""
+    def _receive_mask(self, change: dict[str, Any]) -> None:
+        """Set the mask from the page, unless it belongs to an earlier photograph."""
         painted = change["new"]
         if "by" not in painted:
             return
         self.send({"taken": {"by": painted["by"], "stroke": painted["stroke"]}})
         if painted["photo"] == self._photo["number"]:
             self.mask_bits = zlib.decompress(painted["bits"])
-        self._tell()
+        self._send_mask()
 
-    def _random(self, _widget: object, asked: dict[str, Any], _buffers: object) -> None:
+    def _draw_random(
+        self, _widget: object, message: dict[str, Any], _buffers: object
+    ) -> None:
+        """Set a random mask of the kind that the page asks for."""
         width, height = self.image.size
-        if asked["photo"] == self._photo["number"]:
+        if message["photo"] == self._photo["number"]:
             rng = np.random.default_rng()
-            self.mask = masks.make(asked["random"], height, width, rng)
+            self.mask = masks.make(message["random"], height, width, rng)
 
 
-def read(photo: Photo) -> Image.Image:
-    """`photo` upright, after every check that a completion would make.
+def read_photo(photo: Photo) -> Image.Image:
+    """`photo` upright, checked as a completion checks it.
 
-    Raises InputError for a file that is no picture, for what `Photograph.read`
-    refuses, and for more than 50 megapixels.
+    Raises InputError for a file that is not a picture, as `Photograph.read` does, and
+    for more than 50 megapixels.
     """
     if isinstance(photo, str | os.PathLike):
-        photo = open_picture(photo, check)
+        photo = open_picture(photo, check_photo)
     elif isinstance(photo, np.ndarray):
         photo = _from_array(photo)
     if isinstance(photo, Image.Image):
-        check(photo, "photo")
+        check_photo(photo, "photo")
     Photograph.read(photo)
     return upright(photo, "photo").copy()
 
 
-def check(photo: Image.Image, name: str) -> None:
-    """Raise InputError, before `photo` is decoded, for what `read` would refuse."""
+def check_photo(photo: Image.Image, name: str) -> None:
+    """Raise InputError for a photograph, not yet decoded, that cannot be used.
+
+    It has more than 50 megapixels, or `check_lossless` refuses it. `name` opens the
+    message.
+    """
     if photo.width * photo.height > MOST_PIXELS:
         found = f"{photo.width * photo.height / 1e6:.1f} megapixels"
         raise InputError(
@@ -188,8 +195,8 @@ def _from_array(array: np.ndarray) -> Image.Image:
         ) from error
 
 
-def for_the_page(image: Image.Image, number: int) -> dict[str, Any]:
-    """What painter.js shows: a JPEG file, its size, and what tells it from others."""
+def to_page(image: Image.Image, number: int) -> dict[str, Any]:
+    """The photograph for painter.js: a JPEG file with its size, number and digest."""
     photograph = Photograph.read(image)
     stream = io.BytesIO()
     photograph.in_8_bits().convert("RGB").save(stream, "jpeg", quality=90)
