@@ -1,6 +1,9 @@
 """`gin inpaint` with many photographs: pairs, nested folders, formats, batches."""
 
+import os
 import signal
+import subprocess
+import sys
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +26,7 @@ from gin.evaluation.protocol import (
 from gin.evaluation.store import EvaluationFolder
 from gin.initialisation import identity_initialisation
 
+ROOT = Path(__file__).parents[2]
 SIDE = 32
 
 
@@ -451,3 +455,40 @@ def test_nothing_completed_is_a_failure_without_a_traceback(
     said, complaint = capsys.readouterr()
     assert said.startswith("0 photographs completed")
     assert "gin: gone.png: no such file" in complaint
+
+
+# --- several processes -------------------------------------------------------------
+
+
+def by_torchrun(count: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    program = ROOT / "tests/helpers/gin_program.py"
+    launcher = ("-m", "torch.distributed.run", "--standalone")
+    return subprocess.run(
+        [
+            *(sys.executable, *launcher, "--nproc-per-node", str(count), program),
+            *("inpaint", *arguments, "--devices", str(count), "--device", "cpu"),
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_several_processes_give_the_results_of_one(
+    inpaint: Callable[..., int], weights: str
+) -> None:
+    """One of them meets a photograph that cannot be used."""
+    for name in "abcde":
+        photograph(f"photos/{name}.png", seed=ord(name) - ord("a"))
+    Path("photos/bad.png").write_bytes(b"not a picture")
+    options = ("photos", "--random-mask", "cellular", "--keep-going")
+    assert inpaint(*options, "--out", "one") == 1
+    together = by_torchrun(2, *options, "--out", "two", "--weights", weights)
+    assert together.returncode == 1
+    assert together.stdout.count("5 photographs completed") == 1, together.stderr
+    assert together.stderr.count("gin: photos/bad.png: cannot be read") == 1
+    assert files("two") == files("one")
+    assert len(files("two")) == 10
+    for name in files("two"):
+        assert Path("two", name).read_bytes() == Path("one", name).read_bytes()
