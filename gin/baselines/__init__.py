@@ -1,7 +1,6 @@
-"""What DeepGIN is compared with: DeepFillv1, DeepFillv2 and the classical methods.
+"""Baselines: DeepFillv1, DeepFillv2 and classical methods.
 
-The classical ones are in `gin.baselines.classical`, which needs OpenCV and
-scikit-image.
+The classical methods, in `gin.baselines.classical`, need OpenCV and scikit-image.
 """
 
 from gin.baselines.deepfill.networks import DeepFillV1, DeepFillV2, inpaint_function

@@ -1,4 +1,4 @@
-"""Classical methods, all of them as `gin.baselines.interface.Method`.
+"""Classical inpainting methods, each a `gin.baselines.interface.Method`.
 
 Taught in book/19_tables.md.
 """
@@ -12,39 +12,39 @@ from skimage.restoration import inpaint_biharmonic
 from gin.baselines.interface import method
 from gin.errors import Unavailable
 
-RADIUS = 3  # px around a point: what OpenCV's methods look at
+RADIUS = 3  # px: the neighbourhood of OpenCV's methods
 PATCH_RADIUS = 3  # px: patches of 7 x 7
-MOST_BIHARMONIC = 300_000  # px: 1.6 GB and 100 s; the solver breaks below 810,000
+MAX_BIHARMONIC = 300_000  # px: 1.6 GB and 100 s; the solver crashes below 810,000
 
 
 @method
 def mean_colour(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The mean of the known pixels."""
+    """Fill with the mean of the known pixels."""
     return np.broadcast_to(image[mask == 0].mean(axis=0), image.shape)
 
 
 @method
 def telea(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Telea's fast marching (2004), by OpenCV."""
+    """Fast marching (Telea, 2004), by OpenCV."""
     return cv2.inpaint(image, mask, RADIUS, cv2.INPAINT_TELEA)
 
 
 @method
 def navier_stokes(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The method of Bertalmio et al. (2001) after the Navier-Stokes equations."""
+    """Navier-Stokes inpainting (Bertalmio et al., 2001), by OpenCV."""
     return cv2.inpaint(image, mask, RADIUS, cv2.INPAINT_NS)
 
 
 @method
 def biharmonic(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The biharmonic equation solved in the hole, by scikit-image.
+    """Solve the biharmonic equation in the hole, by scikit-image.
 
-    Raises Unavailable where more than `MOST_BIHARMONIC` pixels are missing.
+    Raises Unavailable if more than `MAX_BIHARMONIC` pixels are missing.
     """
-    if (missing := np.count_nonzero(mask)) > MOST_BIHARMONIC:
+    if (missing := np.count_nonzero(mask)) > MAX_BIHARMONIC:
         raise Unavailable(
             f"biharmonic: {missing:,} pixels are missing; expected at most "
-            f"{MOST_BIHARMONIC:,}, for its system of equations outgrows the memory"
+            f"{MAX_BIHARMONIC:,}, since its system of equations exceeds the memory"
         )
     return 255 * inpaint_biharmonic(image, mask, channel_axis=-1)
 
@@ -53,10 +53,10 @@ def biharmonic(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 def patchmatch(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """PatchMatch (Barnes et al., 2009; the paper's reference [3]), by PyPatchMatch.
 
-    Raises Unavailable where that package, or the library in it, is missing.
+    Raises Unavailable if that package, or its library, is missing.
     """
     library = _patchmatch()
-    library.set_random_seed(0)  # the same picture gives the same completion
+    library.set_random_seed(0)  # deterministic
     return library.inpaint(image, mask, patch_size=PATCH_RADIUS)
 
 

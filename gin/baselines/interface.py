@@ -1,4 +1,4 @@
-"""What every method is given, a photograph and its mask, and what it gives back."""
+"""The interface of inpainting methods: image and mask in, completed image out."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -10,17 +10,17 @@ from gin.masks import Mask
 
 # image (H, W, 3) and mask (H, W) of {0, 1}, both uint8 -> completed (H, W, 3), uint8
 Method = Callable[[np.ndarray, np.ndarray], np.ndarray]
-HIDDEN = 255
+HIDDEN = 255  # the value of missing pixels
 
 
 def method(fill: Method) -> Method:
-    """`fill` behind the common call: it may return any numbers from 0 to 255.
+    """Decorate `fill`, which returns any numbers from 0 to 255, as a `Method`.
 
-    What is hidden is white before `fill` sees it, and what is known comes back bit
-    for bit; without a hole `fill` is not called.
+    `fill` gets the image with a white hole. Its values are rounded, and known pixels
+    are preserved bit for bit. Without a hole `fill` is not called.
 
-    The method raises InputError for arrays of another type or shape, mask values
-    other than 0 and 1, and a mask that leaves nothing known.
+    The method raises InputError for arrays of another dtype or shape, mask values
+    other than 0 and 1, and a mask without a known pixel.
     """
 
     @wraps(fill)
@@ -30,7 +30,7 @@ def method(fill: Method) -> Method:
         if not missing.any():
             return image.copy()
         hidden = image.copy()
-        hidden[missing] = 255
+        hidden[missing] = HIDDEN
         filled = np.asarray(fill(hidden, mask), np.float64)
         completed = image.copy()
         completed[missing] = filled[missing].clip(0, 255).round()
@@ -40,7 +40,7 @@ def method(fill: Method) -> Method:
 
 
 def check_pair(image: np.ndarray, mask: np.ndarray) -> None:
-    """Raise InputError for a photograph and a mask that no method can use."""
+    """Raise InputError unless image and mask are as `Method` requires them."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise InputError(
             f"image: found an array of shape {image.shape}, type {image.dtype}; "
@@ -58,10 +58,10 @@ def check_pair(image: np.ndarray, mask: np.ndarray) -> None:
 
 
 def complete(method: Method, image: np.ndarray, mask: Mask) -> np.ndarray:
-    """What `method` makes of `image` (H, W, 3) where `mask` (H, W) is 1; all uint8.
+    """Call `method` with copies of `image` (H, W, 3) and `mask` (H, W), both uint8.
 
-    The method is given copies, white where pixels are missing. What it does to known
-    pixels is left as it is. Raises InputError for a result of another shape or type.
+    The image's hole is white. The result is returned unchanged, known pixels
+    included. Raises InputError for a result of another shape or dtype.
     """
     hidden = image.copy()
     hidden[mask == 1] = HIDDEN

@@ -1,8 +1,6 @@
-"""Ways to fill a hole behind one call: a picture and its mask in, a picture out.
+"""The methods that are compared, by name: DeepGIN, DeepFill and classical ones."""
 
-`complete` is the way to all of them, and hides what they should guess.
-"""
-
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,23 +15,29 @@ from gin.errors import InputError
 from gin.inpainting import Inpainter
 from gin.masks import Mask
 from gin.utils.devices import choose_device
-from gin.utils.files import named
+from gin.utils.files import split_name
 from gin.weights.state_dicts import fingerprint
 
 DEEPGIN = "deepgin"
 CLASSICAL = ("mean-colour", "telea", "navier-stokes", "biharmonic", "patchmatch")
 LEARNT = ("deepfillv1", "deepfillv2")
-# Whose version decides what a classical method gives.
+# The package whose version determines a classical method's result.
 _PACKAGES = {"telea": "cv2", "navier-stokes": "cv2", "biharmonic": "skimage"}
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A method under the name that it has in the tables, and what to say about it."""
+    """A method to be compared.
+
+    Attributes:
+        name: in tables.
+        method: image and mask -> completed image.
+        description: of weights, precision and version, in reports.
+    """
 
     name: str
     method: Method
-    about: str
+    description: str
 
 
 def candidates(
@@ -43,59 +47,60 @@ def candidates(
     device: str | None = None,
     precision: str | None = None,
 ) -> list[Candidate]:
-    """DeepGIN under each name in `weights`, then the baselines.
+    """DeepGIN under every name in `weights`, then the baselines.
 
     Args:
-        weights: name -> weights as `gin.weights.checkpoints.network` finds them.
-        baselines: a name of `CLASSICAL`; or one of `LEARNT` with a weights file. Of
-            two of one name the file's name tells which is which.
-        ensemble: DeepGIN also as the mean over five views.
+        weights: name -> weights, as for `gin.weights.checkpoints.network`.
+        baselines: pairs of a name of `CLASSICAL` and None, or of `LEARNT` and a
+            weights file, whose name is appended if a name occurs twice.
+        ensemble: add DeepGIN as the mean over five views.
+        device: of the networks, as for `choose_device`.
+        precision: of DeepGIN, as for `choose_precision`.
 
     Raises:
-        InputError: an unknown name, two of the same name, or weights, a device or a
+        InputError: an unknown name, two equal names, or weights, a device or a
             precision that cannot be used.
     """
-    found: list[Candidate] = []
+    methods: list[Candidate] = []
     for name, source in weights.items():
-        found += _deepgin(name, source, ensemble, device, precision)
-    kinds = [name for name, _ in baselines]
+        methods += _deepgin(name, source, ensemble, device, precision)
+    count = Counter(name for name, _ in baselines)
     for name, file in baselines:
-        label = f"{name} {Path(file).stem}" if file and kinds.count(name) > 1 else name
-        found.append(_baseline(label, name, file, device))
-    names = [each.name for each in found]
-    for name in names:
-        if names.count(name) > 1:
+        label = f"{name} {Path(file).stem}" if file and count[name] > 1 else name
+        methods.append(_baseline(label, name, file, device))
+    for name, number in Counter(candidate.name for candidate in methods).items():
+        if number > 1:
             raise InputError(f"two methods are called {name}; expected different names")
-    return found
+    return methods
 
 
 def weights_by_name(texts: Sequence[str]) -> dict[str, str | None]:
-    """`[NAME=]WEIGHTS` as `candidates` takes them; the shipped ones if there are none.
+    """Parse `[NAME=]WEIGHTS` for `candidates`; by default the shipped weights.
 
-    A single one without a name is called "deepgin", several after their files. Raises
-    InputError for two of one name.
+    A single file without a name is called "deepgin", several are named after their
+    files. Raises InputError for two equal names.
     """
-    found: dict[str, str | None] = {}
+    weights: dict[str, str | None] = {}
     for text in texts:
-        name, source = named(text)
+        name, source = split_name(text)
         name = name or (Path(source).stem if len(texts) > 1 else DEEPGIN)
-        if name in found:
+        if name in weights:
             raise InputError(
                 f"--weights: two are called {name}; name them, as in "
                 f"--weights {name}2={source}"
             )
-        found[name] = source
-    return found or {DEEPGIN: None}
+        weights[name] = source
+    return weights or {DEEPGIN: None}
 
 
 def named_baselines(texts: Sequence[str]) -> list[tuple[str, str | None]]:
-    """`METHOD[=WEIGHTS]` as `candidates` takes them; "classical" is all of those."""
-    found: list[tuple[str, str | None]] = []
+    """Parse `METHOD[=WEIGHTS]` for `candidates`; "classical" means all of those."""
+    baselines: list[tuple[str, str | None]] = []
     for text in texts:
-        name, _, weights = text.partition("=")
-        names = CLASSICAL if text == "classical" else (name,)
-        found += [(each, weights or None) for each in names]
-    return found
+        method, _, weights = text.partition("=")
+        methods = CLASSICAL if text == "classical" else (method,)
+        baselines += [(name, weights or None) for name in methods]
+    return baselines
 
 
 def _deepgin(
@@ -108,19 +113,21 @@ def _deepgin(
     inpaint = Inpainter.from_pretrained(weights, device, precision)
     net = inpaint.net
     file = "the shipped weights" if weights is None else Path(weights).name
-    about = (
+    single = Candidate(
+        name,
+        _inpaint_whole(inpaint, ensemble=False),
         f"DeepGIN, {net.variant}, base width {net.base_channels}, {inpaint.precision}, "
-        f"{file} ({fingerprint(net)})"
+        f"{file} ({fingerprint(net)})",
     )
-    found = [Candidate(name, _by(inpaint, ensemble=False), about)]
-    if ensemble:
-        about = f"the mean of {name} over five views"
-        found.append(Candidate(f"{name}-ensemble", _by(inpaint, ensemble=True), about))
-    return found
+    if not ensemble:
+        return [single]
+    mean = _inpaint_whole(inpaint, ensemble=True)
+    description = f"the mean of {name} over five views"
+    return [single, Candidate(f"{name}-ensemble", mean, description)]
 
 
-def _by(inpaint: Inpainter, ensemble: bool) -> Method:
-    """The paper's way, so that the numbers are the network's."""
+def _inpaint_whole(inpaint: Inpainter, ensemble: bool) -> Method:
+    """The paper's method: no crops and no seam removal."""
 
     def method(image: np.ndarray, mask: Mask) -> np.ndarray:
         photo = Image.fromarray(image)
@@ -144,12 +151,13 @@ def _baseline(
     net = (load_deepfillv2 if name == "deepfillv2" else load_deepfill)(weights)
     if net.variant != name:
         raise InputError(f"{weights}: holds {net.variant}; expected {name}")
-    about = f"{name}, {Path(weights).name} ({fingerprint(net)})"
-    return Candidate(label, inpaint_function(net.to(choose_device(device))), about)
+    description = f"{name}, {Path(weights).name} ({fingerprint(net)})"
+    method = inpaint_function(net.to(choose_device(device)))
+    return Candidate(label, method, description)
 
 
 def _classical(name: str) -> Method:
-    classical = import_module("gin.baselines.classical")  # with packages of an extra
+    classical = import_module("gin.baselines.classical")  # needs an extra
     method: Method = getattr(classical, name.replace("-", "_"))
     return method
 

@@ -1,4 +1,4 @@
-"""The `gin` program: runs a command and says in one line what went wrong.
+"""The `gin` program: runs a command and prints errors in one line.
 
 Taught in book/00_start.md.
 """
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -21,12 +21,8 @@ from gin.cli import evaluate, info, inpaint, train
 from gin.cli.options import Force, Weights, _examples
 from gin.errors import InputError, Interrupted, Terminated
 
-if TYPE_CHECKING:
-    pass
-
-
 BAD_INPUT, DIVERGED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
-# A usage error's class is click's in some versions of typer, typer's own in others.
+# Usage errors are click's class in some versions of typer, typer's own in others.
 UsageError: Any = typer.BadParameter.__base__
 app = typer.Typer(
     add_completion=False,
@@ -49,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(str(error), BAD_INPUT)
     try:
         with warnings.catch_warnings(), _sigterm_raises():
-            if not sys.warnoptions:  # they speak to programmers
+            if not sys.warnoptions:  # addressed to programmers
                 warnings.simplefilter("ignore")
             code = app(arguments, prog_name="gin", standalone_mode=False)
     except UsageError as error:
@@ -69,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Interrupted as error:
         if error.code:
             return _fail(str(error), error.code)
-        print(error)  # a limit that was asked for
+        print(error)  # a limit set by the user
         code = 0
     except Terminated:
         return _fail("stopped by SIGTERM", TERMINATED)
@@ -85,7 +81,7 @@ def _fail(message: str, code: int) -> int:
 
 @contextmanager
 def _sigterm_raises() -> Iterator[None]:
-    """SIGTERM raises Terminated, so that the program tidies up before it ends."""
+    """Raise Terminated on SIGTERM, so that the program cleans up before it exits."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -97,12 +93,14 @@ def _sigterm_raises() -> Iterator[None]:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)  # a second one would disturb the tidying
+    signal.signal(
+        number, signal.SIG_IGN
+    )  # a second signal would interrupt the clean-up
     raise Terminated
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(show: bool) -> None:
+    if show:
         typer.echo(f"gin {version('deepgin-book')}")
         raise typer.Exit
 
@@ -151,7 +149,7 @@ def export(
     ] = False,
     force: Force = False,
 ) -> None:
-    """Write the network as ONNX, once its pictures are found to equal PyTorch's."""
+    """Write the network as ONNX, if its pictures equal PyTorch's."""
     from gin.weights.onnx_export import export_weights
 
     written = export_weights(weights, out, half, force)
@@ -173,18 +171,18 @@ def application(
         list[str] | None,
         typer.Option(
             metavar="[deepfillv2=]FILE|FOLDER|released|hf:OWNER/NAME",
-            help="To choose from, beside the shipped ones. May be given again.",
+            help="Further weights to choose from. May be given again.",
         ),
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help="Without it the first free from 8866 on."),
+        typer.Option(min=1, max=65535, help="Default: the first free port from 8866."),
     ] = None,
     no_browser: Annotated[
-        bool, typer.Option("--no-browser", help="Print its address, and open nothing.")
+        bool, typer.Option("--no-browser", help="Print the address only.")
     ] = False,
 ) -> None:
-    """Serve a page to paint and complete on, to this computer alone, until Ctrl-C."""
+    """Serve the inpainting app on this computer only, until Ctrl-C."""
     from gin.ui.app.server import serve
 
     serve(photo, weights or [], port, not no_browser)

@@ -1,4 +1,4 @@
-"""What `gin info` tells: versions, hardware, weights and the networks' sizes."""
+"""The text of `gin info`: versions, hardware, weights and parameter counts."""
 
 import platform
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from gin.discriminator import Discriminators
 from gin.errors import InputError
 from gin.generator import VARIANTS, DeepGIN
 from gin.utils import devices
-from gin.weights import checkpoints as pretrained
+from gin.weights import checkpoints
 
 PAPER_WIDTH = 64
 PACKAGES = ("torchvision", "numpy", "pillow")
@@ -19,9 +19,10 @@ Row = tuple[str, object]
 
 
 def describe(weights: str | None) -> Iterator[str]:
-    """The lines of `gin info`. Raises InputError if the named `weights` are unusable.
+    """Yield the lines of `gin info`, by default about the shipped weights.
 
-    Without a name the shipped weights are described; that there are none is said.
+    Raises InputError if the named `weights` cannot be loaded; missing shipped weights
+    only give a line.
     """
     yield from _table([*_versions(), *_hardware()])
     yield ""
@@ -39,7 +40,7 @@ def describe(weights: str | None) -> Iterator[str]:
 def _versions() -> Iterator[Row]:
     yield "gin", version("deepgin-book")
     yield "Python", platform.python_version()
-    yield "torch", torch.__version__  # says which build, unlike the package's
+    yield "torch", torch.__version__  # names the build, unlike the package's version
     for package in PACKAGES:
         yield package, version(package)
 
@@ -54,13 +55,13 @@ def _hardware() -> Iterator[Row]:
 
 
 def _weights(weights: str | None) -> Iterator[Row]:
-    net = pretrained.network(weights)
-    yield "weights", pretrained.locate(weights)
+    net = checkpoints.network(weights)
+    yield "weights", checkpoints.locate(weights)
     yield "variant", net.variant
     yield "base width", net.base_channels
     yield "composite", "as released" if net.composite else "as the paper writes it"
     yield "parameters", f"{_count(net):,}"
-    notes = pretrained.notes(weights)
+    notes = checkpoints.notes(weights)
     yield from ((key, notes[key]) for key in sorted(notes) if key != "gin")
 
 

@@ -1,13 +1,8 @@
 """`gin info`: versions, device and weights."""
 
-from typing import TYPE_CHECKING
-
 import typer
 
 from gin.cli.options import Weights, _examples
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer()
 

@@ -3,38 +3,36 @@
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    pass
-
-
-Seed = typer.Option(min=0, help="Of the random mask; the same seed, the same mask.")
+Seed = typer.Option(min=0, help="Of the random mask; equal seeds give equal masks.")
 Device = Annotated[
-    str | None, typer.Option(help="cpu or cuda; chosen by what is there.")
+    str | None, typer.Option(help="cpu or cuda. Default: cuda if available.")
 ]
 Precision = Annotated[
-    str | None, typer.Option(help="float32 or bf16; chosen by the device.")
+    str | None,
+    typer.Option(help="float32 or bf16. Default: bf16 if the hardware has it."),
 ]
 Root = Annotated[
-    Path | None, typer.Option(metavar="FOLDER", help="Of the pictures or dataset.")
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Folder of the pictures or dataset."),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]
 Weights = Annotated[
     str | None,
     typer.Option(
         metavar="FILE|FOLDER|released|hf:OWNER/NAME",
-        help="A .safetensors or the authors' .pth file, or a folder; released "
-        "downloads the authors' from Google Drive, hf:owner/name[@revision] others "
-        "from the Hugging Face Hub. Without it the shipped weights.",
+        help="A .safetensors file, the authors' .pth file or a folder. released "
+        "downloads the authors' weights from Google Drive, hf:owner/name[@revision] "
+        "from the Hugging Face Hub. Default: the shipped weights.",
     ),
 ]
 
 
 class Kind(StrEnum):
-    """`gin.masks.KINDS` (the names) as they are typed (the values)."""
+    """Kinds of masks: names as in `gin.masks.KINDS`, values as on the command line."""
 
     rectangular = "rectangular"
     free_form = "free-form"
@@ -42,27 +40,27 @@ class Kind(StrEnum):
 
 
 class MaskVariant(StrEnum):
-    """`gin.masks.PAPER_OR_RELEASED`."""
+    """Variants of free-form masks: `gin.masks.PAPER_OR_RELEASED`."""
 
     paper = "paper"
     released = "released"
 
 
 class Size(StrEnum):
-    """Sizes that `Inpainter` knows by name."""
+    """Named sizes of `gin.Inpainter`."""
 
     paper = "paper"
 
 
 class Region(StrEnum):
-    """`gin.inpainting.REGIONS`."""
+    """Regions to complete: `gin.inpainting.REGIONS`."""
 
     auto = "auto"
     whole = "whole"
 
 
 class Seam(StrEnum):
-    """`gin.inference.seams.SEAMS`."""
+    """Seam corrections: `gin.inference.seams.SEAMS`."""
 
     harmonic = "harmonic"
     none = "none"
@@ -78,14 +76,14 @@ class Format(StrEnum):
 
 
 class EvaluationSize(StrEnum):
-    """`gin.evaluation.protocol.SIZES`."""
+    """Sizes in an evaluation: `gin.evaluation.protocol.SIZES`."""
 
     paper = "256"
     original = "original"
 
 
 class PresetName(StrEnum):
-    """`gin.evaluation.protocol.PRESETS`."""
+    """The paper's tables: `gin.evaluation.protocol.PRESETS`."""
 
     table1 = "table1"
     table2 = "table2"

@@ -1,4 +1,4 @@
-"""Which device runs the network, and in which precision."""
+"""Choice of device and precision."""
 
 import os
 import warnings
@@ -13,15 +13,15 @@ PRECISIONS = ("float32", "bf16")
 
 
 def choose_device(name: str | torch.device | None = None) -> torch.device:
-    """The device named, or else the GPU if CUDA finds one, or else the CPU.
+    """The device `name`; by default the GPU if CUDA is available, else the CPU.
 
-    Raises InputError if nothing can be computed there.
+    Raises InputError if the device cannot run a kernel.
     """
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
-        # A kernel, for an old GPU gives memory but torch has no kernels for it.
+        # Run a kernel: an old GPU allocates memory, but torch has no kernels for it.
         torch.zeros(1, device=own(device)).add_(1).cpu()
     except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
         reason = str(error).splitlines()[0]
@@ -33,9 +33,9 @@ def choose_device(name: str | torch.device | None = None) -> torch.device:
 
 
 def own(device: torch.device) -> torch.device:
-    """Which of a machine's GPUs "cuda" means in this process: that of its local rank.
+    """Resolve "cuda" to the GPU of this process's local rank.
 
-    The launchers of Fabric, torchrun and SLURM tell the rank.
+    Fabric, torchrun and SLURM set the rank in the environment.
     """
     if device != torch.device("cuda"):
         return device
@@ -48,16 +48,16 @@ def _usable(reason: str) -> str:
         return "cuda where there is a GPU"
     built = ", ".join(torch.cuda.get_arch_list())
     return (
-        f"a GPU of {built}, for which this torch is built; up to Volta (sm_70) the "
-        "builds of torch for CUDA 12.6 serve"
+        f"a GPU of {built}, for which this torch is built; GPUs up to Volta (sm_70) "
+        "need a build of torch for CUDA 12.6"
     )
 
 
 def tune(device: torch.device) -> None:
-    """What a training on CUDA sets for its process; nothing on other devices.
+    """Set cuDNN's benchmark mode and TF32 for training on CUDA; else do nothing.
 
-    cuDNN tries its algorithms once for each size. Products of float32 matrices take
-    TF32, as convolutions do: that loses nothing of what bf16 holds.
+    cuDNN compares its algorithms once per input size. Matrix products of float32 use
+    TF32, as convolutions do, which is more precise than bf16.
     """
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True
@@ -66,7 +66,7 @@ def tune(device: torch.device) -> None:
 
 @contextmanager
 def exact_float32(device: torch.device) -> Iterator[None]:
-    """float32 with all its digits: no autocast, and on CUDA no TF32."""
+    """Compute in full float32: no autocast, and on CUDA no TF32."""
     cudnn, products = torch.backends.cudnn, torch.backends.cuda.matmul
     before = cudnn.allow_tf32, products.allow_tf32
     cudnn.allow_tf32 = products.allow_tf32 = False
@@ -78,13 +78,13 @@ def exact_float32(device: torch.device) -> Iterator[None]:
 
 
 def compiles(device: torch.device) -> bool:
-    """Whether `torch.compile` works there: tried, and else said in a warning.
+    """Whether `torch.compile` works on `device`; a warning gives the reason if not.
 
     It needs a C compiler and Python's headers, which slim images lack.
     """
     try:
         torch.compile(_twice)(torch.ones(8, device=device))
-    except Exception as error:  # of any kind: compilers, Triton, the linker
+    except Exception as error:  # of many types: compilers, Triton, the linker
         reason = str(error).strip().splitlines()[0]
         warnings.warn(f"torch.compile cannot be used here ({reason})", stacklevel=2)
         return False
@@ -96,7 +96,7 @@ def _twice(x: torch.Tensor) -> torch.Tensor:
 
 
 def choose_precision(device: torch.device, name: str | None = None) -> str:
-    """The precision named, or else "bf16" where the hardware has it, or "float32".
+    """The precision `name`; by default "bf16" if the hardware has it, else "float32".
 
     Raises InputError for a name that is not in `PRECISIONS`.
     """
@@ -108,7 +108,7 @@ def choose_precision(device: torch.device, name: str | None = None) -> str:
 
 
 def _has_bf16(device: torch.device) -> bool:
-    """Whether bf16 is in the hardware: emulated, it can be ten times slower."""
+    """Whether the hardware computes bf16; emulated, it can be ten times slower."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(own(device)) >= (8, 0)
     if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):

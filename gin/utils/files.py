@@ -137,6 +137,17 @@ def no_room(path: Path, error: OSError) -> InputError:
     )
 
 
+def split_name(text: str) -> tuple[str | None, str]:
+    """`[NAME=]VALUE` as (name, value); the name may be None.
+
+    The text of an existing path is a value, even with an equals sign in it.
+    """
+    match = _NAMED.fullmatch(text)
+    if match is None or Path(text).exists():
+        return None, text
+    return match[1], match[2]
+
+
 def _temporary(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -172,11 +183,3 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def named(text: str) -> tuple[str | None, str]:
-    """`NAME=VALUE` apart; the name is None where there is none, or a file is meant."""
-    found = _NAMED.fullmatch(text)
-    if found is None or Path(text).exists():
-        return None, text
-    return found[1], found[2]

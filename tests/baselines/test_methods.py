@@ -98,11 +98,11 @@ def test_candidates_come_in_order_and_say_whose_weights_they_have(
 ) -> None:
     assert tuple(every) == NAMES
     net = gin.load(folder / "deepgin.safetensors")
-    assert fingerprint(net) in every["deepgin"].about
-    assert "base width 8, float32, deepgin.safetensors" in every["deepgin"].about
+    assert fingerprint(net) in every["deepgin"].description
+    assert "base width 8, float32, deepgin.safetensors" in every["deepgin"].description
     with torch.no_grad():
         next(net.parameters()).flatten()[0] += 1
-    assert fingerprint(net) not in every["deepgin"].about
+    assert fingerprint(net) not in every["deepgin"].description
 
 
 def test_two_of_one_kind_are_told_apart_by_their_files(folder: Path) -> None:

@@ -146,7 +146,7 @@ def test_the_file_says_what_it_is(tmp_path: Path) -> None:
     ).path
     session = InferenceSession(path)
     about = session.get_modelmeta().custom_metadata_map
-    assert about.items() >= {**NOTES, **exporting.ABOUT}.items()
+    assert about.items() >= {**NOTES, **exporting.METADATA}.items()
     assert "1 = missing" in about["mask"]
     assert "multiples of 16" in about["sizes"]
     assert (about["variant"], about["base_channels"]) == (COARSE, "4")

@@ -1,4 +1,4 @@
-"""Contextual attention: the hole's features are put together from known patches.
+"""Contextual attention: features of the hole as weighted sums of known patches.
 
 Yu et al., Generative Image Inpainting with Contextual Attention (CVPR 2018), section
 4, in plain batched tensor operations.
@@ -12,24 +12,29 @@ from torch import Tensor
 
 from gin.errors import InputError
 
-SCALE = 10.0  # of the scores, before the softmax
-FLOOR = 1e-4  # of a patch's norm
+SCALE = 10.0  # factor of the scores before the softmax
+MIN_NORM = 1e-4  # lower bound of a patch's norm
 
 
 def contextual_attention(x: Tensor, mask: Tensor, fused: bool) -> Tensor:
-    """Every 4x4 patch of `x` as a weighted sum of the known ones.
+    """Replace every 4x4 patch of `x` by a weighted sum of the known patches.
 
-    x (B, C, h, w), h and w even; mask (B, 1, H, W), 1 = missing, its sides multiples
-    of h / 2 and w / 2; each image has its own. `fused` mixes the scores of neighbours,
-    see `fuse`. Returns (B, C, h, w), where overlapping patches are averaged.
+    The L = hw / 4 patches lie on a grid of stride 2 and are compared at half the size
+    by one matrix product. Memory: three tensors of (B, 16C, L) and two matrices of
+    (B, L, L) scores, four if `fused`, and one more for gradients. One matrix takes 4 MB
+    per image at 256 px and 1 GB at 1024 px. The computation is in float32, since the
+    scores are exponentiated.
 
-    Patches lie on a grid of stride 2, so there are L = hw / 4 of them, and they are
-    compared at half the size, by one product of matrices. Beside three tensors of
-    (B, 16C, L), two matrices of (B, L, L) scores are alive at a time, four if fused,
-    and one more while gradients are computed. Such a matrix takes 4 MB an image for
-    pictures of 256 px and 1 GB for 1024 px. All is float32: scores become exponents.
+    Args:
+        x: features (B, C, h, w), h and w even.
+        mask: (B, 1, H, W), 1 = missing; H and W are multiples of h / 2 and w / 2.
+        fused: combine the scores of neighbours with `fuse`.
 
-    Raises InputError for a side that is odd, or a mask that does not go with `x`.
+    Returns:
+        (B, C, h, w), the mean of overlapping patches.
+
+    Raises:
+        InputError: an odd side, or a mask of another shape.
     """
     _check(x, mask)
     height, width = x.shape[2] // 2, x.shape[3] // 2
@@ -41,47 +46,47 @@ def contextual_attention(x: Tensor, mask: Tensor, fused: bool) -> Tensor:
 
 
 def reduced(x: Tensor, height: int, width: int) -> Tensor:
-    """(B, C, H, W) -> (B, C, height, width): nearest neighbours, corners aligned."""
+    """Nearest-neighbour resize with aligned corners: (B, C, H, W) -> (B, C, h, w)."""
     rows = _nearest(x.shape[2], height, x.device)
     columns = _nearest(x.shape[3], width, x.device)
     return x[:, :, rows][..., columns]
 
 
 def fuse(scores: Tensor, height: int, width: int) -> Tensor:
-    """Favour neighbours whose best matches are neighbours too.
+    """Add the scores of neighbours: favour neighbours whose matches are neighbours.
 
-    scores (B, L, L), L = height * width: each place against each patch. A score gets
-    those of the next and the previous place against the next and the previous patch,
-    counted along the rows and then along the columns.
+    `scores` is (B, L, L), L = height * width: positions times patches. To a score are
+    added those of the next position and patch and of the previous position and patch,
+    in row-major order and then in column-major order.
     """
     for rows, columns in ((height, width), (width, height)):
-        scores = _turned(_along_diagonal(scores), rows, columns)
+        scores = _transposed(_add_diagonal_neighbours(scores), rows, columns)
     return scores
 
 
 def _weights(x: Tensor, known: Tensor, fused: bool) -> Tensor:
-    """(B, C, m, n) -> (B, L, L): each place's shares in the patches, 1 in all."""
+    """(B, C, m, n) -> (B, L, L): a position's weights of the patches, of sum 1."""
     scores = _scores(x)
     if fused:
         scores = fuse(scores, *x.shape[2:])
-    # The score of a missing patch is 0: it has a share, which `_pasted` leaves out.
+    # A missing patch has score 0 and so a weight, which `_pasted` ignores.
     scores = scores * (SCALE * known)
     return torch.softmax(scores, dim=2)
 
 
 def _pasted(x: Tensor, weights: Tensor, known: Tensor) -> Tensor:
-    """The weighted sums of the known patches of `x`, in their places (B, C, h, w)."""
+    """Fold the weighted sums of the known patches of `x` into (B, C, h, w)."""
     patches = F.unfold(x, 4, padding=1, stride=2) * known  # (B, 16C, L)
     sums = torch.bmm(patches, weights.mT)  # (B, 16C, L)
-    # Away from the border four patches lie over a pixel.
+    # Away from the border four patches overlap.
     return F.fold(sums, x.shape[2:], 4, padding=1, stride=2) / 4
 
 
 def _scores(x: Tensor) -> Tensor:
-    """(B, C, m, n) -> (B, L, L): each 3x3 patch times each other one of length 1."""
+    """(B, C, m, n) -> (B, L, L): products of 3x3 patches with normalised patches."""
     patches = F.unfold(x, 3, padding=1)  # (B, 9C, L)
     norms = torch.linalg.vector_norm(patches, dim=1, keepdim=True)
-    return torch.bmm(patches.mT, patches / norms.clamp(min=FLOOR))
+    return torch.bmm(patches.mT, patches / norms.clamp(min=MIN_NORM))
 
 
 def _known(mask: Tensor) -> Tensor:
@@ -90,24 +95,24 @@ def _known(mask: Tensor) -> Tensor:
     return (missing == 0).float().flatten(2)
 
 
-def _along_diagonal(scores: Tensor) -> Tensor:
-    """The 3x3 identity matrix as a kernel, with zeros outside."""
+def _add_diagonal_neighbours(scores: Tensor) -> Tensor:
+    """Convolve with the 3x3 identity matrix, with zero padding."""
     fused = scores.clone()
     fused[:, 1:, 1:] += scores[:, :-1, :-1]
     fused[:, :-1, :-1] += scores[:, 1:, 1:]
     return fused
 
 
-def _turned(scores: Tensor, height: int, width: int) -> Tensor:
-    """From counting along rows to counting along columns, places and patches alike."""
+def _transposed(scores: Tensor, height: int, width: int) -> Tensor:
+    """Reorder positions and patches from row-major to column-major."""
     grids = scores.unflatten(2, (height, width)).unflatten(1, (height, width))
     return grids.permute(0, 2, 1, 4, 3).flatten(3).flatten(1, 2)
 
 
 def _nearest(size: int, count: int, device: torch.device) -> Tensor:
-    """The places i (size - 1) / (count - 1), rounded, a half up; 0 if there is one."""
-    places, gaps = torch.arange(count, device=device), max(1, count - 1)
-    return (2 * places * (size - 1) + gaps) // (2 * gaps)
+    """The indices i (size - 1) / (count - 1), rounded half up; 0 if count is 1."""
+    indices, gaps = torch.arange(count, device=device), max(1, count - 1)
+    return (2 * indices * (size - 1) + gaps) // (2 * gaps)
 
 
 def _check(x: Tensor, mask: Tensor) -> None:

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 
 class SameConv2d(nn.Conv2d):
-    """A convolution with TensorFlow's SAME padding by zeros; odd kernels.
+    """A convolution with TensorFlow's SAME zero padding, for odd kernels.
 
-    ceil(size / stride) values come out a side. At stride 2 an even side gets one zero
-    more at its end than at its start.
+    A side of n pixels gives ceil(n / stride). At stride 2 an even side is padded by
+    one zero more at its end than at its start.
     """
 
     def __init__(
@@ -41,14 +41,18 @@ class SameConv2d(nn.Conv2d):
 
 
 def _padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Zeros before and after a side of `size`."""
+    """The numbers of zeros before and after a side of `size` pixels."""
     count = -(-size // stride)
     total = max(0, (count - 1) * stride + kernel - size)
     return total // 2, total - total // 2
 
 
 class EluLayer(nn.Module):
-    """DeepFillv1's layer: a convolution and an ELU."""
+    """DeepFillv1's layer: a convolution and an ELU.
+
+    Yu et al., Generative Image Inpainting with Contextual Attention (CVPR 2018),
+    section 3.
+    """
 
     def __init__(
         self,
@@ -69,7 +73,7 @@ class EluLayer(nn.Module):
 
 
 class GatedLayer(EluLayer):
-    """DeepFillv2's gated convolution: half of the channels open or close the others.
+    """DeepFillv2's gated convolution: half of the channels gate the others.
 
     Yu et al., Free-Form Image Inpainting with Gated Convolution (ICCV 2019), section
     3.1.
@@ -98,7 +102,7 @@ Layer = type[EluLayer]
 
 
 def glorot_initialisation(net: nn.Module) -> None:
-    """Glorot's uniform weights and no biases, TensorFlow's habit."""
+    """Initialise in place, as TensorFlow does: Glorot-uniform weights, zero biases."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(module.weight)

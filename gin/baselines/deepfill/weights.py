@@ -1,4 +1,4 @@
-"""DeepFill's weights: the published ones of v2, and those that a training wrote."""
+"""Loading DeepFill's weights: the published ones of v2, and those of a training."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,8 +9,8 @@ from typing import Any
 from gin.baselines.deepfill.networks import DeepFillV1, DeepFillV2
 from gin.errors import InputError
 from gin.weights.state_dicts import (
-    base_width,
-    filled,
+    build_and_load,
+    checked_base_channels,
     named_tensors,
     read_safetensors,
     read_state_dict,
@@ -20,8 +20,8 @@ MODELS: dict[str, type[DeepFillV1] | type[DeepFillV2]] = {
     model.variant: model for model in (DeepFillV1, DeepFillV2)
 }
 _WRAPPERS = ("state_dict", "G")
-_DECODER = (0, 1, 3, 4, 6, 7, 8)  # between them it is enlarged
-# Prefix and first number of the published layers, ours, and their places there.
+_DECODER = (0, 1, 3, 4, 6, 7, 8)  # the other layers upsample
+# Published prefix and first number; module here, and indices of its layers.
 _LAYERS: tuple[tuple[str, int, str, tuple[int, ...]], ...] = (
     ("conv", 1, "coarse.encoder", tuple(range(6))),
     ("conv", 7, "coarse.dilated", tuple(range(4))),
@@ -40,7 +40,7 @@ _ENDINGS = {
 
 
 def published_names() -> dict[str, str]:
-    """Every tensor of the published generator -> its name in `DeepFillV2`."""
+    """Tensor names of the published generator -> names in `DeepFillV2`."""
     return {
         f"{theirs}.{tensor}": f"{ours}.{tensor}"
         for theirs, ours in _modules()
@@ -49,21 +49,22 @@ def published_names() -> dict[str, str]:
 
 
 def _modules() -> Iterator[tuple[str, str]]:
-    for prefix, first, part, places in _LAYERS:
-        for number, place in enumerate(places, first):
-            plain = part == "refinement.after_attention"  # whose numbers are 9 and 10
+    for prefix, first, part, indices in _LAYERS:
+        for number, index in enumerate(indices, first):
+            plain = part == "refinement.after_attention"  # numbers 9 and 10
             ending = ".conv" if plain else _ENDINGS.get(number, ".conv")
-            inner = "" if place == _DECODER[-1] else ".conv"  # the image has no gates
-            yield f"{prefix}{number}{ending}", f"{part}.{place}{inner}"
+            gated = index != _DECODER[-1]  # the output layer has no gates
+            inner = ".conv" if gated else ""
+            yield f"{prefix}{number}{ending}", f"{part}.{index}{inner}"
 
 
 def load_deepfillv2(source: str | PathLike[str] | Mapping[str, Any]) -> DeepFillV2:
-    """DeepFillv2's generator in evaluation mode.
+    """Load DeepFillv2's generator, in evaluation mode.
 
     Args:
-        source: the published weights in PyTorch's form, a `.pth` file or a state
-            dict, the generator alone or under "G"; or a `.safetensors` file that a
-            training here wrote. The base width is read off the shapes.
+        source: the published weights for PyTorch, a `.pth` file or a state dict, of
+            the generator or with the generator under "G"; or a `.safetensors` file
+            written by `gin train`. The base width is inferred from the shapes.
 
     Raises:
         InputError: the file cannot be read, or its tensors are not exactly those of
@@ -84,25 +85,25 @@ def load_deepfillv2(source: str | PathLike[str] | Mapping[str, Any]) -> DeepFill
         raise InputError(
             f"{where}: has no conv1.conv.bias; expected DeepFillv2's generator"
         )
-    width = base_width(theirs["conv1.conv.bias"].numel(), where)
+    width = checked_base_channels(theirs["conv1.conv.bias"].numel(), where)
     names = published_names()
     state = {names.get(key, key): value for key, value in theirs.items()}
-    return filled(lambda: DeepFillV2(width), state, where)
+    return build_and_load(lambda: DeepFillV2(width), state, where)
 
 
 def load_deepfill(path: str | PathLike[str]) -> DeepFillV1 | DeepFillV2:
-    """The network in a file that `gin.save` wrote, v1 or v2, in evaluation mode.
+    """Load a `.safetensors` file of a DeepFill training, v1 or v2, in evaluation mode.
 
-    Raises InputError for a file that is missing, damaged, or not such a file.
+    Raises InputError if the file is missing, damaged, or holds another network.
     """
     path = Path(path)
     state, notes = read_safetensors(path)
     try:
-        found = json.loads(notes["gin"])
-        model, width = MODELS[found["variant"]], found["base_channels"]
+        stored = json.loads(notes["gin"])
+        model, width = MODELS[stored["variant"]], stored["base_channels"]
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise InputError(
             f"{path}: holds no weights of DeepFill; expected a file written by gin.save"
         ) from error
-    base_width(width, str(path))
-    return filled(lambda: model(width), state, str(path))
+    checked_base_channels(width, str(path))
+    return build_and_load(lambda: model(width), state, str(path))
