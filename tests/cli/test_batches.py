@@ -18,8 +18,8 @@ from gin.cli.app import main
 from gin.evaluation.protocol import (
     ORIGINAL,
     Dataset,
-    Holes,
-    Plan,
+    MaskSet,
+    Protocol,
     choose_masks,
     open_dataset,
 )
@@ -169,7 +169,7 @@ def test_evaluating_and_completing_find_the_same_masks(
     assert [mask.argmax() // SIDE for mask in own] == [4, 12]
     random = ("--random-mask", "rectangular", "--seed", "5", "--out", "out")
     assert inpaint("photos", *random) == 0
-    drawn = [*Holes("rectangular").of(dataset, ORIGINAL, seed=5)]
+    drawn = [*MaskSet("rectangular").draw(dataset, ORIGINAL, seed=5)]
     assert np.array_equal(masks_of(dataset, "out"), drawn)
 
 
@@ -179,17 +179,17 @@ def test_evaluating_reads_the_masks_back_that_it_wrote(tmp_path: Path) -> None:
         photograph(f"{tmp_path}/photos/{name}")
     dataset = open_dataset(f"{tmp_path}/photos")
     holes = choose_masks(["cellular_automata"])
-    plan = Plan([dataset], holes, [ORIGINAL], seed=2)
-    EvaluationFolder(tmp_path / "table").write_masks(plan)
+    protocol = Protocol([dataset], holes, [ORIGINAL], seed=2)
+    EvaluationFolder(tmp_path / "table").write_masks(protocol)
     written = f"{tmp_path}/table/masks/photos/original/cellular_automata"
-    drawn = [*holes[0].of(dataset, ORIGINAL, seed=2)]
+    drawn = [*holes[0].draw(dataset, ORIGINAL, seed=2)]
     assert np.array_equal(masks_of(dataset, written), drawn)
 
 
 def masks_of(dataset: Dataset, folder: str) -> list[np.ndarray]:
     (holes,) = choose_masks([f"own={folder}"], invert=False)
     holes.check([dataset], [ORIGINAL])
-    return [*holes.of(dataset, ORIGINAL, seed=0)]
+    return [*holes.draw(dataset, ORIGINAL, seed=0)]
 
 
 # --- formats -----------------------------------------------------------------------
