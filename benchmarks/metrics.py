@@ -1,8 +1,9 @@
 """The metrics against computations of their own, and how often an interval is right.
 
 PSNR, SSIM and the L1s on random pairs of pictures against
-tests/helpers/metric_reference.py (scikit-image, and SSIM window by window), SSIM against torchmetrics too. FID and KID on
-random features. Then the share of samples whose 95 % interval holds the true mean.
+tests/helpers/metric_reference.py (scikit-image, and SSIM window by window), SSIM
+against torchmetrics too. FID and KID on random features.
+Then the share of samples whose 95 % interval holds the true mean.
 
     python benchmarks/metrics.py
 """

@@ -182,7 +182,8 @@ class Schedule:
         flat: length of the main stage's first part, at constant learning rates.
         decay: length of its second part, in which the learning rates fall to 0.
         shape: of the learning rates' fall.
-        save_steps: steps from one checkpoint to the next.
+        save_steps: steps from one validation and checkpoint to the next; None stands
+            for every five minutes.
     """
 
     unit: Literal["epochs", "steps"] = "epochs"
@@ -190,7 +191,7 @@ class Schedule:
     flat: int = 10
     decay: int = 90
     shape: Literal["linear", "cosine"] = "linear"
-    save_steps: int = 1000
+    save_steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -247,7 +248,12 @@ DEMO = Recipe(
         ema_decay=0.998,
     ),
     schedule=Schedule(
-        unit="steps", warm_up=18_000, flat=0, decay=6_000, shape="cosine"
+        unit="steps",
+        warm_up=18_000,
+        flat=0,
+        decay=6_000,
+        shape="cosine",
+        save_steps=1000,
     ),
     phases=(
         Phase(0.0, image_size=128, batch_size=1, recolour_probability=0.75),

@@ -25,7 +25,7 @@ SHOWN = ("PSNR", "SSIM", "L1 hole", "LPIPS")
 
 
 def variants(path: Path, paper: Sequence[float]) -> Lines:
-    """A line for each of Table 1's variants: the paper's PSNR, and the recorded_means here."""
+    """A line for each of Table 1's variants: the paper's PSNR, and the recorded one."""
     scores = _scores(path)
     header = ["variant", "paper (dB)", *scores]
     if not scores:
@@ -192,7 +192,7 @@ def recorded_means(path: Path, size: str) -> dict[str, dict[str, Estimate]]:
 
 
 def methods(path: Path, size: str) -> Lines:
-    """A line for each method of `recorded_means`; "-" stands for what was not measured."""
+    """A line for each method of `recorded_means`; "-" stands for an absent value."""
     rows: list[tuple[str, ...]] = [
         (
             name,

@@ -1,6 +1,7 @@
 """A training's curves: from TensorBoard's log into a small table, and back.
 
-Drawn by `support.figures.curves`. `python -m support.curves run/log curves.csv` writes a table.
+Drawn by `support.figures.curves`. In `book/`, `python -m support.curves LOG TABLE.csv`
+writes a table.
 
 Taught in book/17_main_stage.md.
 """

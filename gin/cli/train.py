@@ -1,7 +1,7 @@
 """`gin train` and `gin data split`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -9,12 +9,7 @@ from gin.cli.options import Device, Force, Precision, Root, _examples
 from gin.errors import InputError
 from gin.recipes import RECIPES
 
-if TYPE_CHECKING:
-    pass
-
 app = typer.Typer()
-
-
 data_app = typer.Typer(rich_markup_mode=None)
 
 
@@ -104,8 +99,8 @@ def train(
         RunFolder(out).check(resume)
     chosen = read_recipe(recipe or str(out / RECIPE), changes or [])
     hardware = Hardware(device, devices, nodes, precision, compiled, workers)
+    learner = LEARNERS.get(chosen.network.variant, Learner)
     if dry_run:
-        learner = LEARNERS.get(chosen.network.variant, Learner)
         for line in plan(chosen, data, root, hardware, learner):
             typer.echo(line)
         return
@@ -122,6 +117,7 @@ def train(
         backbone=backbone,
         max_steps=max_steps,
         max_hours=max_hours,
+        learner=learner,
     )
     rank_zero_only(typer.echo)(f"trained weights: {out / WEIGHTS}")
 

@@ -30,7 +30,8 @@ from gin.utils.images import decode
 class Key(NamedTuple):
     """Which batch to make: `batch_size` photographs from number `first` on.
 
-    They are `image_size` px a side; `recolour_probability` is the share that `gin.data.transforms.recolour` changes.
+    They are `image_size` px a side; `recolour_probability` is the share that
+    `gin.data.transforms.recolour` changes.
     """
 
     first: int

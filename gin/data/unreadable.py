@@ -1,7 +1,6 @@
-"""Photographs that cannot be read: found before a training begins, named, left out."""
+"""Photographs that cannot be read: a training lists them and leaves them out."""
 
 import csv
-import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,9 +11,11 @@ from tqdm import tqdm
 
 from gin.data.sources import Source
 from gin.errors import InputError
+from gin.utils.devices import available_cores
 from gin.utils.files import atomic, check_regular
 
 NAMED = 5  # in a message
+MOST_THREADS = 8
 
 
 class Bad(NamedTuple):
@@ -25,10 +26,13 @@ class Bad(NamedTuple):
 
 
 class Readable(Source):
-    """`source` without `bad`, so that samples depend on nothing found on the way.
+    """The photographs of `source` without those in `bad`.
 
-    `kept` are decoded photographs by their index in `source`. Processes that are
-    not forked from this one do without them.
+    Args:
+        source: all photographs.
+        bad: those that cannot be read.
+        kept: decoded photographs by their index in `source`. They are not pickled, so
+            only this process and those forked from it have them.
     """
 
     def __init__(
@@ -39,16 +43,18 @@ class Readable(Source):
     ) -> None:
         self.source, self.bad, self.kept = source, list(bad), kept or {}
         names = {name for name, _ in self.bad}
-        every = range(len(source))
-        self.places = [i for i in every if source.name(i) not in names]
+        indices = range(len(source))
+        self.places = [i for i in indices if source.name(i) not in names]
 
     def __len__(self) -> int:
         return len(self.places)
 
     def name(self, index: int) -> str:
+        """See `Source.name`."""
         return self.source.name(self.places[index])
 
     def read(self, index: int) -> Image.Image:
+        """See `Source.read`."""
         place = self.places[index]
         return self.kept.get(place) or self.source.read(place)
 
@@ -62,10 +68,13 @@ def check(
     keep_bytes: int = 0,
     threads: int | None = None,
 ) -> Readable:
-    """Decode every photograph once; the result has those that could be read.
+    """Decode every photograph once and return those that can be read.
 
-    Its `bad` lists the others. As many photographs as fit into `keep_bytes` stay in
-    memory. `threads` is the number of cores if None.
+    Args:
+        source: the photographs.
+        skip_bad: leave out those that cannot be read; the result's `bad` lists them.
+        keep_bytes: as many decoded photographs as fit into it stay in memory.
+        threads: threads that decode; None for one a core, at most `MOST_THREADS`.
 
     Raises:
         InputError: some cannot be read and `skip_bad` is False; or none can.
@@ -73,11 +82,12 @@ def check(
     bad: list[Bad] = []
     kept: dict[int, Image.Image] = {}
     room = keep_bytes
-    for index, found in enumerate(_read_all(source, threads or os.cpu_count() or 1)):
-        if isinstance(found, Bad):
-            bad.append(found)
-        elif (room := room - 3 * found.width * found.height) >= 0:
-            kept[index] = found
+    threads = threads or min(MOST_THREADS, available_cores())
+    for index, result in enumerate(_read_all(source, threads)):
+        if isinstance(result, Bad):
+            bad.append(result)
+        elif (room := room - 3 * result.width * result.height) >= 0:
+            kept[index] = result
     if bad and (not skip_bad or len(bad) == len(source)):
         reasons = "; ".join(reason for _, reason in bad[:NAMED])
         more = f"; and {len(bad) - NAMED:,} more" if len(bad) > NAMED else ""
@@ -100,20 +110,20 @@ def write_bad(bad: Iterable[Bad], path: Path) -> None:
 
 
 def add_bad(bad: Iterable[Bad], path: Path) -> None:
-    """Append to the table those that it does not hold yet; it may have to be begun.
+    """Append to the table those that it does not list yet; create it if need be.
 
-    Shards show theirs on the way, and in every epoch again.
+    A training reads shards as streams, so it meets their photographs in every epoch.
     """
     begun = path.exists()
-    known = {each.name for each in read_bad(path)} if begun else set()
-    rows = [each for each in bad if each.name not in known]
+    known = {entry.name for entry in read_bad(path)} if begun else set()
+    rows = [entry for entry in bad if entry.name not in known]
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8", errors="surrogateescape", newline="") as file:
         csv.writer(file).writerows(rows if begun else [Bad._fields, *rows])
 
 
 def read_bad(path: Path) -> list[Bad]:
-    """What `write_bad` wrote: a resumed training leaves out the same photographs."""
+    """Read the table that `write_bad` wrote. Raises InputError if it cannot be read."""
     check_regular(path)
     try:
         with path.open(
@@ -127,7 +137,7 @@ def read_bad(path: Path) -> list[Bad]:
 
 
 def _read_all(source: Source, threads: int) -> Iterator[Image.Image | Bad]:
-    """Every photograph in order, by threads: Pillow decodes outside Python's lock."""
+    """Read every photograph, in order; Pillow decodes outside Python's lock."""
 
     def read(index: int) -> Image.Image | Bad:
         try:
@@ -144,6 +154,6 @@ def _read_all(source: Source, threads: int) -> Iterator[Image.Image | Bad]:
     ):
         for start in range(0, len(source), at_once):
             indices = range(start, min(start + at_once, len(source)))
-            for found in pool.map(read, indices):
-                yield found
+            for result in pool.map(read, indices):
+                yield result
                 bar.update()

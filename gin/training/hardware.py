@@ -2,7 +2,11 @@
 
 import logging
 import os
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed
@@ -12,7 +16,16 @@ from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from gin.errors import InputError
-from gin.utils.devices import choose_device, choose_precision
+from gin.utils.devices import (
+    available_cores,
+    choose_device,
+    choose_precision,
+    compiles,
+)
+
+MOST_WORKERS = 8
+PARENT = "GIN_TRAINING_PARENT"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -55,7 +68,11 @@ def launch(hardware: Hardware) -> Fabric:
     except MisconfigurationException as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{hardware.devices} devices: {reason}") from error
+    if parent := os.environ.pop(PARENT, None):
+        end_with_parent(int(parent))
+    os.environ[PARENT] = str(os.getpid())  # for the processes that Fabric starts
     fabric.launch()
+    del os.environ[PARENT]
     return fabric
 
 
@@ -67,7 +84,14 @@ def _check_processes(hardware: Hardware) -> None:
         ("SLURM", SLURMEnvironment),
     ):
         if environment.detect():
-            if (found := environment().world_size()) != expected:
+            try:
+                found = environment().world_size()
+            except RuntimeError as error:  # SLURM's --ntasks without a number a node
+                raise InputError(
+                    f"{name} started the processes with --ntasks; expected "
+                    f"--ntasks-per-node={hardware.devices}"
+                ) from error
+            if found != expected:
                 raise InputError(
                     f"{name} started {found} processes; expected {expected}, as many "
                     f"as {hardware.devices} devices on {hardware.nodes} nodes"
@@ -75,10 +99,59 @@ def _check_processes(hardware: Hardware) -> None:
             return
 
 
-def _workers(hardware: Hardware, device: torch.device) -> int:
-    """Processes that make batches: one on a CPU, which has its hands full."""
+def count_workers(hardware: Hardware, device: torch.device) -> int:
+    """The processes that make batches for one process of the training.
+
+    One on a CPU, which the training needs itself. Otherwise a process's share of the
+    cores, at most `MOST_WORKERS`: two or three of them make 500 images a second.
+    """
     if hardware.workers is not None:
         return hardware.workers
     if device.type == "cpu":
         return 1
-    return max(1, (os.cpu_count() or 1) // hardware.devices - 1)
+    return max(1, min(MOST_WORKERS, available_cores() // hardware.devices))
+
+
+def uses_compile(hardware: Hardware, device: torch.device) -> bool:
+    """Whether the networks are compiled: on CUDA by default, if a compiler works."""
+    if hardware.compiled is not None:
+        return hardware.compiled
+    return device.type == "cuda" and compiles(device)
+
+
+def on_first_process(fabric: Fabric, function: Callable[[], T]) -> T:
+    """Call `function` in the first process and return its result in every process.
+
+    The others wait as long as it takes. They get a copy by pickle.
+
+    Raises:
+        InputError: in the first process, if `function` raises it.
+        SystemExit: in the others then.
+    """
+    result: Any = None
+    with fabric.rank_zero_first():
+        if fabric.is_global_zero:
+            try:
+                result = function()
+            except InputError as error:
+                result = error
+    result = fabric.broadcast(result)
+    if isinstance(result, InputError):
+        raise result if fabric.is_global_zero else SystemExit
+    return result
+
+
+def end_with_parent(parent: int, seconds: float = 1.0) -> None:
+    """Start a thread that ends this process when its parent has ended.
+
+    Fabric starts the other processes from the first one and does not end them if the
+    first one fails: they would wait in a collective until its timeout. The thread
+    looks every `seconds` whether `parent` is still the parent's number.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(seconds)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()

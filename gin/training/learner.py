@@ -41,6 +41,7 @@ class Learner:
     """
 
     copies = len(KINDS)  # completions of a photograph in a step
+    has_warm_up = True
 
     def __init__(
         self,
@@ -69,7 +70,7 @@ class Learner:
             _maybe_compiled(self.net, compiled), self.adam_g
         )
         self._frozen = _maybe_compiled(self.discriminators, compiled)
-        self._judge, self._step_d = fabric.setup(self._frozen, self.adam_d)
+        self._discriminators, self._step_d = fabric.setup(self._frozen, self.adam_d)
         self._terms = _maybe_compiled(self._generator_terms, compiled)
         self.average = self.net
         if optimiser.ema_decay is not None:
@@ -83,10 +84,10 @@ class Learner:
     def warm_up_step(
         self, image: Tensor, mask: Tensor, factor: float
     ) -> dict[str, Tensor]:
-        """Eq. 1 alone, the generators alone. Returns the loss under its name.
+        """Update the generators with Eq. 1 alone. Returns the loss under its name.
 
         image (3P, 3, H, W) in [0, 1], mask (3P, 1, H, W) of 0 and 1; `factor`
-        multiplies the rate.
+        multiplies the learning rate.
         """
         _set_lr(self.adam_g, factor * self.recipe.optimiser.warm_up_lr)
         done = self._complete(_channels_last(image), mask)
@@ -102,7 +103,7 @@ class Learner:
     def main_step(
         self, image: Tensor, mask: Tensor, factor: float
     ) -> dict[str, Tensor]:
-        """Both updates, in the recipe's order. Returns every term under its name.
+        """Update both, in the recipe's order. Returns every term under its name.
 
         As in `warm_up_step`; each photograph stands three times in a row.
         """
@@ -111,30 +112,30 @@ class Learner:
         masked = composite(torch.ones_like(image), image, mask)
         done = self._complete(image, mask)
         if self.recipe.optimiser.order == "paper":
-            judged = self._discriminate(done, image, masked)
-            terms = self._generate(done, image, mask, masked)
+            loss_d = self._discriminator_step(done, image, masked)
+            terms = self._generator_step(done, image, mask, masked)
         else:
-            terms = self._generate(done, image, mask, masked)
-            judged = self._discriminate(done, image, masked)
-        return {**terms, "discriminators": judged}
+            terms = self._generator_step(done, image, mask, masked)
+            loss_d = self._discriminator_step(done, image, masked)
+        return {**terms, "discriminators": loss_d}
 
     def set_lr(self, factor: float) -> None:
-        """Of the main stage: the recipe's, times `factor`."""
+        """Set the main stage's learning rates: the recipe's, times `factor`."""
         optimiser = self.recipe.optimiser
         _set_lr(self.adam_g, factor * optimiser.generator_lr)
         _set_lr(self.adam_d, factor * optimiser.discriminator_lr)
 
-    def _generate(
+    def _generator_step(
         self, done: Completion, image: Tensor, mask: Tensor, masked: Tensor
     ) -> dict[str, Tensor]:
-        """The generators' update (Eqs. 2 and 4 to 7)."""
+        """Update the generators (Eqs. 2 and 4 to 7)."""
         together = self.recipe.optimiser.order == "released"
         # Wrapped, the discriminators' gradients are averaged over the processes,
         # which clipping over both needs; else they need no gradient at all.
-        judge = self._judge if together else self._frozen
+        discriminators = self._discriminators if together else self._frozen
         self.discriminators.requires_grad_(together)
         with self.fabric.autocast():
-            maps = judge(masked, done.completed)
+            maps = discriminators(masked, done.completed)
             terms = self._terms(done, image, mask, maps)
             if isinstance(self._features, Lpips):
                 distance = self._features(image, done.completed).mean()
@@ -148,10 +149,12 @@ class Learner:
         named = {name: term.detach() for name, term in terms._asdict().items()}
         return {**named, "total": total.detach()}
 
-    def _discriminate(self, done: Completion, image: Tensor, masked: Tensor) -> Tensor:
-        """The discriminators' update (Eq. 3): one pass for true and completed."""
+    def _discriminator_step(
+        self, done: Completion, image: Tensor, masked: Tensor
+    ) -> Tensor:
+        """Update the discriminators (Eq. 3), with one pass for true and completed."""
         both = torch.cat([image, done.completed.detach()])
-        maps = self._judge(torch.cat([masked, masked]), both)
+        maps = self._discriminators(torch.cat([masked, masked]), both)
         real, fake = zip(*(m.chunk(2) for m in maps), strict=True)
         factor = self.recipe.losses.discriminator_factor
         loss = losses.discriminator_loss(real, fake, factor)
@@ -163,15 +166,17 @@ class Learner:
     def _generator_terms(
         self, done: Completion, image: Tensor, mask: Tensor, maps: tuple[Tensor, ...]
     ) -> losses.Terms:
-        """All terms of Eq. 7 but LPIPS, which TF32's switches keep out of a compiled
-        graph."""
+        """All terms of Eq. 7 but LPIPS.
+
+        Its switches of TF32 cannot be part of a compiled graph.
+        """
         lpips = isinstance(self._features, Lpips)
         features = None if lpips else self._compare(done, image)
         recipe = self.recipe.losses
         return losses.generator_terms(done, image, mask, features, maps, recipe)
 
     def _compare(self, done: Completion, image: Tensor) -> losses.Features:
-        """phi of the images compared, and once for each photograph, of I_gt."""
+        """Features of the images compared, and of I_gt once for each photograph."""
         if not isinstance(self._features, Features):
             raise InputError("the main stage needs a backbone; found none")
         both = self.recipe.losses.compared == "both"
@@ -195,11 +200,11 @@ class Learner:
         self._step_g.step()
 
     def follow(self, steps: int) -> None:
-        """Move the average towards the weights, after `steps` steps."""
+        """Move the average towards the weights after `steps` steps."""
         decay = self.recipe.optimiser.ema_decay
         if decay is None:
             return
-        # Early on a short memory, so that the first weights are soon forgotten.
+        # A smaller decay at first, so that the first weights soon lose their share.
         decay = min(decay, (1 + steps) / (10 + steps))
         torch._foreach_lerp_(
             list(self.average.parameters()), list(self.net.parameters()), 1 - decay
@@ -225,7 +230,7 @@ class Learner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave. Raises RuntimeError if it does not fit."""
+        """Load what `state_dict` returned. Raises RuntimeError if it does not fit."""
         for name in ("net", "discriminators", "average", "adam_g", "adam_d"):
             getattr(self, name).load_state_dict(state[name])
 
@@ -257,13 +262,13 @@ def _channels_last(image: Tensor) -> Tensor:
     return image.contiguous(memory_format=torch.channels_last)
 
 
-def _adam(module: torch.nn.Module, rate: float, betas: tuple[float, float]) -> Adam:
-    return Adam(module.parameters(), rate, betas, fused=True)
+def _adam(module: torch.nn.Module, lr: float, betas: tuple[float, float]) -> Adam:
+    return Adam(module.parameters(), lr, betas, fused=True)
 
 
-def _set_lr(adam: Adam, rate: float) -> None:
+def _set_lr(adam: Adam, lr: float) -> None:
     for group in adam.param_groups:
-        group["lr"] = rate
+        group["lr"] = lr
 
 
 def _maybe_compiled(function: Callable[..., Any], compiled: bool) -> Any:

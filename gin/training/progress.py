@@ -1,4 +1,4 @@
-"""What a training shows while it runs: one progress bar, and TensorBoard's curves."""
+"""What a training reports: a progress bar, and curves for TensorBoard."""
 
 import threading
 import time
@@ -17,14 +17,15 @@ EVERY = 50  # steps between two points of a curve, at most
 
 
 class Report(ExitStack):
-    """Averages terms from point to point; silent in all processes but the first.
+    """Averages terms from point to point; reports in the first process only.
 
     Leaving it raises InputError if the disk was full.
 
     Args:
-        folder: for TensorBoard's files.
-        steps, progress: taken before, 0 to 1; the curves of a resumed run go on
-            there, and points that a killed one wrote beyond it are dropped.
+        folder: folder of TensorBoard's files.
+        steps: steps taken before; the curves of a resumed run continue there, and
+            points that a killed one wrote beyond them are dropped.
+        progress: the fraction of the schedule that is done, 0 to 1.
         speaks: whether this is the process that reports.
     """
 
@@ -45,24 +46,27 @@ class Report(ExitStack):
         )
         self.callback(self.bar.close)
 
-    def step(
-        self, terms: dict[str, Tensor], images: int, steps: int, progress: float
-    ) -> None:
-        """Take note of a step's terms (scalars on any device) and its images."""
+    def step(self, terms: dict[str, Tensor], images: int, progress: float) -> None:
+        """Add a step's terms (scalars on any device) and its images.
+
+        Only the process that reports keeps them.
+        """
+        if self.writer is None:
+            return
         self.images += images
         for name, term in terms.items():
             self.terms.setdefault(name, []).append(term)
         self.bar.update(progress - self.bar.n)
 
-    def point(self, rate: float, steps: int) -> None:
-        """Write the terms' means since the last point, and the generators' rate."""
+    def point(self, lr: float, steps: int) -> None:
+        """Write the terms' means since the last point, and the learning rate."""
         if self.writer is None or not self.terms:
             return
         speed = self.images / (time.perf_counter() - self.since)
-        means = {n: torch.stack(each).mean().item() for n, each in self.terms.items()}
+        means = {name: torch.stack(t).mean().item() for name, t in self.terms.items()}
         for name, mean in means.items():
             self.writer.add_scalar(f"loss/{name}", mean, steps)
-        self.writer.add_scalar("rate", rate, steps)
+        self.writer.add_scalar("rate", lr, steps)
         self.writer.add_scalar("images per second", speed, steps)
         shown = means.get("total", means["l1"])
         self.bar.set_postfix_str(
@@ -71,7 +75,7 @@ class Report(ExitStack):
         self.terms, self.images, self.since = {}, 0, time.perf_counter()
 
     def validation(self, error: float, sheet: Tensor, steps: int) -> None:
-        """The error in the holes (%), and a sheet of pictures (3, H, W) in [0, 1]."""
+        """Write the error in the holes (%) and a sheet of pictures (3, H, W)."""
         if self.writer is not None:
             self.writer.add_scalar("validation/error in the hole (%)", error, steps)
             self.writer.add_image("validation", sheet.clamp(0, 1), steps)
@@ -81,7 +85,7 @@ class Report(ExitStack):
 def _open_writer(folder: Path, steps: int) -> Iterator[SummaryWriter]:
     """TensorBoard's writer. Raises InputError if the disk is full."""
     before, others = threading.excepthook, set(threading.enumerate())
-    threading.excepthook = _said_later
+    threading.excepthook = _hide_disk_errors
     try:
         with closing(SummaryWriter(folder, purge_step=steps + 1)) as writer:
             yield writer
@@ -93,8 +97,8 @@ def _open_writer(folder: Path, steps: int) -> Iterator[SummaryWriter]:
         threading.excepthook = before
 
 
-def _said_later(failure: threading.ExceptHookArgs) -> None:
-    """TensorBoard's thread cannot write: its next call raises that."""
+def _hide_disk_errors(failure: threading.ExceptHookArgs) -> None:
+    """Hide an OSError of TensorBoard's thread, which its next call raises."""
     if not isinstance(failure.exc_value, OSError):
         threading.__excepthook__(failure)
 

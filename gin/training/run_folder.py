@@ -1,6 +1,6 @@
-"""The folder of a training: checkpoints to go on from, and the weights it made.
+"""The folder of a training: its checkpoints and its weights.
 
-Everything is written whole or not at all.
+Every file is written whole or not at all.
 
 Taught in book/16_warm_up.md.
 """
@@ -24,11 +24,11 @@ STATE = {"learner", "random", "clock", "best", "seconds"}  # in every checkpoint
 
 
 class RunFolder:
-    """`recipe.yaml`, `checkpoints/`, `log/`, and two files of weights.
+    """`recipe.yaml`, `skipped.csv`, `checkpoints/`, `log/` and two files of weights.
 
-    `weights.safetensors` are the newest, `best.safetensors` those with the least
-    error in the holes of the validation batches; both averaged, if there is an
-    average.
+    `skipped.csv` lists the photographs that cannot be read. `weights.safetensors`
+    holds the newest weights, `best.safetensors` those with the least error in the
+    holes of the validation batches; both are averaged if the recipe has an average.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,14 +38,14 @@ class RunFolder:
         self.skipped = path / "skipped.csv"
 
     def found(self) -> list[Path]:
-        """The checkpoints that are there, oldest first."""
+        """Return the paths of the checkpoints, oldest first."""
         return sorted(self.checkpoints.glob("step-*.pt"))
 
     def check(self, resume: bool) -> None:
-        """Raise InputError unless there is a run to resume, or none to overwrite.
+        """Check that there is a run to resume, or none to overwrite.
 
-        One that was killed before its first checkpoint can be resumed too. Whatever
-        a training would overwrite counts as a run.
+        A run that was killed before its first checkpoint can be resumed, too. Any file
+        that a training would overwrite counts as a run. Raises InputError.
         """
         recipe = self.path / RECIPE
         parts = [recipe, self.path / WEIGHTS, self.path / BEST, *self.found()]
@@ -61,10 +61,10 @@ class RunFolder:
             )
 
     def mend(self) -> None:
-        """Remove half-written files, and set aside checkpoints that cannot be read.
+        """Remove half-written files and rename checkpoints that cannot be read.
 
-        Those are named on stderr. Raises InputError if no checkpoint can be read. The
-        folder must be `locked`.
+        The latter are named on stderr. Raises InputError if no checkpoint can be read.
+        The folder must be `locked`.
         """
         remove_partial(self.path)
         remove_partial(self.checkpoints)
@@ -82,7 +82,7 @@ class RunFolder:
         return None
 
     def save(self, state: dict[str, Any], steps: int) -> None:
-        """Write a checkpoint, then forget all but the newest three."""
+        """Write a checkpoint, then remove all but the newest three."""
         with (
             atomic(self.checkpoints / f"step-{steps:09d}.pt") as temporary,
             temporary.open("wb") as file,
@@ -92,19 +92,19 @@ class RunFolder:
             old.unlink()
 
     def load(self) -> dict[str, Any]:
-        """The newest checkpoint. Raises InputError if it cannot be read."""
+        """Read the newest checkpoint. Raises InputError if it cannot be read."""
         return read_checkpoint(self.found()[-1])
 
     def save_weights(self, net: DeepGIN, notes: dict[str, str], best: bool) -> None:
-        """Write `net` as the newest weights, and as the best if it is."""
+        """Write `net` as the newest weights, and if `best` as the best ones."""
         for name in (WEIGHTS, BEST) if best else (WEIGHTS,):
             save(net, self.path / name, notes=notes)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The state that `RunFolder.save` wrote; its tensors are on the CPU.
+    """Read the state that `RunFolder.save` wrote; its tensors are on the CPU.
 
-    Every record's CRC-32, which torch writes but does not verify, is compared.
+    Compares every record's CRC-32, which torch writes but does not verify.
     Raises InputError if one differs, or for another file.
     """
     try:

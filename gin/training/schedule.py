@@ -1,7 +1,7 @@
-"""Where a training stands, and what follows from that: stage, phase, rates.
+"""The stage, the phase and the learning rates of every step.
 
-All of it is a function of the recipe and the clock, so a resumed training goes on as
-if it had not stopped. Paper, section 5.1.
+All of them are functions of the recipe and the clock, so a resumed training continues
+as if it had not stopped. Paper, section 5.1.
 
 Taught in book/16_warm_up.md.
 """
@@ -15,7 +15,7 @@ from gin.recipes import Phase, Recipe, check_recipe
 
 
 class Clock(NamedTuple):
-    """Steps taken in each stage, and photographs that all processes have had."""
+    """Steps taken in each stage, and photographs used by all processes together."""
 
     warm_up_steps: int = 0
     main_steps: int = 0
@@ -23,11 +23,15 @@ class Clock(NamedTuple):
 
     @property
     def steps(self) -> int:
+        """Steps taken in both stages."""
         return self.warm_up_steps + self.main_steps
 
 
 class Timetable:
-    """The schedule of a recipe, for a source of `count` photographs."""
+    """The schedule of a recipe, for `count` photographs.
+
+    Raises InputError for a schedule or phases that cannot be used.
+    """
 
     def __init__(self, recipe: Recipe, count: int) -> None:
         check_recipe(recipe)
@@ -43,11 +47,11 @@ class Timetable:
         return clock.photographs / self.count
 
     def progress(self, clock: Clock) -> float:
-        """The fraction that is done, 0 to 1."""
+        """The fraction of the schedule that is done, 0 to 1."""
         return min(1.0, self.position(clock) / self.length)
 
     def finished(self, clock: Clock) -> bool:
-        """Whether nothing remains to be done."""
+        """Whether the schedule has ended."""
         return self.position(clock) >= self.length
 
     def warming_up(self, clock: Clock) -> bool:
@@ -55,7 +59,7 @@ class Timetable:
         return self.position(clock) < self.recipe.schedule.warm_up
 
     def factor(self, clock: Clock) -> float:
-        """What the coming step's rates are multiplied with: 0 to 1."""
+        """The factor of the coming step's learning rates, 0 to 1."""
         schedule, ramp = self.recipe.schedule, self.recipe.optimiser.lr_warmup_steps
         warming_up = self.warming_up(clock)
         taken = clock.warm_up_steps if warming_up else clock.main_steps
@@ -69,20 +73,20 @@ class Timetable:
         return climb * (1 - fallen)
 
     def phase(self, clock: Clock) -> Phase:
-        """The size of the coming batch."""
+        """The phase of the coming batch: its size, and that of its images."""
         done, data = self.progress(clock), self.recipe.data
         begun = [phase for phase in self.recipe.phases if phase.start <= done]
         return begun[-1] if begun else Phase(0.0, data.image_size, data.batch_size)
 
     def after(self, clock: Clock, photographs: int) -> Clock:
-        """The clock after the coming step, which had `photographs` in all."""
+        """The clock after the coming step, with `photographs` in all processes."""
         total = clock.photographs + photographs
         if self.warming_up(clock):
             return Clock(clock.warm_up_steps + 1, clock.main_steps, total)
         return Clock(clock.warm_up_steps, clock.main_steps + 1, total)
 
     def keys(self, clock: Clock, rank: int = 0, world: int = 1) -> Iterator[Key]:
-        """The batches of one process from `clock` on, to the end of the training."""
+        """The keys of one process's batches from `clock` to the end of the training."""
         while not self.finished(clock):
             phase = self.phase(clock)
             count = phase.batch_size

@@ -1,4 +1,4 @@
-"""When a training ends before its schedule does: signals, limits, divergence."""
+"""What ends a training before its schedule: signals, limits, divergence."""
 
 import math
 import signal
@@ -13,12 +13,18 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-NOTICED_EVERY = 10  # steps: asking a GPU or another process costs time
+NOTICED_EVERY = 10  # steps, because waiting for a GPU or a process costs time
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 class Stop(ExitStack):
-    """Watches for Ctrl-C and SIGTERM while it is open, and for this run's limits."""
+    """Notes Ctrl-C and SIGTERM while it is open, and checks the limits.
+
+    Args:
+        fabric: the processes, all of which stop after the same step.
+        max_steps: stop after this many steps; None for no limit.
+        max_hours: stop after this many hours; None for no limit.
+    """
 
     def __init__(
         self, fabric: Fabric, max_steps: int | None, max_hours: float | None
@@ -41,7 +47,10 @@ class Stop(ExitStack):
         self.reason, self.code = received.name, CODES[received]
 
     def after_step(self) -> bool:
-        """Whether to stop now; all processes get the same answer."""
+        """Return whether to stop now, the same in all processes.
+
+        `reason` and `code`, the program's exit code, then say why.
+        """
         self.taken += 1
         if self.max_steps is not None and self.taken >= self.max_steps:
             self.reason = self.reason or f"{self.max_steps} steps"
@@ -54,7 +63,7 @@ class Stop(ExitStack):
         mine = torch.tensor(self.code if self.reason else -1)
         most = self.fabric.all_reduce(self.fabric.to_device(mine), reduce_op="max")
         assert isinstance(most, Tensor)
-        # A signal may come just now: only what all processes know decides.
+        # Only what all processes know decides: a signal may have come since.
         if stopping := bool(most >= 0):
             self.reason = self.reason or "another process"
             self.code = int(most)
@@ -63,10 +72,10 @@ class Stop(ExitStack):
 
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """Signals wait till the end, and processes started meanwhile never get them.
+    """Block signals; processes that start in the block never receive them.
 
-    SLURM, say, sends SIGTERM to all processes: without those that make its batches
-    a training could not finish the step.
+    SLURM sends SIGTERM to all processes. A training needs those that make its batches
+    to finish the step.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
@@ -79,10 +88,10 @@ def signals_held() -> Iterator[None]:
 
 
 class Finite:
-    """Remembers the first step whose loss is not finite, without waiting for it.
+    """Keeps the first step whose loss is not finite, without waiting for the device.
 
     Args:
-        weights: which must be finite too; a finite loss can spoil them.
+        weights: they must be finite too; a finite loss can have infinite gradients.
     """
 
     def __init__(self, weights: Iterable[Tensor]) -> None:
@@ -90,15 +99,15 @@ class Finite:
         self.first, self.last = torch.tensor(math.inf), 0
 
     def note(self, terms: dict[str, Tensor], step: int) -> None:
-        """Take in the terms of a step, scalars on any device."""
+        """Note the terms of a step, scalars on any device."""
         self.last = step
         total = torch.stack(list(terms.values())).sum()
         self.first = self.first.to(total.device)
-        here = torch.where(total.isfinite(), math.inf, float(step))
-        self.first = torch.minimum(self.first, here)
+        bad_step = torch.where(total.isfinite(), math.inf, float(step))
+        self.first = torch.minimum(self.first, bad_step)
 
     def check(self) -> None:
-        """Raise FloatingPointError that names the step, if there was one."""
+        """Raise FloatingPointError if a loss or a weight is not finite."""
         if math.isfinite(first := self.first.item()):
             raise FloatingPointError(f"the loss is not finite at step {first:.0f}")
         norms = torch.stack(torch._foreach_norm(self.weights))

@@ -115,3 +115,10 @@ def _has_bf16(device: torch.device) -> bool:
         return False
     features = torch.cpu.get_capabilities()
     return any(features.get(name) for name in ("amx_bf16", "avx512_bf16"))
+
+
+def available_cores() -> int:
+    """The CPU cores that this process may use; a batch system may give it a few."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS or Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -280,7 +280,7 @@ def test_what_a_recipe_cannot_ask_for(fabric: Fabric) -> None:
             DeepFillV2Learner(recipe, 0, None, fabric)
     phases = (Phase(0.0, SIDE, 1), Phase(0.5, 2 * SIDE, 1))
     with pytest.raises(
-        InputError, match="phases of other sides than data.image_size, 32"
+        InputError, match="phases of other sizes than data.image_size, 32"
     ):
         DeepFillV1Learner(replace(V1, phases=phases), 0, None, fabric)
     with pytest.raises(InputError, match="deepfillv2 has no warm-up"):
@@ -299,10 +299,11 @@ def test_the_trainer_stops_goes_on_and_ends_in_the_same_weights(
         recipe, schedule=Schedule("steps", warm_up=0, flat=7, decay=0, save_steps=3)
     )
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train(recipe, data, whole, hardware=CPU)
+    how = {"hardware": CPU, "learner": LEARNERS[recipe.network.variant]}
+    train(recipe, data, whole, **how)
     with pytest.raises(Interrupted):
-        train(recipe, data, parts, hardware=CPU, max_steps=4)
-    train(recipe, data, parts, hardware=CPU, resume=True)
+        train(recipe, data, parts, **how, max_steps=4)
+    train(recipe, data, parts, **how, resume=True)
     assert same(last(whole), last(parts))
     net = load_deepfill(parts / "weights.safetensors")
     assert net.variant == recipe.network.variant
@@ -313,8 +314,8 @@ def test_the_trainer_stops_goes_on_and_ends_in_the_same_weights(
 
 @both
 def test_a_training_is_planned(recipe: Recipe, tmp_path: Path) -> None:
-    learner = LEARNERS[recipe.network.variant]
-    lines = plan(recipe, photographs(tmp_path / "data"), None, CPU, learner)
+    data, learner = photographs(tmp_path / "data"), LEARNERS[recipe.network.variant]
+    lines = plan(recipe, data, None, CPU, learner)
     assert any("operations" in line or "FLOP" in line for line in lines)
 
 

@@ -26,7 +26,7 @@ from gin.cli.app import main
 from gin.cli.options import EvaluationSize, Kind, MaskVariant, PresetName, Region, Seam
 from gin.data import mask_sets
 from gin.errors import Unavailable
-from gin.evaluation import protocol as evaluation_inputs
+from gin.evaluation import protocol
 from gin.evaluation import protocol as evaluation_plan
 from gin.inference import seams
 from gin.initialisation import identity_initialisation
@@ -1025,7 +1025,7 @@ def test_a_full_disk_ends_an_evaluation_that_goes_on(
 
 
 def test_the_sizes_and_presets_are_the_librarys() -> None:
-    assert tuple(EvaluationSize) == evaluation_inputs.SIZES
+    assert tuple(EvaluationSize) == protocol.SIZES
     assert tuple(PresetName) == tuple(evaluation_plan.PRESETS)
 
 

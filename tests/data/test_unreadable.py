@@ -2,6 +2,7 @@
 
 import pickle
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,14 @@ from PIL import Image
 
 import gin
 from gin.data.sources import Source, open_source
-from gin.data.unreadable import Bad, Readable, check, read_bad, write_bad
+from gin.data.unreadable import (
+    Bad,
+    Readable,
+    _read_all,
+    check,
+    read_bad,
+    write_bad,
+)
 
 
 @pytest.fixture
@@ -113,3 +121,19 @@ def test_as_many_as_fit_stay_in_memory(
     copy = pickle.loads(pickle.dumps(readable))
     assert [copy.read(index).tobytes() for index in range(4)] == expected
     assert opened[2:] == names(readable)
+
+
+def test_few_threads_decode_however_many_cores_there_are(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+
+    def counted(source: Source, count: int) -> Iterator[Image.Image | Bad]:
+        threads.append(count)
+        return _read_all(source, count)
+
+    monkeypatch.setattr("gin.data.unreadable._read_all", counted)
+    for cores in (3, 256):
+        monkeypatch.setattr("gin.data.unreadable.available_cores", lambda n=cores: n)
+        check(source, skip_bad=True)
+    assert threads == [3, 8]

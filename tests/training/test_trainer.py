@@ -25,14 +25,15 @@ import gin
 from gin.data.unreadable import read_bad
 from gin.errors import InputError, Interrupted
 from gin.generator import Completion
-from gin.recipes import Recipe
+from gin.recipes import PAPER, RELEASED, Recipe, Schedule
 from gin.training.hardware import Hardware, launch
 from gin.training.progress import Validation
 from gin.training.recipe_files import read_recipe
 from gin.training.run_folder import RunFolder
-from gin.training.trainer import Run, train
+from gin.training.trainer import train
 from gin.utils.files import PARTIAL, locked
 from gin.weights.checkpoints import metadata
+from gin.weights.imagenet import Backbone, load_backbone
 
 
 @pytest.fixture(scope="module")
@@ -273,6 +274,7 @@ def test_the_folder_of_a_training(undisturbed: Path, stopped: Path) -> None:
         assert {path.name for path in run.iterdir()} == {
             ".gin-lock",
             "recipe.yaml",
+            "skipped.csv",
             "checkpoints",
             "log",
             "weights.safetensors",
@@ -303,6 +305,35 @@ def test_a_stop_leaves_weights_of_that_step(data: Path, tmp_path: Path) -> None:
     net = gin.load(tmp_path / "run" / "weights.safetensors")
     average = last(tmp_path / "run")["learner"]["average"]
     assert same(dict(net.state_dict()), dict(average))
+
+
+def test_without_save_steps_a_checkpoint_is_written_every_five_minutes(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However fast the steps are. The clock is looked at every ten steps."""
+    assert PAPER.schedule.save_steps is RELEASED.schedule.save_steps is None
+    schedule = Schedule("steps", warm_up=22, flat=0, decay=0)
+    recipe = replace(TINY, schedule=schedule, phases=())
+    train(recipe, data, tmp_path / "fast", hardware=CPU)
+    assert list(checkpoints(tmp_path / "fast")) == [22]
+    monkeypatch.setattr("gin.training.trainer.SAVE_SECONDS", 0)
+    train(recipe, data, tmp_path / "slow", hardware=CPU)
+    assert list(checkpoints(tmp_path / "slow")) == [10, 20, 22]
+    errors = read_log(tmp_path / "slow" / "log")["validation/error in the hole (%)"]
+    assert list(errors) == [10, 20, 22]
+    assert same(last(tmp_path / "fast")["learner"], last(tmp_path / "slow")["learner"])
+
+
+def test_a_resumed_training_decodes_no_photograph_again(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(Interrupted):
+        train(TINY, data, run, hardware=CPU, max_steps=1)
+    assert read_bad(run / "skipped.csv") == []
+    monkeypatch.delattr("gin.training.trainer.check_photographs")
+    with pytest.raises(Interrupted):
+        train(TINY, data, run, hardware=CPU, resume=True, max_steps=1)
 
 
 def test_the_curves_hold_every_term(undisturbed: Path, stopped: Path) -> None:
@@ -535,13 +566,13 @@ def test_one_that_began_meanwhile_is_not_overwritten(
     data: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has begun and ended while this one reads its photographs."""
-    run, build = tmp_path / "run", Run.build
+    run = tmp_path / "run"
 
-    def slow(self: Run, backbone: Any) -> None:
+    def slow(*arguments: Any) -> Backbone:
         shutil.copytree(undisturbed, run)
-        build(self, backbone)
+        return load_backbone(*arguments)
 
-    monkeypatch.setattr(Run, "build", slow)
+    monkeypatch.setattr("gin.training.trainer.load_backbone", slow)
     with pytest.raises(InputError, match="run: holds a run already"):
         train(TINY, data, run, seed=1, hardware=CPU)
     assert contents(run).keys() == {

@@ -30,7 +30,7 @@ MIN_MASK_SIDE = 16  # px a side of the picture: the box shrinks by one at most
 
 
 class DeepFillLearner(Learner):
-    """The network, its judges, their optimisers and the moving average.
+    """The network, its discriminators, their optimisers and the moving average.
 
     Args and errors as for `Learner`; `features` is not used.
     """
@@ -40,16 +40,18 @@ class DeepFillLearner(Learner):
     discriminators: nn.Module  # type: ignore[assignment]
 
     copies, steps = 1, 0
+    has_warm_up = False
 
     def _networks(self) -> tuple[DeepFill, nn.Module]:  # type: ignore[override]
         _check(self.recipe)
         network = self.recipe.network
-        return MODELS[network.variant](network.base_channels), self._judges()
+        net = MODELS[network.variant](network.base_channels)
+        return net, self._build_discriminators()
 
-    def _judges(self) -> nn.Module:
+    def _build_discriminators(self) -> nn.Module:
         raise NotImplementedError
 
-    def _judges_channels(self) -> int:
+    def _discriminator_channels(self) -> int:
         """64 beside the published generator, and in proportion beside another."""
         network = self.recipe.network
         published = RECIPES[network.variant].network.base_channels
@@ -65,30 +67,32 @@ class DeepFillLearner(Learner):
         """Of this step's mask: the same in every process, and in a resumed run."""
         return np.random.default_rng([self.seed, self.steps])
 
-    def _opinion(self, beside: Tensor, completed: Tensor) -> Any:
-        """What the judges say, which here do not learn from it."""
+    def _frozen_scores(self, condition: Tensor, completed: Tensor) -> Any:
+        """The discriminators' scores, without gradients for their weights."""
         self.discriminators.requires_grad_(False)
         with self.fabric.autocast():
-            said = self.discriminators(beside, completed)
+            scores = self.discriminators(condition, completed)
         self.discriminators.requires_grad_(True)
-        return said
+        return scores
 
-    def _learn(self, total: Tensor) -> None:
-        """The generator's update."""
+    def _update_generator(self, total: Tensor) -> None:
+        """Update the generator."""
         self.adam_g.zero_grad()
         self.fabric.backward(total)
         self._update_generators(together=False)
 
-    def _criticise(self, loss: Tensor) -> None:
-        """The judges' update."""
+    def _update_discriminators(self, loss: Tensor) -> None:
+        """Update the discriminators."""
         self.adam_d.zero_grad()
         self.fabric.backward(loss)
         self._step_d.step()
 
     def state_dict(self) -> dict[str, Any]:
+        """All that the coming steps depend on, the number of steps included."""
         return {**super().state_dict(), "steps": self.steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Load what `state_dict` returned; errors as for `Learner`."""
         super().load_state_dict(state)
         self.steps = state["steps"]
 
@@ -110,14 +114,14 @@ class Box(NamedTuple):
 class DeepFillV1Learner(DeepFillLearner):
     """WGAN-GP: the critics learn at every step, the generator at every fifth."""
 
-    def _judges(self) -> nn.Module:
-        side, phases = self.recipe.data.image_size, self.recipe.phases
-        if any(phase.image_size != side for phase in phases):
+    def _build_discriminators(self) -> nn.Module:
+        size, phases = self.recipe.data.image_size, self.recipe.phases
+        if any(phase.image_size != size for phase in phases):
             raise InputError(
-                f"phases of other sides than data.image_size, {side} px; expected the same, "
-                "for deepfillv1's critics take one size"
+                f"phases of other sizes than data.image_size, {size} px; expected the "
+                "same, because deepfillv1's critics take one size"
             )
-        return Critics(side, self._judges_channels())
+        return Critics(size, self._discriminator_channels())
 
     def main_step(
         self, image: Tensor, mask: Tensor, factor: float
@@ -136,21 +140,21 @@ class DeepFillV1Learner(DeepFillLearner):
         with torch.set_grad_enabled(turn):
             done = self._complete(image, mask)
         image = 2 * image - 1
-        judged = self._judge_both(done, image, mask, box)
+        loss_d = self._train_discriminators(done, image, mask, box)
         with torch.set_grad_enabled(turn):
             terms = self._terms(done, image, mask, box)
         if turn:
-            self._learn(terms["total"])
+            self._update_generator(terms["total"])
         named = {name: term.detach() for name, term in terms.items()}
-        return {**named, "discriminators": judged}
+        return {**named, "discriminators": loss_d}
 
-    def _judge_both(
+    def _train_discriminators(
         self, done: Completion, image: Tensor, mask: Tensor, box: Box
     ) -> Tensor:
         """The critics' update: both distances, both penalties."""
         fake = 2 * done.completed.detach() - 1
         both = torch.cat([image, fake])
-        scores = self._judge(box.crop(both), both)
+        scores = self._discriminators(box.crop(both), both)
         loss = sum(critic_loss(*s.chunk(2)) for s in scores)
         # Drawn on the CPU, whose random state is kept with the run.
         shares = _sent(torch.rand(len(image), 1, 1, 1), image)
@@ -161,7 +165,7 @@ class DeepFillV1Learner(DeepFillLearner):
         penalty = gradient_penalty(whole, points, mask)
         penalty = penalty + gradient_penalty(part, boxes, box.crop(mask))
         total = loss + PENALTY_WEIGHT * penalty
-        self._criticise(total)
+        self._update_discriminators(total)
         return total.detach()
 
     def _terms(
@@ -172,7 +176,7 @@ class DeepFillV1Learner(DeepFillLearner):
         crops = (box.crop(part) for part in (coarse, out, image))
         hole = hole_loss(*crops)
         known = known_loss(coarse, out, image, mask)
-        scores = self._opinion(box.crop(completed), completed)
+        scores = self._frozen_scores(box.crop(completed), completed)
         adversarial = -sum(score.float().mean() for score in scores)
         total = (
             HOLE_WEIGHT * hole + KNOWN_WEIGHT * known + ADVERSARIAL_WEIGHT * adversarial
@@ -183,8 +187,8 @@ class DeepFillV1Learner(DeepFillLearner):
 class DeepFillV2Learner(DeepFillLearner):
     """Hinge: at every step the discriminator learns, then the generator."""
 
-    def _judges(self) -> nn.Module:
-        return PatchDiscriminator(self._judges_channels())
+    def _build_discriminators(self) -> nn.Module:
+        return PatchDiscriminator(self._discriminator_channels())
 
     def main_step(
         self, image: Tensor, mask: Tensor, factor: float
@@ -197,18 +201,20 @@ class DeepFillV2Learner(DeepFillLearner):
         self.steps += 1
         done = self._complete(image, mask)
         image = 2 * image - 1
-        judged = self._judge_both(done, image, mask)
+        loss_d = self._train_discriminators(done, image, mask)
         terms = self._terms(done, image, mask)
-        self._learn(terms["total"])
+        self._update_generator(terms["total"])
         named = {name: term.detach() for name, term in terms.items()}
-        return {**named, "discriminators": judged}
+        return {**named, "discriminators": loss_d}
 
-    def _judge_both(self, done: Completion, image: Tensor, mask: Tensor) -> Tensor:
+    def _train_discriminators(
+        self, done: Completion, image: Tensor, mask: Tensor
+    ) -> Tensor:
         """The discriminator's update: one pass for true and completed."""
         both = torch.cat([image, 2 * done.completed.detach() - 1])
-        real, fake = self._judge(torch.cat([mask, mask]), both).chunk(2)
+        real, fake = self._discriminators(torch.cat([mask, mask]), both).chunk(2)
         loss = discriminator_loss([real], [fake], factor=0.5)
-        self._criticise(loss)
+        self._update_discriminators(loss)
         return loss.detach()
 
     def _terms(
@@ -217,7 +223,7 @@ class DeepFillV2Learner(DeepFillLearner):
         """The generator's loss and its parts, all of weight 1."""
         coarse, out, completed = _signed(done)
         l1 = reconstruction_loss(coarse, out, image)
-        adversarial = adversarial_loss([self._opinion(mask, completed)])
+        adversarial = adversarial_loss([self._frozen_scores(mask, completed)])
         return {"l1": l1, "adversarial": adversarial, "total": l1 + adversarial}
 
 
@@ -325,7 +331,8 @@ def random_box(height: int, width: int, rng: Generator) -> Box:
     """
     if min(height, width) < MIN_MASK_SIDE:
         raise InputError(
-            f"mask of {height} x {width} px: expected at least {MIN_MASK_SIDE} px a side"
+            f"mask of {height} x {width} px: expected at least {MIN_MASK_SIDE} px "
+            "a side"
         )
     top = int(rng.integers(height - height // 2 + 1))
     left = int(rng.integers(width - width // 2 + 1))

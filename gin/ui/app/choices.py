@@ -17,7 +17,7 @@ from gin.inpainting import Inpainter
 from gin.masks import MOST_MISSING, Mask, area
 from gin.ui.app.worker import Watch
 from gin.utils.images import Photograph
-from gin.weights import checkpoints as pretrained
+from gin.weights import checkpoints
 from gin.weights.released import RELEASED
 
 Weights = str | PathLike[str] | Sequence[str | PathLike[str]] | None
@@ -66,7 +66,7 @@ class Catalogue:
             self._load(each)
         self._sources = {_named(each): each for each in given} | _shipped()
         if not self._sources:
-            pretrained.shipped()  # says what is missing
+            checkpoints.shipped()  # says what is missing
         self.choices = [
             *(_choice(name, source) for name, source in self._sources.items()),
             *_authors(self._sources),
@@ -154,7 +154,7 @@ def _named(source: str) -> str:
 def _shipped() -> dict[str, str]:
     """The shipped weights, and what lies beside them: a wheel has fewer."""
     try:
-        main = pretrained.shipped()
+        main = checkpoints.shipped()
     except InputError:
         return {}
     found = {SHIPPED: SHIPPED}

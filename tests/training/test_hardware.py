@@ -1,0 +1,100 @@
+"""Workers, launchers, and processes that end with the one that started them."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+from tiny_training import CPU
+
+from gin.errors import InputError
+from gin.training.hardware import (
+    Hardware,
+    count_workers,
+    launch,
+    on_first_process,
+    uses_compile,
+)
+from gin.utils.devices import available_cores
+
+ROOT = Path(__file__).parents[2]
+CUDA = torch.device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("cores", "devices", "workers"),
+    [(256, 1, 8), (256, 4, 8), (32, 8, 4), (8, 4, 2), (8, 8, 1), (2, 4, 1)],
+)
+def test_workers_are_a_share_of_the_cores_that_the_process_may_use(
+    cores: int, devices: int, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 256)
+    monkeypatch.setattr(
+        "os.sched_getaffinity", lambda pid: set(range(cores)), raising=False
+    )
+    assert available_cores() == cores
+    assert count_workers(Hardware(devices=devices), CUDA) == workers
+    assert count_workers(Hardware(devices=devices, workers=5), CUDA) == 5
+    assert count_workers(Hardware(devices=devices), torch.device("cpu")) == 1
+
+
+def test_without_affinity_all_cores_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("os.sched_getaffinity", raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    assert available_cores() == 6
+
+
+def test_compiling_is_for_cuda_where_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gin.training.hardware.compiles", lambda device: False)
+    assert not uses_compile(Hardware(), CUDA)
+    assert uses_compile(Hardware(compiled=True), CUDA)
+    monkeypatch.setattr("gin.training.hardware.compiles", lambda device: True)
+    assert uses_compile(Hardware(), CUDA)
+    assert not uses_compile(Hardware(), torch.device("cpu"))
+
+
+def test_slurm_without_tasks_per_node_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SLURM_NTASKS", "4")
+    monkeypatch.setenv("SLURM_JOB_NAME", "train")
+    monkeypatch.delenv("SLURM_NTASKS_PER_NODE", raising=False)
+    words = "SLURM started the processes with --ntasks; expected --ntasks-per-node=4"
+    with pytest.raises(InputError, match=f"^{words}$"):
+        launch(replace(CPU, devices=4))
+
+
+def test_a_result_of_the_first_process() -> None:
+    fabric, result = Fabric(accelerator="cpu"), object()
+    assert on_first_process(fabric, lambda: result) is result
+
+    def refuse() -> None:
+        raise InputError("no")
+
+    with pytest.raises(InputError, match="^no$"):
+        on_first_process(fabric, refuse)
+
+
+def test_when_the_first_process_fails_the_others_end() -> None:
+    """The other one would sleep, as in a collective, and hold the pipes open."""
+    program = ROOT / "tests" / "helpers" / "first_fails.py"
+    done = subprocess.run(
+        [sys.executable, str(program)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 1
+    assert "InputError: the disk is full\n" in done.stderr
+
+
+def test_a_process_whose_parent_has_ended_before_ends_too() -> None:
+    code = "import time; from gin.training.hardware import end_with_parent as end"
+    code += "; end(0, 0.01); time.sleep(300)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=200)
+    assert done.returncode == 1
