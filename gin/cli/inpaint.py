@@ -40,6 +40,7 @@ app = typer.Typer()
         "gin inpaint photo.jpg --mask soft.png --threshold 64 --grow 4 --out results",
         "gin inpaint photos/ --random-mask cellular --seed 7 --out results",
         "gin inpaint photos/ --mask masks/ --out results --skip-existing --keep-going",
+        "gin inpaint photos/ --mask masks/ --out results --devices 4",
     )
 )
 def inpaint(
@@ -124,6 +125,10 @@ def inpaint(
     ] = None,
     weights: Weights = None,
     device: Device = None,
+    devices: Annotated[
+        int,
+        typer.Option(min=1, help="Processes, or cards, that share the photographs."),
+    ] = 1,
     precision: Precision = None,
     force: Force = False,
     skip_existing: Annotated[
@@ -143,9 +148,8 @@ def inpaint(
     ] = False,
 ) -> None:
     """Fill the holes of photographs. Known pixels and metadata stay as they are."""
-    from tqdm import tqdm
-
-    from gin.cli.jobs import Failures, collect, plan
+    from gin.cli.jobs import Failures, collect, plan, run
+    from gin.cli.processes import Processes
     from gin.inpainting import Inpainter
 
     started = time.perf_counter()
@@ -155,18 +159,18 @@ def inpaint(
     failures = Failures(keep_going)
     jobs = plan(entries, choose, output, failures, convert)
     skipped = len(entries) - len(jobs) - len(failures.messages)
-    inpainter = Inpainter.from_pretrained(weights, device, precision)
-    print_skipped_formats(photographs)
+    processes = Processes.launch(devices, device)
+    inpainter = Inpainter.from_pretrained(weights, processes.device(device), precision)
+    if processes.first:
+        print_skipped_formats(photographs)
     complete = partial(
         inpainter, size=size, ensemble=ensemble, region=region, seam=seam
     )
-    areas: list[float] = []
-    for job in tqdm(jobs, unit="photo", disable=None):
-        with failures.of(job.photograph):
-            areas.append(job.run(complete))
-    seconds = time.perf_counter() - started
-    typer.echo(_summary(areas, seconds, skipped, failures.messages, out))
-    _report(failures.messages)
+    areas = run(jobs, complete, failures, processes)
+    if processes.first:
+        seconds = time.perf_counter() - started
+        typer.echo(_summary(areas, seconds, skipped, failures.messages, out))
+        _report(failures.messages)
 
 
 def _output(

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from tqdm import tqdm
 
+from gin.cli.processes import Processes
 from gin.data import mask_sets
 from gin.data.mask_sets import MaskFolder, MaskPicture, RandomMask
 from gin.data.sources import find_photographs, masks_among, nfc
@@ -237,6 +239,40 @@ def plan(
     if len(left) == len(jobs):  # a batch that is continued was checked as a whole
         _check_polarity(usable, areas)
     return usable
+
+
+def run(
+    jobs: Sequence[Job],
+    complete: Callable[[Image.Image, Mask], Image.Image],
+    failures: Failures,
+    processes: Processes,
+) -> list[float]:
+    """Run this process's share of the jobs.
+
+    In the first process `failures` then has those of all.
+
+    Returns:
+        The missing fractions of what all processes completed.
+
+    Raises:
+        InputError, MemoryError: in the first process, that of any process, after the
+            others have run their shares.
+    """
+    own, areas = Failures(failures.keep_going), []
+    error: Exception | None = None
+    hidden = None if processes.first else True
+    try:
+        for job in tqdm(processes.share(jobs), unit="photo", disable=hidden):
+            with own.of(job.photograph):
+                areas.append(job.run(complete))
+    except (InputError, MemoryError) as raised:
+        error = raised
+    outcomes = processes.gather((areas, own.messages, error))
+    for _, messages, error in outcomes if processes.first else ():
+        if error is not None:
+            raise error
+        failures.messages.extend(messages)
+    return [area for areas, _, _ in outcomes for area in areas]
 
 
 def _job(

@@ -1,6 +1,9 @@
 """`gin inpaint` with many photographs: pairs, nested folders, formats, batches."""
 
+import os
 import signal
+import subprocess
+import sys
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -15,14 +18,15 @@ from gin.cli.app import main
 from gin.evaluation.protocol import (
     ORIGINAL,
     Dataset,
-    Holes,
-    Plan,
+    MaskSet,
+    Protocol,
     choose_masks,
     open_dataset,
 )
 from gin.evaluation.store import EvaluationFolder
 from gin.initialisation import identity_initialisation
 
+ROOT = Path(__file__).parents[2]
 SIDE = 32
 
 
@@ -165,7 +169,7 @@ def test_evaluating_and_completing_find_the_same_masks(
     assert [mask.argmax() // SIDE for mask in own] == [4, 12]
     random = ("--random-mask", "rectangular", "--seed", "5", "--out", "out")
     assert inpaint("photos", *random) == 0
-    drawn = [*Holes("rectangular").of(dataset, ORIGINAL, seed=5)]
+    drawn = [*MaskSet("rectangular").draw(dataset, ORIGINAL, seed=5)]
     assert np.array_equal(masks_of(dataset, "out"), drawn)
 
 
@@ -175,17 +179,17 @@ def test_evaluating_reads_the_masks_back_that_it_wrote(tmp_path: Path) -> None:
         photograph(f"{tmp_path}/photos/{name}")
     dataset = open_dataset(f"{tmp_path}/photos")
     holes = choose_masks(["cellular_automata"])
-    plan = Plan([dataset], holes, [ORIGINAL], seed=2)
-    EvaluationFolder(tmp_path / "table").write_masks(plan)
+    protocol = Protocol([dataset], holes, [ORIGINAL], seed=2)
+    EvaluationFolder(tmp_path / "table").write_masks(protocol)
     written = f"{tmp_path}/table/masks/photos/original/cellular_automata"
-    drawn = [*holes[0].of(dataset, ORIGINAL, seed=2)]
+    drawn = [*holes[0].draw(dataset, ORIGINAL, seed=2)]
     assert np.array_equal(masks_of(dataset, written), drawn)
 
 
 def masks_of(dataset: Dataset, folder: str) -> list[np.ndarray]:
     (holes,) = choose_masks([f"own={folder}"], invert=False)
     holes.check([dataset], [ORIGINAL])
-    return [*holes.of(dataset, ORIGINAL, seed=0)]
+    return [*holes.draw(dataset, ORIGINAL, seed=0)]
 
 
 # --- formats -----------------------------------------------------------------------
@@ -451,3 +455,40 @@ def test_nothing_completed_is_a_failure_without_a_traceback(
     said, complaint = capsys.readouterr()
     assert said.startswith("0 photographs completed")
     assert "gin: gone.png: no such file" in complaint
+
+
+# --- several processes -------------------------------------------------------------
+
+
+def by_torchrun(count: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    program = ROOT / "tests/helpers/gin_program.py"
+    launcher = ("-m", "torch.distributed.run", "--standalone")
+    return subprocess.run(
+        [
+            *(sys.executable, *launcher, "--nproc-per-node", str(count), program),
+            *("inpaint", *arguments, "--devices", str(count), "--device", "cpu"),
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_several_processes_give_the_results_of_one(
+    inpaint: Callable[..., int], weights: str
+) -> None:
+    """One of them meets a photograph that cannot be used."""
+    for name in "abcde":
+        photograph(f"photos/{name}.png", seed=ord(name) - ord("a"))
+    Path("photos/bad.png").write_bytes(b"not a picture")
+    options = ("photos", "--random-mask", "cellular", "--keep-going")
+    assert inpaint(*options, "--out", "one") == 1
+    together = by_torchrun(2, *options, "--out", "two", "--weights", weights)
+    assert together.returncode == 1
+    assert together.stdout.count("5 photographs completed") == 1, together.stderr
+    assert together.stderr.count("gin: photos/bad.png: cannot be read") == 1
+    assert files("two") == files("one")
+    assert len(files("two")) == 10
+    for name in files("two"):
+        assert Path("two", name).read_bytes() == Path("one", name).read_bytes()

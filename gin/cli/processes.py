@@ -1,0 +1,62 @@
+"""The processes of a batch, which share its photographs out by their numbers."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import torch
+    from lightning_fabric import Fabric
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process and the others; `fabric` is None where there are no others."""
+
+    fabric: "Fabric | None" = None
+
+    @classmethod
+    def launch(cls, devices: int, device: str | None) -> "Processes":
+        """Start `devices` processes, or join those that torchrun or SLURM started.
+
+        Returns in each process once all have called it. With several processes it
+        needs lightning-fabric, which the extra `train` brings.
+
+        Raises:
+            InputError: as `gin.training.hardware.launch` does.
+        """
+        if devices == 1 and os.environ.get("WORLD_SIZE", "1") == "1":
+            return cls()
+        from gin.training.hardware import Hardware, launch
+
+        fabric = launch(Hardware(device, devices, precision="float32"))
+        fabric.barrier()
+        return cls(fabric)
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that reports."""
+        return self.fabric is None or self.fabric.is_global_zero
+
+    def device(self, device: str | None) -> "str | torch.device | None":
+        """The device of this process; `device` where it is alone."""
+        return device if self.fabric is None else self.fabric.device
+
+    def share(self, items: Sequence[T]) -> Sequence[T]:
+        """The items of this process: every N-th of N processes."""
+        if self.fabric is None:
+            return items
+        return items[self.fabric.global_rank :: self.fabric.world_size]
+
+    def gather(self, value: T) -> list[T]:
+        """The values of all processes, in their order."""
+        if self.fabric is None:
+            return [value]
+        import torch.distributed
+
+        values: list[T | None] = [None] * self.fabric.world_size
+        torch.distributed.all_gather_object(values, value)
+        return values  # type: ignore[return-value]
