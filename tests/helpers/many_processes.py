@@ -94,6 +94,39 @@ def learn(fabric: Fabric, image: Tensor, mask: Tensor) -> Found:
     return found
 
 
+def step_compiled_together(where: Path) -> None:
+    """As `learn_together`, but compiled; the first process writes the weights."""
+    eager = torch.compile
+    torch.compile = partial(eager, backend="aot_eager")  # type: ignore[assignment]
+    fabric = Fabric(accelerator="cpu", strategy="ddp", devices=2, precision=EXACT)
+    fabric.launch()
+    image, mask = batch(photographs=2)
+    own = slice(3 * fabric.global_rank, 3 * fabric.global_rank + 3)
+    states = clipped_steps(fabric, image[own], mask[own], compiled=True)
+    graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    if fabric.is_global_zero:
+        torch.save({**states, "graphs": graphs}, where)
+
+
+def clipped_steps(
+    fabric: Fabric, image: Tensor, mask: Tensor, compiled: bool = False
+) -> dict[str, dict[str, Any]]:
+    """The state after two steps of each stage in each order, clipped and averaged."""
+    features = Features(load_backbone("vgg19", "random"), "convolution", None).double()
+    states = {}
+    for order in RECIPES:
+        optimiser = replace(TINY.optimiser, order=order, clip=0.1, ema_decay=0.9)
+        network = replace(TINY.network, variant="StdResBlk-SA")  # compiles sooner
+        recipe = replace(TINY, network=network, optimiser=optimiser)
+        learner = Learner(recipe, 0, features, fabric, compiled)
+        steps = 2 * [learner.warm_up_step] + 2 * [learner.main_step]
+        for number, step in enumerate(steps):
+            step(image.double(), mask.double(), 1.0)
+            learner.follow(number)
+        states[order] = learner.state_dict()
+    return states
+
+
 def open_together(data: str, root: str, where: Path) -> None:
     """Opens `data` in two processes; each writes what it read and what it got."""
     fabric = launch(Hardware("cpu", devices=2, precision="float32"))

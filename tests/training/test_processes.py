@@ -128,6 +128,33 @@ def test_two_processes_learn_as_one_on_the_joined_batch(
         assert share < AFTER_ADAM
 
 
+def test_two_compiled_processes_learn_as_one_eager_process(
+    tmp_path: Path, start: Callable[..., BaseProcess]
+) -> None:
+    """Both orders, clipped, with the average: equal but for the order of sums."""
+    port, where = free_port(), tmp_path / "states.pt"
+    ranks = [
+        start(many_processes.as_rank, rank, port, "step_compiled_together", where)
+        for rank in range(2)
+    ]
+    alone = Fabric(accelerator="cpu", precision=EXACT)
+    one = many_processes.clipped_steps(alone, *batch(photographs=2))
+    for rank in ranks:
+        rank.join(3 * LONG)  # it compiles
+        assert rank.exitcode == 0
+    two = torch.load(where, weights_only=True)
+    assert two.pop("graphs") > 0
+    assert two.keys() == one.keys() == {"paper", "released"}
+    for order, state in one.items():
+        for part in ("net", "discriminators", "average"):
+            assert two[order][part].keys() == state[part].keys()
+            gaps = [
+                (two[order][part][n] - p).abs().max() for n, p in state[part].items()
+            ]
+            print(f"{order}, {part}: largest difference {max(gaps):.1e}")
+            assert max(gaps) < 1e-11  # see `tolerances`: Adam enlarges 1e-16
+
+
 @pytest.mark.parametrize("program", ["open_together", "open_refused"])
 def test_photographs_are_decoded_by_one_process(
     program: str, data: Path, tmp_path: Path, start: Callable[..., BaseProcess]
