@@ -202,7 +202,7 @@ def test_a_rate_of_zero_moves_nothing(recipe: Recipe, fabric: Fabric) -> None:
         ours.main_step(*batch(), factor=0.0)
     assert moved(ours.net, before[0]) == 0
     assert moved(ours.discriminators, before[1]) == 0
-    assert ours.rate == 0
+    assert ours.lr == 0
 
 
 @both

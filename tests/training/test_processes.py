@@ -3,6 +3,7 @@
 A server that has imported everything forks most of them, which saves their imports.
 """
 
+import json
 import multiprocessing
 import os
 import signal
@@ -25,7 +26,7 @@ from tiny_training import OPTIONS, checkpoints, last, photographs, same
 from tolerances import AFTER_ADAM, EXACT
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = ROOT / "tests" / "gin_program.py"
+PROGRAM = ROOT / "tests" / "helpers" / "gin_program.py"
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["gin.training.trainer"])
 LONG = 120  # seconds after which something hangs
@@ -125,6 +126,68 @@ def test_two_processes_learn_as_one_on_the_joined_batch(
         print(f"{what}: largest difference {largest[name]:.1e}, in {name}; {share:.1e}")
         assert largest[name] < AFTER_ADAM
         assert share < AFTER_ADAM
+
+
+def test_two_compiled_processes_learn_as_one_eager_process(
+    tmp_path: Path, start: Callable[..., BaseProcess]
+) -> None:
+    """Both orders, clipped, with the average: equal but for the order of sums."""
+    port, where = free_port(), tmp_path / "states.pt"
+    ranks = [
+        start(many_processes.as_rank, rank, port, "step_compiled_together", where)
+        for rank in range(2)
+    ]
+    alone = Fabric(accelerator="cpu", precision=EXACT)
+    one = many_processes.clipped_steps(alone, *batch(photographs=2))
+    for rank in ranks:
+        rank.join(3 * LONG)  # it compiles
+        assert rank.exitcode == 0
+    two = torch.load(where, weights_only=True)
+    assert two.pop("graphs") > 0
+    assert two.keys() == one.keys() == {"paper", "released"}
+    for order, state in one.items():
+        for part in ("net", "discriminators", "average"):
+            assert two[order][part].keys() == state[part].keys()
+            gaps = [
+                (two[order][part][n] - p).abs().max() for n, p in state[part].items()
+            ]
+            print(f"{order}, {part}: largest difference {max(gaps):.1e}")
+            assert max(gaps) < 1e-11  # see `tolerances`: Adam enlarges 1e-16
+
+
+@pytest.mark.parametrize("program", ["open_together", "open_refused"])
+def test_photographs_are_decoded_by_one_process(
+    program: str, data: Path, tmp_path: Path, start: Callable[..., BaseProcess]
+) -> None:
+    (data / "001.png").write_bytes(b"nonsense")
+    port, arguments = free_port(), (str(data), None, tmp_path)
+    ranks = [
+        start(many_processes.as_rank, rank, port, program, *arguments)
+        for rank in range(2)
+    ]
+    for rank in ranks:
+        rank.join(LONG)
+        assert rank.exitcode == 0
+    found = [json.loads((tmp_path / f"{n}.json").read_text()) for n in range(2)]
+    if program == "open_refused":
+        assert found == ["InputError", "SystemExit"]
+    else:
+        names = [f"{number:03}.png" for number in (0, 2, 3, 4)]
+        assert found == [[5, names, ["001.png"]], [0, names, ["001.png"]]]
+
+
+def test_a_dataset_is_downloaded_by_one_process(
+    tmp_path: Path, start: Callable[..., BaseProcess]
+) -> None:
+    port = free_port()
+    ranks = [
+        start(many_processes.as_rank, rank, port, "download_together", tmp_path)
+        for rank in range(2)
+    ]
+    for rank in ranks:
+        rank.join(LONG)
+        assert rank.exitcode == 0
+    assert [path.name for path in tmp_path.glob("*.txt")] == ["0.txt"]
 
 
 def norm(tensors: dict[str, torch.Tensor]) -> float:

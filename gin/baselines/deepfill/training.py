@@ -142,7 +142,7 @@ class DeepFillV1Learner(DeepFillLearner):
         image = 2 * image - 1
         loss_d = self._train_discriminators(done, image, mask, box)
         with torch.set_grad_enabled(turn):
-            terms = self._terms(done, image, mask, box)
+            terms = self._loss_terms(done, image, mask, box)
         if turn:
             self._update_generator(terms["total"])
         named = {name: term.detach() for name, term in terms.items()}
@@ -168,7 +168,7 @@ class DeepFillV1Learner(DeepFillLearner):
         self._update_discriminators(total)
         return total.detach()
 
-    def _terms(
+    def _loss_terms(
         self, done: Completion, image: Tensor, mask: Tensor, box: Box
     ) -> dict[str, Tensor]:
         """The generator's loss and its parts."""
@@ -202,7 +202,7 @@ class DeepFillV2Learner(DeepFillLearner):
         done = self._complete(image, mask)
         image = 2 * image - 1
         loss_d = self._train_discriminators(done, image, mask)
-        terms = self._terms(done, image, mask)
+        terms = self._loss_terms(done, image, mask)
         self._update_generator(terms["total"])
         named = {name: term.detach() for name, term in terms.items()}
         return {**named, "discriminators": loss_d}
@@ -217,7 +217,7 @@ class DeepFillV2Learner(DeepFillLearner):
         self._update_discriminators(loss)
         return loss.detach()
 
-    def _terms(
+    def _loss_terms(
         self, done: Completion, image: Tensor, mask: Tensor
     ) -> dict[str, Tensor]:
         """The generator's loss and its parts, all of weight 1."""
