@@ -431,7 +431,7 @@ def sheet(inpaint: gin.Inpainter, data: str, count: int) -> Image.Image:
         mask = rectangular(256, 256, rng)
         pixels = np.asarray(photo)
         hole = np.where(mask[..., None] > 0, 255, pixels).astype(np.uint8)
-        rows.append(np.hstack([hole, inpaint(photo, 255 * mask), pixels]))
+        rows.append(np.hstack([hole, inpaint(photo, mask), pixels]))
     return Image.fromarray(np.vstack(rows))
 
 
