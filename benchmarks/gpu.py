@@ -1,0 +1,452 @@
+"""One GPU: is it right, how fast is it, and a training for the time that is left.
+
+    python benchmarks/gpu.py --data photos/ --minutes 20 --out gpu
+    python benchmarks/gpu.py --rehearse --out rehearsal
+
+`check` compares the device with a CPU; `speed` times training steps and the making of
+batches; `train` runs the recipe `gpu`, with its schedule shortened to `--minutes`. The
+tables (results.md), the curves, a sheet of completed photographs and the weights lie
+in `--out`, in files below 15 MB. A larger file is split: `cat weights.safetensors.*`
+joins it. `--weights FILE` starts from such weights, and `--stages main` leaves out the
+warm-up. A part that fails leaves its error in the table; the others still run.
+`--rehearse` does all of it, without compiling, at a tiny size with random weights.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from _table import machine
+from support.curves import read_log, write_table
+
+import gin
+from gin.cli.app import main as command
+from gin.data.loader import batches
+from gin.data.sources import find_photographs, open_source
+from gin.errors import Interrupted
+from gin.masks import KINDS, rectangular
+from gin.recipes import GPU, PAPER, Recipe
+from gin.training.cost import (
+    STAGES,
+    Step,
+    random_batch,
+    random_learner,
+    step_cost,
+    take_step,
+)
+from gin.training.dry_run import matmul_rate, mean_seconds, synchronised_time
+from gin.training.hardware import Hardware, launch
+from gin.training.run_folder import RECIPE, WEIGHTS
+from gin.training.trainer import train
+from gin.utils.devices import (
+    choose_device,
+    choose_precision,
+    compiles,
+    exact_float32,
+)
+from gin.weights.checkpoints import load, save
+
+ROOT = Path(__file__).resolve().parents[1]
+PART = 14_000_000  # bytes of a file
+USED = 0.85  # of the minutes, by steps; the rest is for the start and the end
+Rows = Iterator[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The sizes of everything that is measured."""
+
+    paper: Recipe = PAPER
+    gpu: Recipe = GPU
+    batches: tuple[int, ...] = (12, 24, 48)  # images
+    photographs: int = 40
+    sheet: int = 12  # photographs
+    workers: tuple[int, ...] = (1, 4, 8)
+    backbone: str | None = None  # "random", or where the weights come from
+
+
+def tiny(recipe: Recipe) -> Recipe:
+    """`recipe` at base width 4 and 32 px."""
+    return replace(
+        recipe,
+        network=replace(recipe.network, base_channels=4),
+        data=replace(recipe.data, image_size=32, batch_size=1),
+        losses=replace(recipe.losses, feature_size=32),
+    )
+
+
+REHEARSAL = Sizes(tiny(PAPER), tiny(GPU), (3,), 2, 2, (1,), "random")
+
+
+def options() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", default=str(ROOT / "data" / "photos"))
+    parser.add_argument("--out", type=Path, required=True, help="a new folder")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of training")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--stages", choices=("both", "main"), default="both")
+    parser.add_argument("--weights", help="of base width 32, to start from")
+    parser.add_argument("--backbone", help="AlexNet's weights, a file")
+    parser.add_argument("--device", help="cpu or cuda; chosen by what is there")
+    parser.add_argument("--rehearse", action="store_true")
+    return parser.parse_args()
+
+
+def main(chosen: argparse.Namespace) -> None:
+    """Run the parts one after another; write each row to `results.md` at once."""
+    device = choose_device(chosen.device)
+    sizes = REHEARSAL if chosen.rehearse else Sizes(backbone=chosen.backbone)
+    chosen.out.mkdir(parents=True)
+    results = chosen.out / "results.md"
+    with results.open("w", encoding="utf-8", buffering=1) as file:
+        for line in report(sizes, device, chosen):
+            print(line, file=file)
+            print(line, flush=True)
+
+
+def report(
+    sizes: Sizes, device: torch.device, chosen: argparse.Namespace
+) -> Iterator[str]:
+    """The lines of the tables."""
+    card = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    yield f"{machine()}; {card}"
+    for part in chosen.parts:
+        start = time.monotonic()
+        yield from (f"\n## {part}\n", "| what | value |", "|---|---|")
+        for what, value in PARTS[part](sizes, device, chosen):
+            yield f"| {what} | {value} |"
+        yield f"| seconds of this part | {time.monotonic() - start:.0f} |"
+
+
+def attempt(name: str, call: Callable[[], str]) -> tuple[str, str]:
+    """A row: what `call` returns, or the error that it raises."""
+    try:
+        return name, call()
+    except Exception as error:  # one failure must not end the others
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return name, f"failed: {type(error).__name__}, {reason[:150]}"
+
+
+# check: the device against a CPU
+
+
+def check(sizes: Sizes, device: torch.device, chosen: argparse.Namespace) -> Rows:
+    """Relative errors of the device's results, and the command on photographs."""
+    reference = forward(sizes, torch.device("cpu"), torch.float64)
+
+    def gap(mode: torch.dtype | None, compiled: bool = False) -> str:
+        return f"{error(forward(sizes, device, mode, compiled), reference):.1e}"
+
+    calls: dict[str, Callable[[], str]] = {
+        "forward, exact float32: relative error": partial(gap, torch.float32),
+        "forward, float32 as trained: relative error": partial(gap, None),
+        "forward, bf16: relative error": partial(gap, torch.bfloat16),
+        "gradient of a main step: relative error": partial(gradient, sizes, device),
+        "resumed against one run: largest difference": partial(resume, sizes, chosen),
+        "gin inpaint": partial(inpaint, sizes, device, chosen),
+    }
+    if device.type == "cuda":
+        calls["forward, compiled: relative error"] = partial(gap, None, compiled=True)
+    for name, call in calls.items():
+        yield attempt(name, call)
+
+
+def error(found: Tensor, expected: Tensor) -> float:
+    """||found - expected|| / ||expected||."""
+    found, expected = found.double().cpu(), expected.double().cpu()
+    return float((found - expected).norm() / expected.norm())
+
+
+def forward(
+    sizes: Sizes,
+    device: torch.device,
+    mode: torch.dtype | None,
+    compiled: bool = False,
+) -> Tensor:
+    """I_out of random weights; `mode` None is float32 with the device's switches."""
+    torch.manual_seed(0)
+    network, size = sizes.paper.network, sizes.paper.data.image_size
+    net = gin.DeepGIN(network.variant, network.base_channels).eval()
+    image, mask = random_batch(Step("main", size, 1), torch.device("cpu"))
+    dtype = torch.float64 if mode == torch.float64 else torch.float32
+    net, image, mask = (x.to(device, dtype) for x in (net, image, mask))
+    context = {
+        torch.float32: lambda: exact_float32(device),
+        torch.bfloat16: lambda: torch.autocast(device.type, torch.bfloat16),
+    }.get(mode, nullcontext)
+    run = torch.compile(net, dynamic=False) if compiled else net
+    with torch.no_grad(), context():
+        return run(image, mask).out
+
+
+def gradient(sizes: Sizes, device: torch.device) -> str:
+    """The generators' gradient after a main step, on the device and on a CPU."""
+    gradients = []
+    for place in (torch.device("cpu"), device):
+        fabric = launch(Hardware(str(place), precision="float32"))
+        learner = random_learner(sizes.gpu, fabric)
+        torch.manual_seed(0)
+        image, mask = random_batch(
+            Step("main", sizes.gpu.data.image_size, 3), torch.device("cpu")
+        )
+        with exact_float32(fabric.device):
+            take_step(learner, "main", image.to(fabric.device), mask.to(fabric.device))
+        flat = [p.grad.flatten().cpu() for p in learner.net.parameters()]
+        gradients.append(torch.cat(flat))
+    return f"{error(gradients[1], gradients[0]):.1e}"
+
+
+def resume(sizes: Sizes, chosen: argparse.Namespace) -> str:
+    """The largest difference of weights: 4 + 4 steps against 8, both stages."""
+    recipe = shortened(sizes.gpu, warm_up=3, main=5)
+
+    def run(out: Path, resumed: bool = False, max_steps: int | None = None) -> None:
+        hardware = Hardware(chosen.device, compiled=False)
+        train(
+            recipe,
+            chosen.data,
+            out,
+            resume=resumed,
+            hardware=hardware,
+            backbone=sizes.backbone,
+            max_steps=max_steps,
+        )
+
+    with TemporaryDirectory() as folder:
+        whole, parts = Path(folder, "whole"), Path(folder, "parts")
+        run(whole)
+        try:
+            run(parts, max_steps=4)
+        except Interrupted:
+            run(parts, resumed=True)
+        states = [load(out / WEIGHTS).state_dict() for out in (whole, parts)]
+    gaps = [(states[0][name] - states[1][name]).abs().max() for name in states[0]]
+    return f"{float(max(gaps)):.1e}"
+
+
+def inpaint(sizes: Sizes, device: torch.device, chosen: argparse.Namespace) -> str:
+    """`gin inpaint` on photographs with random masks."""
+    photographs = [str(p) for p in find_photographs(chosen.data)[: sizes.photographs]]
+    with TemporaryDirectory() as folder:
+        out, start = str(Path(folder, "out")), synchronised_time(device)
+        arguments = ["--random-mask", "cellular", "--out", out, "--device", str(device)]
+        code = command(["inpaint", *photographs, *arguments])
+        seconds = synchronised_time(device) - start
+    return f"{len(photographs)} photographs in {seconds:.1f} s, exit code {code}"
+
+
+# speed: training steps and batches
+
+
+def speed(sizes: Sizes, device: torch.device, chosen: argparse.Namespace) -> Rows:
+    """Images a second of steps, with their share of the ceiling; of batches."""
+    precision = choose_precision(device)
+    ceiling = matmul_rate(device, precision)
+    yield f"ceiling, {precision} matrix products", f"{ceiling / 1e12:.3g} TFLOP/s"
+    yield attempt("copy, read and written", partial(copy_rate, device))
+    recipes = {"paper": sizes.paper, "gpu": sizes.gpu}
+    for setting, name, stage, images in product(
+        settings(device), recipes, STAGES, sizes.batches
+    ):
+        step = Step(stage, recipes[name].data.image_size, images)
+        call = partial(timed_step, recipes[name], step, device, setting, ceiling)
+        yield attempt(f"{name} {stage}, {images} images, {setting[0]}", call)
+    for workers in sizes.workers:
+        call = partial(batch_rate, chosen.data, sizes.gpu, workers)
+        yield attempt(f"batches, {workers} workers", call)
+
+
+def settings(device: torch.device) -> list[tuple[str, str, bool]]:
+    """Name, precision and whether compiled, of the settings that the device has."""
+    best = choose_precision(device)
+    listed = [("float32", "float32", False)]
+    if best == "bf16":
+        listed.append(("bf16", "bf16", False))
+    if can_compile(device):
+        listed.append((f"{best}, compiled", best, True))
+    return listed
+
+
+def can_compile(device: torch.device) -> bool:
+    """Whether a training there compiles: as `gin.training.trainer` decides."""
+    return device.type == "cuda" and compiles(device)
+
+
+def copy_rate(device: torch.device) -> str:
+    """Bytes read and written a second by a copy from device to device."""
+    source = torch.rand(2**28 if device.type == "cuda" else 2**22, device=device)
+    target = torch.empty_like(source)
+    seconds = mean_seconds(lambda: target.copy_(source), device)
+    return f"{2 * source.nbytes / seconds / 1e9:,.0f} GB/s"
+
+
+def timed_step(
+    recipe: Recipe,
+    step: Step,
+    device: torch.device,
+    setting: tuple[str, str, bool],
+    ceiling: float,
+) -> str:
+    """Images a second, share of the ceiling, peak memory and kernels of a step."""
+    _, precision, compiled = setting
+    fabric = launch(Hardware(str(device), precision=precision))
+    cost = step_cost(random_learner(recipe, fabric), step)
+    learner = random_learner(recipe, fabric, compiled=compiled)
+    image, mask = random_batch(step, device)
+
+    def take() -> None:
+        take_step(learner, step.stage, image, mask)
+
+    for _ in range(3):  # compiles, and cuDNN tries its algorithms
+        take()
+    seconds = mean_seconds(take, device)
+    memory = f"{cost.memory / 1e9:.1f} GB counted"
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        take()
+        peak = torch.cuda.max_memory_allocated(device)
+        memory += f", {peak / 1e9:.1f} GB at most, {kernels(take)} kernels"
+    share = cost.operations / seconds / ceiling
+    return (
+        f"{step.images / seconds:,.4g} images/s, {share:.0%} of the ceiling, {memory}"
+    )
+
+
+def kernels(call: Callable[[], None]) -> str:
+    """How many kernels `call` starts, and their time."""
+    with profile(activities=[ProfilerActivity.CUDA]) as profiled:
+        call()
+        torch.cuda.synchronize()
+    events = profiled.events()
+    busy = sum(event.device_time_total for event in events) / 1000
+    return f"{len(events):,} ({busy:.1f} ms)"
+
+
+def batch_rate(data: str, recipe: Recipe, workers: int) -> str:
+    """Masked images a second that the workers make."""
+    made = batches(open_source(data), recipe.data, 0, workers=workers)
+    next(made)
+    start, count = time.perf_counter(), 0
+    while time.perf_counter() - start < 5 and count < 50:
+        next(made)
+        count += 1
+    images = count * recipe.data.batch_size * len(KINDS)
+    return f"{images / (time.perf_counter() - start):,.4g} images/s"
+
+
+# training
+
+
+def training(sizes: Sizes, device: torch.device, chosen: argparse.Namespace) -> Rows:
+    """The recipe `gpu` for `--minutes`; what is worth keeping goes into `--out`."""
+    yield attempt("training", partial(trained, sizes, device, chosen))
+
+
+def trained(sizes: Sizes, device: torch.device, chosen: argparse.Namespace) -> str:
+    """Train, and keep the curves, the sheet and the weights."""
+    recipe = timed_recipe(sizes.gpu, device, chosen)
+    with TemporaryDirectory() as folder:
+        run = Path(folder, "run")
+        try:
+            train(
+                recipe,
+                chosen.data,
+                run,
+                hardware=Hardware(str(device)),
+                backbone=sizes.backbone,
+                max_hours=chosen.minutes / 60,
+            )
+            end = "the whole schedule"
+        except Interrupted as error:
+            end = str(error)
+        write_table(read_log(run / "log"), chosen.out / "curves.csv")
+        net = load(run / WEIGHTS)
+        (chosen.out / RECIPE).write_bytes((run / RECIPE).read_bytes())
+    save(net, chosen.out / WEIGHTS, half=True)
+    sheet(gin.Inpainter(net), chosen.data, sizes.sheet).save(chosen.out / "sheet.jpg")
+    split(chosen.out / WEIGHTS)
+    schedule = recipe.schedule
+    return f"{schedule.warm_up:,} + {schedule.flat + schedule.decay:,} steps: {end}"
+
+
+def timed_recipe(
+    recipe: Recipe, device: torch.device, chosen: argparse.Namespace
+) -> Recipe:
+    """`recipe` from the weights chosen, with as many steps as the minutes allow."""
+    if chosen.weights:
+        network = replace(recipe.network, initialisation=chosen.weights)
+        recipe = replace(recipe, network=network)
+    schedule = recipe.schedule
+    warm_up = 0 if chosen.stages == "main" else schedule.warm_up
+    main = schedule.flat + schedule.decay
+    seconds = warm_up * step_seconds(recipe, "warm-up", device)
+    seconds += main * step_seconds(recipe, "main", device)
+    share = 60 * chosen.minutes * USED / seconds
+    return shortened(recipe, round(share * warm_up), round(share * main))
+
+
+def step_seconds(recipe: Recipe, stage: str, device: torch.device) -> float:
+    """The mean time of a step, compiled where the training is."""
+    fabric = launch(Hardware(str(device)))
+    learner = random_learner(recipe, fabric, compiled=can_compile(device))
+    images = recipe.data.batch_size * len(KINDS)
+    image, mask = random_batch(Step(stage, recipe.data.image_size, images), device)
+    for _ in range(3):
+        take_step(learner, stage, image, mask)
+    return mean_seconds(lambda: take_step(learner, stage, image, mask), device)
+
+
+def shortened(recipe: Recipe, warm_up: int, main: int) -> Recipe:
+    """`recipe` with `warm_up` and `main` steps; half of the latter decay."""
+    schedule = replace(
+        recipe.schedule, warm_up=warm_up, flat=main // 2, decay=main - main // 2
+    )
+    return replace(recipe, schedule=schedule)
+
+
+def sheet(inpaint: gin.Inpainter, data: str, count: int) -> Image.Image:
+    """Rows of a photograph at 256 px: the hole, the completed picture, the truth."""
+    rows, rng = [], np.random.default_rng(0)
+    for path in find_photographs(data)[:count]:
+        photo = Image.open(path).convert("RGB").resize((256, 256))
+        mask = rectangular(256, 256, rng)
+        pixels = np.asarray(photo)
+        hole = np.where(mask[..., None] > 0, 255, pixels).astype(np.uint8)
+        rows.append(np.hstack([hole, inpaint(photo, mask), pixels]))
+    return Image.fromarray(np.vstack(rows))
+
+
+def split(path: Path) -> None:
+    """Cut a file into parts of `PART` bytes: PATH.0, PATH.1 and so on."""
+    content = path.read_bytes()
+    if len(content) <= PART:
+        return
+    for number, start in enumerate(range(0, len(content), PART)):
+        part = path.with_name(f"{path.name}.{number}")
+        part.write_bytes(content[start : start + PART])
+    path.unlink()
+
+
+PARTS = {"check": check, "speed": speed, "train": training}
+
+if __name__ == "__main__":
+    main(options())
