@@ -18,8 +18,7 @@ from reference import BASE_WIDTHS, FIXTURES, released_shapes, released_state
 import gin
 from gin.baselines import load_deepfillv2
 from gin.cli.app import main
-from gin.weights import checkpoints as pretrained
-from gin.weights import released
+from gin.weights import checkpoints, released
 from gin.weights.imagenet import load_backbone
 from gin.weights.released import released_names
 
@@ -145,7 +144,7 @@ def test_a_page_and_a_pointer_are_called_what_they_are(
     path = tmp_path / f"weights{suffix}"
     path.write_bytes(content)
     for read in (
-        pretrained.network,
+        checkpoints.network,
         load_deepfillv2,
         lambda path: load_backbone("alexnet", path),
     ):
@@ -318,7 +317,7 @@ def test_released_is_downloaded_once_and_remembered(
     with pytest.raises(
         gin.InputError, match="SHA-256 is .* it was .* first read; remove"
     ):
-        pretrained.network("released")
+        checkpoints.network("released")
     assert drive.asked == 1
 
 
@@ -361,7 +360,7 @@ def test_released_without_a_network(
     with pytest.raises(
         gin.InputError, match=r"not downloaded \(Google Drive: "
     ) as error:
-        pretrained.network("released")
+        checkpoints.network("released")
     assert "\n" not in str(error.value)
     assert not place.exists()
 
@@ -372,9 +371,9 @@ def test_released_that_was_put_there_by_hand(
     place.parent.mkdir(parents=True)
     place.write_bytes(HTML)
     with pytest.raises(gin.InputError, match="deepgin-released.pth: an HTML page"):
-        pretrained.network("released")
+        checkpoints.network("released")
     place.write_bytes(theirs)
-    assert pretrained.network("released").base_channels == 8
+    assert checkpoints.network("released").base_channels == 8
     assert place.with_suffix(".sha256").exists()
     assert drive.asked == 0
 
