@@ -26,7 +26,7 @@ from _table import machine, show
 
 from gin.baselines import DeepFillV1, DeepFillV2
 from gin.baselines.deepfill.contextual_attention import contextual_attention
-from gin.training.cost import Tally
+from gin.training.cost import PeakMemory
 
 CASES = {
     "attention of v1 (128 channels, fused)": (DeepFillV1, True, False),
@@ -62,9 +62,9 @@ def measure(name: str, side: int, batch: int, repeats: int) -> tuple[float, int,
     seconds = min(timed(run) for _ in range(repeats))
     grown = peak() - before
     x.grad = None
-    with FakeTensorMode(allow_non_fake_inputs=True), Tally() as tally:
+    with FakeTensorMode(allow_non_fake_inputs=True), PeakMemory() as memory:
         run()
-    return 1000 * seconds, grown, tally.peak
+    return 1000 * seconds, grown, memory.peak
 
 
 def timed(run: Callable[[], None]) -> float:

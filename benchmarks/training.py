@@ -1,4 +1,4 @@
-"""The training step: images/s, milliseconds by part, share of the ceiling, memory.
+"""The training step: images/s, share of the ceiling, memory.
 
     python benchmarks/training.py
     python benchmarks/training.py --device cuda --photographs 4 8 16 32 --steps 20
@@ -7,8 +7,7 @@ Every setting runs in a process of its own, so that its peak memory is its own. 
 step is the trainer's, on noise and with random VGG weights, which make no difference
 to its speed. "contiguous" and "channels_last" are float32, "bf16" is channels_last
 too, and "compile" adds torch.compile to the best of them. "counted" is the memory that
-gin.training.cost counts for the eager step; the peak is measured. Compiled steps have
-no parts.
+gin.training.cost counts for the eager step; the peak is measured.
 """
 
 import argparse
@@ -30,16 +29,19 @@ from _table import machine, show
 import gin.training.learner
 from gin.masks import KINDS
 from gin.recipes import RECIPES
-from gin.training.cost import PARTS, STAGES, Parts, Rehearsal, Step
-from gin.training.dry_run import ceiling, now
+from gin.training.cost import (
+    STAGES,
+    Step,
+    random_batch,
+    random_learner,
+    step_cost,
+    take_step,
+)
+from gin.training.dry_run import matmul_rate, synchronised_time
 from gin.training.hardware import Hardware, launch
 from gin.utils.devices import choose_device, choose_precision
 
 SETTINGS = ("contiguous", "channels_last", "bf16", "compile")
-SHOWN = [
-    *(f"{part}, {way}" for part in PARTS[:3] for way in ("forward", "backward")),
-    *PARTS[3:],
-]
 HEADER = (
     *("setting", "images/s", "s an image", "GFLOP an image", "GFLOP/s", "ceiling"),
     *("share", "peak memory", "counted"),
@@ -63,9 +65,9 @@ def options() -> argparse.Namespace:
 
 
 def main(chosen: argparse.Namespace) -> None:
-    """Print the machine and both tables, a row for each setting and batch."""
+    """Print the machine and a row for each setting and batch."""
     device = choose_device(chosen.device)
-    rows, parts = [], []
+    rows = []
     for photographs in chosen.photographs:
         for setting in chosen.settings:
             name = f"{setting}, batch {photographs * len(KINDS)}"
@@ -74,22 +76,16 @@ def main(chosen: argparse.Namespace) -> None:
                 rows.append([f"{name}: {found['reason']}", *[""] * (len(HEADER) - 1)])
                 continue
             rows.append([name, *cells(found)])
-            if "parts" in found:
-                times = (found["parts"].get(part, 0.0) for part in SHOWN)
-                parts.append([name, *(f"{1000 * time:,.1f}" for time in times)])
     print(machine())
     if device.type == "cuda":
         print(torch.cuda.get_device_name(device))
     print(f"{chosen.recipe} recipe, {chosen.stage} step, base width ", end="")
     print(f"{chosen.base_channels}, {chosen.side} px; the best of {chosen.steps} steps")
     show(HEADER, rows)
-    if parts:
-        print("\nMilliseconds of a step by part, the mean")
-        show(["setting", *SHOWN], parts)
 
 
 def cells(found: dict[str, Any]) -> list[str]:
-    """The numbers of a row of the first table."""
+    """The numbers of a row."""
     images, seconds = found["images"], found["seconds"]
     speed = found["operations"] / seconds
     return [
@@ -125,54 +121,48 @@ def in_a_process(
 
 
 def measure(chosen: argparse.Namespace) -> dict[str, Any]:
-    """One setting, in this process: seconds of a step, by part, and peak memory."""
+    """One setting, in this process: seconds of a step and peak memory."""
     device = choose_device(chosen.device)
     plain = chosen.one in ("contiguous", "channels_last")
     precision = "float32" if plain else choose_precision(device)
     recipe, compiled = RECIPES[chosen.recipe], chosen.one == "compile"
     network = replace(recipe.network, base_channels=chosen.base_channels)
     recipe = replace(recipe, network=network)
-    step = Step(chosen.stage, chosen.side, chosen.photographs[0])
+    step = Step(chosen.stage, chosen.side, chosen.photographs[0] * len(KINDS))
     fabric = launch(Hardware(device.type, precision=precision))
     found: dict[str, Any] = {"images": step.images}
-    found["ceiling"] = ceiling(device, precision)
+    found["ceiling"] = matmul_rate(device, precision)
 
     before = peak(device)
-    rehearsal = Rehearsal(recipe, fabric, compiled)
+    learner = random_learner(recipe, fabric, compiled=compiled)
     if chosen.one == "contiguous":
-        undo_channels_last(rehearsal)
-    image, mask = rehearsal.inputs(step)
+        undo_channels_last(learner)
+    image, mask = random_batch(step, device)
 
     def take() -> None:
-        rehearsal.take(step.stage, image, mask)
+        take_step(learner, step.stage, image, mask)
 
     for _ in range(1 if device.type == "cpu" else 3):
         take()
     found["seconds"] = min(seconds(take, device) for _ in range(chosen.steps))
     found["peak"] = peak(device) - before
     if compiled:
-        rehearsal = Rehearsal(recipe, fabric)  # which can be counted
-    else:
-        with Parts(rehearsal, lambda: now(device)) as parts:
-            for _ in range(chosen.steps):
-                take()
-        means = {name: s / chosen.steps for name, s in parts.counted.items()}
-        found["parts"] = means
-    cost = rehearsal.count(step)
+        learner = random_learner(recipe, fabric)  # which can be counted
+    cost = step_cost(learner, step)
     return {**found, "operations": cost.operations, "counted": cost.memory}
 
 
-def undo_channels_last(rehearsal: Rehearsal) -> None:
+def undo_channels_last(learner: gin.training.learner.Learner) -> None:
     """The trainer always has it: only here, for comparison, it is taken back."""
     gin.training.learner._channels_last = lambda image: image
-    for module in (rehearsal.learner.net, rehearsal.learner.discriminators):
+    for module in (learner.net, learner.discriminators):
         module.to(memory_format=torch.contiguous_format)
 
 
 def seconds(call: Callable[[], None], device: torch.device) -> float:
-    start = now(device)
+    start = synchronised_time(device)
     call()
-    return now(device) - start
+    return synchronised_time(device) - start
 
 
 def peak(device: torch.device) -> int:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from gin.weights.released import load_released
 
 
-# Before onnxruntime, which reads this when it is imported: else it gives the machine an
-# identifier, and reports to its makers what it runs.
+# Set before onnxruntime is imported: otherwise it sends usage data with an identifier
+# of the machine.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 __all__ = [
     "VARIANTS",
@@ -40,7 +40,7 @@ __all__ = [
     "save",
     "subsampling",
 ]
-_HOMES = {
+_MODULES = {
     "VARIANTS": "generator",
     "Completion": "generator",
     "DeepGIN": "generator",
@@ -60,35 +60,35 @@ _HOMES = {
 def check_import_name() -> None:
     """Refuse to run beside `gin-config`, whose files and ours overwrite each other.
 
-    Both install into a folder called `gin`, so a half of one and a half of the
-    other would be imported, and fail later with a puzzling message.
+    Both install into a folder called `gin`, so parts of both would be imported, which
+    fails later with a misleading message.
 
     Raises:
         ImportError: `gin-config` is installed in this environment.
     """
     try:
-        found = version("gin-config")
+        installed = version("gin-config")
     except PackageNotFoundError:
         return
     raise ImportError(
-        f"gin-config {found} is installed in this environment and has the same "
+        f"gin-config {installed} is installed in this environment and has the same "
         "import name, gin, as deepgin-book, so the two overwrite each other: use a "
         "separate environment, or run `pip uninstall gin-config` and then reinstall "
         "deepgin-book with `pip install --force-reinstall --no-deps deepgin-book`."
     )
 
 
-check_import_name()  # before torch, so that a clash is explained at once
+check_import_name()  # before the slow import of torch
 
 
 def __getattr__(name: str) -> Any:
-    """Public names come when they are asked for: torch takes seconds to import."""
+    """Import a public name on first access, because importing torch takes seconds."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = import_module(f"gin.{_HOMES.get(name, name)}")
-    found = getattr(home, name) if name in _HOMES else home
-    globals()[name] = found
-    return found
+    module = import_module(f"gin.{_MODULES.get(name, name)}")
+    value = getattr(module, name) if name in _MODULES else module
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

@@ -10,9 +10,12 @@ from torch import Tensor, nn
 class SelfAttention(nn.Module):
     """Embedded-Gaussian non-local block (paper, section 4.1; its reference [29]).
 
-    Every position becomes a sum over all positions, weighted by
-    softmax(theta^T phi) without the 1/sqrt(d) of transformers, projected back
-    to C channels and added to the input. No normalisation, no sub-sampling.
+    The output is the input plus a projection of softmax(theta^T phi) g, the weighted
+    sum over all positions. Unlike in transformers, theta^T phi is not divided by
+    sqrt(d). There is no normalisation and no sub-sampling.
+
+    Args:
+        channels: C; theta, phi and g have C // 2 channels.
     """
 
     def __init__(self, channels: int) -> None:
@@ -25,12 +28,12 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         query, key, value = (
-            # (B, C/2, H, W) -> (B, 1, HW, C/2): one head, one token a position;
-            # the fused kernels want each token's channels side by side.
+            # (B, C/2, H, W) -> (B, 1, HW, C/2): one head, one token for each position.
+            # The fused kernels need contiguous channels.
             layer(x).flatten(2).transpose(1, 2).contiguous().unsqueeze(1)
             for layer in (self.theta, self.phi, self.g)
         )
-        # A fused kernel never holds the HW x HW weights in memory.
+        # A fused kernel does not store the HW x HW weights.
         attended = F.scaled_dot_product_attention(query, key, value, scale=1.0)
         attended = attended.squeeze(1).transpose(1, 2).unflatten(2, x.shape[-2:])
         return x + self.project(attended)

@@ -11,16 +11,24 @@ from gin.blocks import conv, conv_lrelu
 
 
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear with aligned corners: (B, C, H, W) -> (B, C, *size), of one type."""
+    """Resize (B, C, H, W) -> (B, C, *size), bilinear with aligned corners.
+
+    The result has the dtype of `image`, also under autocast.
+    """
     resized = F.interpolate(image, size=size, mode="bilinear", align_corners=True)
-    return resized.to(image.dtype)  # autocast gives float32
+    return resized.to(image.dtype)  # under autocast it is float32
 
 
 def back_project(rgb: Tensor, low_res: Tensor, alpha: Tensor) -> Tensor:
-    """rgb + alpha * up(low_res - down(rgb)), the weighted residual of section 4.1.
+    """Return rgb + alpha * up(low_res - down(rgb)) (paper, section 4.1).
 
-    rgb (B, 3, H, W), low_res (B, 3, H/4, W/4), alpha (B, 1, H, W) in [0, 1];
-    returns (B, 3, H, W).
+    Args:
+        rgb: (B, 3, H, W).
+        low_res: (B, 3, H/4, W/4).
+        alpha: (B, 1, H, W) in [0, 1], the weight of the residual.
+
+    Returns:
+        (B, 3, H, W).
     """
     height, width = rgb.shape[-2:]
     low_height, low_width = low_res.shape[-2:]
@@ -29,7 +37,11 @@ def back_project(rgb: Tensor, low_res: Tensor, alpha: Tensor) -> Tensor:
 
 
 class BackProjection(nn.Module):
-    """Predicts the low-resolution image and the residual's weight alpha."""
+    """Predicts I_lr and alpha, and applies `back_project` (section 4.1, Fig. 2).
+
+    Args:
+        base_channels: the base width c, an even number.
+    """
 
     def __init__(self, base_channels: int) -> None:
         super().__init__()
@@ -42,10 +54,15 @@ class BackProjection(nn.Module):
     def forward(
         self, rgb: Tensor, quarter: Tensor, full: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Correct `rgb` by what the features at a quarter of its size say.
+        """Correct `rgb` by the features of the decoder.
 
-        rgb (B, 3, H, W); quarter (B, 2c, H/4, W/4); full (B, c/2, H, W).
-        Returns the corrected image (B, 3, H, W) and I_lr (B, 3, H/4, W/4).
+        Args:
+            rgb: (B, 3, H, W).
+            quarter: features (B, 2c, H/4, W/4), from which I_lr is predicted.
+            full: features (B, c/2, H, W), from which alpha is predicted.
+
+        Returns:
+            The corrected image (B, 3, H, W) and I_lr (B, 3, H/4, W/4).
         """
         low_res = self.low_res(quarter)
         alpha = torch.sigmoid(self.alpha(full))

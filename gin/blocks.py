@@ -11,46 +11,52 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Rates in the order in which the released network concatenates its branches.
+# Dilation rates, in the order in which the released network concatenates its branches.
 COARSE_RATES = (2, 3, 4, 5, 6, 8, 10, 1)
 REFINEMENT_RATES = (2, 3, 4, 5)
 
 
 def pad_replicate(x: Tensor, padding: int) -> Tensor:
-    """Replication padding: (B, C, H, W) -> (B, C, H + 2 padding, W + 2 padding).
+    """Pad by replication: (B, C, H, W) -> (B, C, H + 2 padding, W + 2 padding).
 
-    The values and the memory format are those of `F.pad` on any device. Under
-    autocast on a CPU the result is in the lower precision, which the convolution
-    that follows casts to anyway.
+    The values are those of `F.pad`, and channels_last is kept on any device. Under
+    autocast on a CPU the result has autocast's dtype, to which the convolution after
+    it casts in any case.
     """
     if x.device.type == "cuda":
         return EdgePadding.apply(x, padding)
     # Autocast on a CPU would cast to float32, pad, and cast back.
-    narrow = x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
-    if narrow and x.dtype != torch.float64:
+    autocast = x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+    if autocast and x.dtype != torch.float64:
         x = x.to(torch.get_autocast_dtype("cpu"))
-    with torch.autocast("cpu", enabled=False) if narrow else nullcontext():
+    with torch.autocast("cpu", enabled=False) if autocast else nullcontext():
         return F.pad(x, (padding,) * 4, mode="replicate")
 
 
 def _pad_by_edges(x: Tensor, padding: int) -> Tensor:
-    """On CUDA `F.pad` gives up channels_last, and its backward pass is slow."""
-    last = x.is_contiguous(memory_format=torch.channels_last)
-    memory_format = torch.channels_last if last else torch.contiguous_format
+    """Replication padding by concatenation.
+
+    On CUDA, `F.pad` loses channels_last, and its backward pass is slow.
+    """
+    channels_last = x.is_contiguous(memory_format=torch.channels_last)
+    memory_format = torch.channels_last if channels_last else torch.contiguous_format
     for dim in (3, 2):
         size = [-1] * 4
         size[dim] = padding
         before, after = (
-            # An expanded tensor among them would turn the result contiguous.
-            x.narrow(dim, place, 1).expand(size).contiguous(memory_format=memory_format)
-            for place in (0, x.shape[dim] - 1)
+            # With an expanded tensor, `cat` would lose channels_last.
+            x.narrow(dim, index, 1).expand(size).contiguous(memory_format=memory_format)
+            for index in (0, x.shape[dim] - 1)
         )
         x = torch.cat([before, x, after], dim)
     return x
 
 
 class EdgePadding(torch.autograd.Function):
-    """`_pad_by_edges`; autograd's own backward pass would fill a tensor an edge."""
+    """`_pad_by_edges` with a backward pass of its own.
+
+    Autograd's backward pass would allocate a full tensor for each edge.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, padding: int) -> Tensor:
@@ -60,19 +66,19 @@ class EdgePadding(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        """What the padding repeats, summed where it comes from."""
+        """Add the gradient of the padding to that of the edge pixels it repeats."""
         for dim in (2, 3):
-            edge, size = ctx.padding, gradient.shape[dim] - 2 * ctx.padding
-            inner = gradient.narrow(dim, edge, size).clone()
-            for place, start in ((0, 0), (size - 1, size + edge)):
-                repeated = gradient.narrow(dim, start, edge).sum(dim, keepdim=True)
-                inner.narrow(dim, place, 1).add_(repeated)
+            padding, size = ctx.padding, gradient.shape[dim] - 2 * ctx.padding
+            inner = gradient.narrow(dim, padding, size).clone()
+            for index, start in ((0, 0), (size - 1, size + padding)):
+                repeated = gradient.narrow(dim, start, padding).sum(dim, keepdim=True)
+                inner.narrow(dim, index, 1).add_(repeated)
             gradient = inner
         return gradient, None
 
 
 class ReplicateConv2d(nn.Conv2d):
-    """A convolution that pads by replication, with `pad_replicate`."""
+    """A convolution whose input is padded with `pad_replicate`."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) -> (B, C_out, H / stride, W / stride)."""
@@ -87,10 +93,10 @@ def conv(
     stride: int = 1,
     dilation: int = 1,
 ) -> ReplicateConv2d:
-    """A convolution that pads by replication.
+    """Return a convolution with replication padding.
 
-    At stride 1 with an odd kernel it keeps H and W; at stride 2 with a 4x4
-    kernel it halves them exactly.
+    At stride 1 with an odd kernel it keeps H and W; at stride 2 with a 4x4 kernel it
+    halves them (even H and W).
     """
     return ReplicateConv2d(
         in_channels,
@@ -106,14 +112,14 @@ def conv(
 def conv_lrelu(
     in_channels: int, out_channels: int, kernel_size: int, stride: int = 1
 ) -> nn.Sequential:
-    """A convolution and a leaky ReLU of slope 0.2, the networks' common layer."""
+    """Return a convolution and a leaky ReLU of slope 0.2."""
     return nn.Sequential(
         conv(in_channels, out_channels, kernel_size, stride), nn.LeakyReLU(0.2)
     )
 
 
 class Up(nn.Module):
-    """Bilinear x2 (corners aligned), then a 3x3 convolution and a leaky ReLU."""
+    """Bilinear upsampling by 2 (aligned corners), a 3x3 convolution, a leaky ReLU."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -122,14 +128,17 @@ class Up(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) -> (B, C_out, 2H, 2W)."""
         up = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
-        return self.conv(up.to(x.dtype))  # autocast gives float32
+        return self.conv(up.to(x.dtype))  # under autocast it is float32
 
 
 class ResidualBlock(nn.Module):
     """Standard and dilated residual block (paper, Fig. 3a and 3b).
 
-    Two 3x3 convolutions with a ReLU between them, plus the identity. The
-    dilated block gives the first convolution a rate of 2.
+    Two 3x3 convolutions with a ReLU between them, plus the identity.
+
+    Args:
+        channels: of the input and the output.
+        dilation: of the first convolution; 2 in the dilated block.
     """
 
     def __init__(self, channels: int, dilation: int = 1) -> None:
@@ -145,9 +154,16 @@ class ResidualBlock(nn.Module):
 class SPDBlock(nn.Module):
     """Spatial Pyramid Dilation block (paper, section 4.1 and Fig. 3c, 3d).
 
-    n parallel 3x3 convolutions, one per dilation rate, each giving C/n
-    channels; a 3x3 convolution fuses their concatenation. As many parameters
+    n parallel 3x3 convolutions, one for each dilation rate, have C/n output channels
+    each; a 3x3 convolution fuses their concatenation. The block has as many parameters
     as the standard block.
+
+    Args:
+        channels: C, of the input and the output.
+        rates: the n dilation rates.
+
+    Raises:
+        ValueError: n does not divide C.
     """
 
     def __init__(self, channels: int, rates: Sequence[int]) -> None:

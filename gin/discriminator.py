@@ -14,9 +14,9 @@ PADDINGS = ("paper", "released")
 
 
 class NormalisedConv2d(nn.Conv2d):
-    """A convolution whose weight's parametrisation keeps out of autocast.
+    """A convolution whose weight is computed outside autocast.
 
-    The power iteration of spectral normalisation stays in float32, also on CUDA.
+    The power iteration of spectral normalisation runs in float32 on every device.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -29,14 +29,18 @@ class NormalisedConv2d(nn.Conv2d):
 class PatchDiscriminator(nn.Module):
     """Four spectrally normalised 4x4 convolutions (paper, section 4.1 and Fig. 2).
 
-    A value of the output judges a patch of the input; there is no last layer
-    that narrows to one channel.
+    Each output value depends on a patch of the input. The output has 4c channels:
+    there is no final convolution to one channel.
+
+    Args:
+        base_channels: the base width c.
+        padding: "paper" or "released", see `Discriminators`.
     """
 
     def __init__(self, base_channels: int, padding: str) -> None:
         super().__init__()
         c = base_channels
-        # left, right, top, bottom: an even kernel keeps the size with an odd sum.
+        # left, right, top, bottom: at stride 1, 3 px keep the size of a 4x4 kernel.
         outer, inner = ((1, 1, 1, 1), (1, 2, 1, 2)) if padding == "paper" else (2, 2)
         self.layers = nn.ModuleList(
             nn.Sequential(
@@ -52,7 +56,7 @@ class PatchDiscriminator(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 6, H, W) -> (B, 4c, H/4, W/4); as released, 3 px more a side."""
+        """(B, 6, H, W) -> (B, 4c, H/4, W/4), or 3 px more in H and W as released."""
         *hidden, last = self.layers
         for layer in hidden:
             x = F.leaky_relu(layer(x), 0.2)
@@ -60,7 +64,7 @@ class PatchDiscriminator(nn.Module):
 
 
 class Discriminators(nn.Module):
-    """D1 at full scale and D2 at half scale, of one shape with weights of their own.
+    """D1 at full scale and D2 at half scale, with separate weights (section 4.1).
 
     Args:
         base_channels: the base width c, 64 in the paper.
@@ -68,7 +72,7 @@ class Discriminators(nn.Module):
             "released" pads every layer by 2, which gives 67 and 35 px.
 
     Raises:
-        InputError: a padding of another name.
+        InputError: `padding` has another value.
     """
 
     def __init__(self, base_channels: int = 64, padding: str = "paper") -> None:
@@ -81,9 +85,14 @@ class Discriminators(nn.Module):
         self.d2 = PatchDiscriminator(base_channels, padding)
 
     def forward(self, masked: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
-        """The maps of D1 and D2 for `image`, given the masked image.
+        """Return the maps of D1 and D2 for `image`, conditioned on the masked image.
 
-        Both inputs (B, 3, H, W) in [0, 1]; `image` is I_compltd or I_gt.
+        Args:
+            masked: I_in, (B, 3, H, W) in [0, 1].
+            image: I_compltd or I_gt, (B, 3, H, W) in [0, 1].
+
+        Returns:
+            (B, 4c, H/4, W/4) and (B, 4c, H/8, W/8), or 3 px more as released.
         """
         pair = torch.cat([masked, image], dim=1)
         half = F.avg_pool2d(pair, 3, stride=2, padding=1, count_include_pad=False)

@@ -1,22 +1,23 @@
-"""The exceptions that the command line makes a line and an exit code of."""
+"""Exceptions, each of which the command line turns into an exit code."""
 
 
 class InputError(ValueError):
-    """Input that cannot be used; the message is one sentence for a person.
+    """Input that cannot be used.
 
-    It names the file or argument, says what was found and what was expected.
-    The command line prints it and exits with code 2.
+    The message is one sentence with the file or argument, its value and the expected
+    values. The command line prints it and exits with code 2.
     """
 
 
 class Unavailable(InputError):
-    """A file that cannot be had from one place; another place may have it."""
+    """A file that cannot be downloaded from one of its sources."""
 
 
 class Interrupted(Exception):
-    """A signal or a limit ended the training; a checkpoint is written.
+    """A signal or a limit has stopped a training, after it saved a checkpoint.
 
-    `code` is the exit code that the program should end with, 0 after a limit.
+    Attributes:
+        code: the exit code of the program; 0 after a limit.
     """
 
     def __init__(self, reason: str, steps: int, code: int) -> None:
@@ -25,7 +26,7 @@ class Interrupted(Exception):
 
 
 class Terminated(BaseException):
-    """SIGTERM ends the program; what is half written is removed on the way.
+    """SIGTERM, raised as an exception so that partly written files are removed.
 
-    No `except Exception` keeps it.
+    It derives from BaseException, so `except Exception` does not catch it.
     """

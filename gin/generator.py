@@ -24,12 +24,19 @@ from gin.blocks import (
 from gin.errors import InputError
 from gin.initialisation import small_initialisation
 
-STRIDE = 16  # the deepest features of G2 are 16 times smaller than the image
+STRIDE = 16  # of the deepest features of G2
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One row of Table 1: its residual block, attention scales and heads."""
+    """One row of Table 1.
+
+    Attributes:
+        block: "standard", "dilated" or "spd".
+        attention_scales: 0 for none, 1 for SA, 3 for MSSA.
+        back_projection: whether G2 ends with back projection.
+        refinement: whether there is a G2.
+    """
 
     block: str = "standard"
     attention_scales: int = 0
@@ -50,7 +57,15 @@ VARIANTS = tuple(_TABLE_1)
 
 
 class Completion(NamedTuple):
-    """What DeepGIN returns; images are (B, 3, H, W), low_res is (B, 3, H/4, W/4)."""
+    """The outputs of DeepGIN.
+
+    Attributes:
+        coarse: I_coarse, (B, 3, H, W).
+        low_res: I_lr, (B, 3, H/4, W/4), None without back projection.
+        out: I_out, (B, 3, H, W), None for "StdResBlk (Coarse only)".
+        completed: I_compltd, (B, 3, H, W): the known pixels, and the prediction in
+            the hole.
+    """
 
     coarse: Tensor
     low_res: Tensor | None
@@ -59,17 +74,17 @@ class Completion(NamedTuple):
 
 
 def composite(inside: Tensor, outside: Tensor, mask: Tensor) -> Tensor:
-    """`inside` where the mask is 1, `outside` where it is 0.
+    """Return `inside` where the mask is 1 and `outside` where it is 0.
 
-    A choice, not a product, so that NaN on the losing side stays out.
+    `torch.where` selects, so that NaN in the other image does not spread.
     """
     return torch.where(mask > 0.5, inside, outside)
 
 
-def _residual_block(kind: str, channels: int, rates: tuple[int, ...]) -> nn.Module:
-    if kind == "spd":
+def _residual_block(block: str, channels: int, rates: tuple[int, ...]) -> nn.Module:
+    if block == "spd":
         return SPDBlock(channels, rates)
-    return ResidualBlock(channels, dilation=2 if kind == "dilated" else 1)
+    return ResidualBlock(channels, dilation=2 if block == "dilated" else 1)
 
 
 def _encoder(base_channels: int) -> nn.ModuleList:
@@ -85,7 +100,12 @@ def _encoder(base_channels: int) -> nn.ModuleList:
 
 
 class CoarseGenerator(nn.Module):
-    """G1, the coarse reconstruction stage (section 4.1, Fig. 2)."""
+    """G1, the coarse reconstruction stage (section 4.1, Fig. 2).
+
+    Args:
+        base_channels: the base width c.
+        block: of the six residual blocks, see `Variant`.
+    """
 
     def __init__(self, base_channels: int, block: str = "spd") -> None:
         super().__init__()
@@ -106,7 +126,12 @@ class CoarseGenerator(nn.Module):
 
 
 class Skip(nn.Module):
-    """A skip connection of MSSA: narrow, attend, and mix into the decoder."""
+    """A skip connection of MSSA (section 4.1): a convolution, SA, and a fusion.
+
+    Args:
+        encoded: channels of the encoder's features.
+        decoded: channels of the decoder's features.
+    """
 
     def __init__(self, encoded: int, decoded: int) -> None:
         super().__init__()
@@ -115,13 +140,18 @@ class Skip(nn.Module):
         self.mix = conv_lrelu(encoded // 2 + decoded, decoded, 3)
 
     def forward(self, encoded: Tensor, decoded: Tensor) -> Tensor:
-        """Both (B, *, h, w) -> (B, decoded, h, w)."""
+        """(B, encoded, h, w) and (B, decoded, h, w) -> (B, decoded, h, w)."""
         attended = self.attention(self.narrow(encoded))
         return self.mix(torch.cat([decoded, attended], dim=1))
 
 
 class RefinementGenerator(nn.Module):
-    """G2, the refinement stage, with as much of it as the variant has."""
+    """G2, the refinement stage, with the parts that the variant has (Fig. 2).
+
+    Args:
+        base_channels: the base width c.
+        variant: a row of Table 1.
+    """
 
     def __init__(self, base_channels: int, variant: Variant) -> None:
         super().__init__()
@@ -149,9 +179,15 @@ class RefinementGenerator(nn.Module):
     def forward(
         self, coarse: Tensor, mask: Tensor, paste: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, Tensor | None]:
-        """(B, 3, H, W) and (B, 1, H, W) -> I_out (B, 3, H, W) and I_lr or None.
+        """Refine the coarse image.
 
-        `paste` is applied to the raw image before back projection.
+        Args:
+            coarse: (B, 3, H, W).
+            mask: (B, 1, H, W) of 0 and 1.
+            paste: applied to the raw image before back projection.
+
+        Returns:
+            I_out (B, 3, H, W), and I_lr (B, 3, H/4, W/4) or None.
         """
         x = torch.cat([coarse, mask], dim=1)
         encoded = []
@@ -175,7 +211,7 @@ class DeepGIN(nn.Module):
     """The two-stage inpainting network, in any of Table 1's seven variants.
 
     Args:
-        variant: a name out of `VARIANTS`.
+        variant: one of `VARIANTS`.
         base_channels: the base width c, 64 in the paper; even.
         composite: False as the paper writes it (G2 sees I_coarse, back
             projection the raw output); True as released (the known pixels are
@@ -212,10 +248,14 @@ class DeepGIN(nn.Module):
         small_initialisation(self)
 
     def forward(self, image: Tensor, mask: Tensor) -> Completion:
-        """Complete `image` where `mask` is 1; what lies there is never read.
+        """Complete `image` where `mask` is 1; the pixels there are not read.
 
-        image (B, 3, H, W) in [0, 1]; mask (B, 1, H, W) of 0 and 1; H and W
-        divisible by 16. The outputs are not clamped.
+        Args:
+            image: (B, 3, H, W) in [0, 1]; H and W are divisible by 16.
+            mask: (B, 1, H, W) of 0 and 1, 1 = missing.
+
+        Returns:
+            The outputs, not clamped to [0, 1].
         """
         _check_shapes(image, mask)
         masked = composite(torch.ones_like(image), image, mask)

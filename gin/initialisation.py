@@ -1,4 +1,4 @@
-"""Two ways to start a generator.
+"""Two initialisations of the generators.
 
 Taught in book/16_warm_up.md.
 """
@@ -10,10 +10,10 @@ from gin.blocks import ResidualBlock, SPDBlock
 
 
 def small_initialisation(net: nn.Module, scale: float = 0.1) -> None:
-    """The paper's start: Kaiming (fan in) x 0.1 on every convolution, bias 0.
+    """Initialise every convolution by Kaiming (fan in) x `scale`, with bias 0.
 
-    Section 5.1, after ESRGAN. It lets almost no signal through some thirty
-    layers without normalisation, so it wants very many steps.
+    Paper, section 5.1, after ESRGAN. The signal almost vanishes over about thirty
+    layers without normalisation, so the training takes many steps.
     """
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
@@ -21,11 +21,12 @@ def small_initialisation(net: nn.Module, scale: float = 0.1) -> None:
 
 
 def identity_initialisation(net: nn.Module) -> None:
-    """A start for short trainings: mid-grey holes, every block the identity.
+    """Initialise for short trainings: grey holes, residual blocks near the identity.
 
-    Not the paper's. Kaiming for the leaky ReLU's slope everywhere; the
-    residual blocks add little, attention is flat and adds nothing, the RGB
-    heads begin at grey and back projection at a weight near 0.1.
+    Not in the paper. Every convolution has Kaiming's initialisation for the slope of
+    the leaky ReLU. The last convolution of a residual block is scaled by 0.1,
+    attention adds 0, the RGB outputs are near 0.5, and alpha of back projection is
+    near 0.1.
     """
     for module in net.modules():
         if isinstance(module, nn.Conv2d):

@@ -1,4 +1,4 @@
-"""Any photograph, any size: prepare, complete, paste the known pixels.
+"""Inpainting of photographs of any size: `Inpainter`.
 
 Taught in book/00_start.md and book/20_any_photograph.md.
 """
@@ -23,7 +23,7 @@ from gin.inference.regions import SIDE, Window
 from gin.masks import Mask, read_mask
 from gin.utils import devices
 from gin.utils.images import Photograph
-from gin.weights import checkpoints as pretrained
+from gin.weights import checkpoints
 
 AUTO, WHOLE = REGIONS = ("auto", "whole")
 PAPER = "paper"
@@ -31,9 +31,10 @@ PAPER = "paper"
 
 @dataclass(frozen=True)
 class Options:
-    """How a photograph is completed, as `Inpainter` takes it.
+    """The options of `Inpainter.__call__`, with their defaults.
 
-    Raises InputError for a value that it does not know.
+    Raises:
+        InputError: an option has another value than those allowed.
     """
 
     size: str | None = None
@@ -52,12 +53,12 @@ class Options:
 
     @property
     def whole(self) -> bool:
-        """Whether the whole photograph is completed at once."""
+        """Whether the photograph is completed as a whole, without crops."""
         return self.size == PAPER or self.region == WHOLE
 
     @property
     def harmonic(self) -> bool:
-        """Whether the brightness is made to meet at the border."""
+        """Whether the fill has a harmonic correction."""
         return self.seam == "harmonic" if self.seam else not self.whole
 
 
@@ -66,7 +67,7 @@ class Inpainter:
 
     Args:
         net: the network; it is moved to `device` and put into evaluation mode.
-        device: None takes the GPU if CUDA finds one, else the CPU.
+        device: None takes the GPU if CUDA has one, else the CPU.
         precision: "float32" or "bf16"; None takes bf16 on CUDA and on processors
             with bf16 arithmetic, else float32.
 
@@ -94,11 +95,18 @@ class Inpainter:
         device: str | torch.device | None = None,
         precision: str | None = None,
     ) -> "Inpainter":
-        """An inpainter with weights as `pretrained.network` finds them.
+        """Return an inpainter with trained weights.
 
-        None takes the shipped ones. Raises InputError if there are none.
+        Args:
+            weights: a file, a folder or a name, see `gin.weights.checkpoints.locate`;
+                None takes the shipped weights.
+            device: see `Inpainter`.
+            precision: see `Inpainter`.
+
+        Raises:
+            InputError: there are no such weights, or they do not fit.
         """
-        return cls(pretrained.network(weights), device, precision)
+        return cls(checkpoints.network(weights), device, precision)
 
     def __call__(
         self,
@@ -111,35 +119,37 @@ class Inpainter:
         seam: str | None = None,
         callback: Callback | None = None,
     ) -> Image.Image:
-        """`photo` with the hole filled; known pixels come back bit for bit.
+        """Return `photo` with the hole filled and the known pixels unchanged.
 
-        What lies under the hole is never read.
+        The pixels in the hole are not read.
 
         Args:
-            photo: from 16 px a side; modes as `Photograph.read` has them. The result
-                has the same mode, is turned upright and keeps the metadata.
-            mask: a picture, white = missing, as `masks.read_mask` takes it, or an
-                array (H, W) of {0, 1}, 1 = missing; of the upright photograph's size.
-            size: None, or "paper" as released: the whole photograph, its sides
-                rounded to multiples of 256 by bicubic resizing, and resized back.
-            ensemble: average over four quarter turns and a mirror image, as
-                released; five times the work.
-            region: "auto" completes a crop around each group of holes, by what lies
-                in the crop alone (`gin.inference.regions`). "whole" completes the photograph as
-                its s * s phases, s = longer side / 256 rounded up (paper, section
-                6.1; less along the shorter side of a very slim one).
-            seam: "harmonic" makes the brightness meet at the border (`gin.inference.seams`),
-                "none" pastes the fill as it is. None means "harmonic" for crops, and
-                "none" for the whole photograph, as in the paper.
-            callback: called with the share that is done, 0 to 1, after each pass of
-                the network; what it raises ends the completion.
+            photo: from 16 px a side, of a mode that `Photograph.read` accepts. The
+                result has the same mode and metadata, with EXIF orientation applied.
+            mask: an image, white = missing, or an array (H, W) of {0, 1},
+                1 = missing, see `masks.read_mask`. It has the size of the photograph
+                after EXIF orientation.
+            size: None, or "paper" as released: the whole photograph is resized
+                (bicubic) to sides that are multiples of 256 px, and back.
+            ensemble: average the results for four rotations and a flip, as released;
+                five times the work.
+            region: "auto" completes a crop around each group of holes, from the
+                pixels in the crop (see `gin.inference.regions`). "whole" completes
+                all s * s phases of the photograph, s = longer side / 256 px rounded
+                up (paper, section 6.1); s is less along the shorter side of a very
+                narrow photograph.
+            seam: "harmonic" removes the step in brightness at the hole's border (see
+                `gin.inference.seams`), "none" does not. None means "harmonic" for
+                crops and "none" for the whole photograph, as in the paper.
+            callback: called after each pass of the network with the fraction that is
+                done, 0 to 1. An exception in it stops the completion.
 
         Raises:
-            InputError: a photograph, mask or option that cannot be used, or weights
-                that give no finite picture.
+            InputError: the photograph, the mask or an option cannot be used, or the
+                result is not finite.
         """
         options = Options(size, ensemble, region, seam, callback)
-        return self._pictures(photo, mask, options, stages=1)[0]
+        return self._complete(photo, mask, options, stages=1)[0]
 
     def stages(
         self,
@@ -149,25 +159,25 @@ class Inpainter:
         ensemble: bool = False,
         callback: Callback | None = None,
     ) -> dict[str, Image.Image]:
-        """The photograph completed by each stage: "coarse", then "refined".
+        """Return the result of each stage under its name: "coarse", then "refined".
 
-        The last is what a call returns; the network runs once for both. Arguments and
-        errors are those of a call.
+        The last one is the result of `__call__`. The network runs once for both.
+        Arguments and errors are those of `__call__`.
         """
         names = ("coarse", "refined") if self.net.refinement else ("coarse",)
         options = Options(ensemble=ensemble, callback=callback)
-        pictures = self._pictures(photo, mask, options, len(names))
-        return dict(zip(names, pictures, strict=True))
+        images = self._complete(photo, mask, options, len(names))
+        return dict(zip(names, images, strict=True))
 
     @torch.inference_mode()
-    def _pictures(
+    def _complete(
         self,
         photo: Image.Image,
         mask: Image.Image | np.ndarray,
         options: Options,
         stages: int,
     ) -> list[Image.Image]:
-        """The photograph completed by the last `stages` stages."""
+        """Complete the photograph; one image for each of the last `stages` stages."""
         photograph = Photograph.read(photo)
         missing = read_mask(mask, photograph.size)
         run = Passes(
@@ -185,27 +195,24 @@ class Inpainter:
             done = method(image, hole)[0].permute(1, 2, 0).numpy()  # (h, w, C)
             inside = missing[window] > 0
             if not np.isfinite(done[inside]).all():
-                raise InputError(
-                    "the weights give no finite picture; were they trained?"
-                )
+                raise InputError("the result is not finite; expected trained weights")
             if options.harmonic:
                 known = image[0].repeat(stages, 1, 1).permute(1, 2, 0).numpy()
                 done = seams.harmonic(done.clip(0, 1), known, inside)
             fill[window] = done
-        pictures = np.split(fill, stages, axis=2)
-        return [photograph.filled(picture, missing) for picture in pictures]
+        fills = np.split(fill, stages, axis=2)
+        return [photograph.filled(values, missing) for values in fills]
 
 
-Method = Callable[
-    [Tensor, Tensor], Tensor
-]  # (1, 3, h, w), (1, 1, h, w) -> (1, C, h, w)
+# (1, 3, h, w), (1, 1, h, w) -> (1, C, h, w)
+Method = Callable[[Tensor, Tensor], Tensor]
 
 
 def _strides(height: int, width: int) -> tuple[int, int]:
-    """Of rows and columns, so that no side of a phase is longer than 256 px.
+    """The strides of H and W for which no side of a phase is longer than 256 px.
 
-    It is one stride, but where that would pad the shorter side beyond 256 px and to
-    more than twice its length.
+    They are equal, unless this would pad the shorter side beyond 256 px and beyond
+    twice its length.
     """
     stride = -(-max(height, width) // SIDE)
     rows, columns = (
@@ -218,7 +225,7 @@ def _strides(height: int, width: int) -> tuple[int, int]:
 def _parts(
     missing: Mask, options: Options, run: Passes
 ) -> Iterator[tuple[Window, Method]]:
-    """What is completed apart from each other, and how."""
+    """The windows that are completed independently, and the method for each."""
     if options.whole:
         method = _resized if options.size == PAPER else _by_phases
         yield np.s_[:, :], partial(method, run=run)
@@ -232,7 +239,7 @@ def _parts(
 def _tensors(
     photograph: Photograph, missing: Mask, window: Window
 ) -> tuple[Tensor, Tensor]:
-    """A part, white in its hole before anything can mix pixels, and the hole."""
+    """A window of the photograph with a white hole, and the hole; (1, C, h, w)."""
     part = replace(photograph, values=photograph.values[window])
     image = torch.from_numpy(part.rgb()).permute(2, 0, 1)[None]
     hole = torch.from_numpy(missing[window]).float()[None, None]
@@ -240,10 +247,10 @@ def _tensors(
 
 
 def _resized(image: Tensor, mask: Tensor, run: Passes) -> Tensor:
-    """`_by_phases` at sides that are multiples of 256 px, as released."""
+    """Complete by phases at sides that are multiples of 256 px, as released."""
     shape = image.shape[2:]
     sides = [max(1, round(side / SIDE)) * SIDE for side in shape]
-    # Missing is whatever the smoother of the two filters drew from the hole.
+    # A pixel is missing if the bilinear filter reads any missing pixel for it.
     touched = F.interpolate(mask, sides, mode="bilinear", antialias=True) > 0
     image = F.interpolate(image, sides, mode="bicubic", antialias=True).clamp(0, 1)
     done = _by_phases(image.masked_fill(touched, 1), touched.float(), run)
@@ -251,15 +258,15 @@ def _resized(image: Tensor, mask: Tensor, run: Passes) -> Tensor:
 
 
 def _by_phases(image: Tensor, mask: Tensor, run: Passes) -> Tensor:
-    """(1, 3, H, W) and (1, 1, H, W) -> completed (1, C, H, W), by its phases."""
+    """Complete all phases: (1, 3, H, W) and (1, 1, H, W) -> (1, C, H, W)."""
     height, width = image.shape[2:]
     strides = _strides(height, width)
     steps = strides[0] * STRIDE, strides[1] * STRIDE
     phases = subsampling.split(pad(image, steps), strides)
     holes = subsampling.split(pad(mask, steps), strides)
-    damaged = holes.flatten(1).any(dim=1)  # the others come back unchanged
+    masked = holes.flatten(1).any(dim=1)  # the other phases have no hole
     done = phases.repeat(1, run.stages, 1, 1)
-    done[damaged] = run(phases[damaged], holes[damaged])
+    done[masked] = run(phases[masked], holes[masked])
     return subsampling.merge(done, strides)[..., :height, :width]
 
 

@@ -1,7 +1,8 @@
 """The loss terms of section 4.2, in the paper's variant and as released.
 
-Each term is a scalar, float32 or wider whatever autocast made of its inputs: what
-comes in narrower is widened before it is subtracted, multiplied or summed.
+Each term is a scalar in float32 or float64. Inputs of lower precision, as under
+autocast, are converted before any arithmetic.
+
 Taught in book/10_l1.md, book/11_hinge.md, book/12_perceptual.md,
 book/13_style.md, book/14_variation.md and book/15_total.md.
 """
@@ -20,11 +21,14 @@ from gin.recipes import PAPER_OR_RELEASED, LossRecipe
 
 
 class Features(NamedTuple):
-    """phi of I_out, of I_compltd and of I_gt: for each layer l, (B, C_l, H_l, W_l).
+    """Feature maps of the network phi: (B, C_l, H_l, W_l) for each layer l.
 
-    `true` may hold B / n images: each then goes with n in a row of the others, as
-    `gin.subsampling.three_mask_batch` lays them out. A variant without I_out has
-    I_coarse in its place. `out` is None where I_compltd alone is compared.
+    Attributes:
+        out: of I_out, or of I_coarse in a variant without I_out; None if only
+            I_compltd is compared.
+        completed: of I_compltd.
+        true: of I_gt. With a batch of B / n, each image is compared with n
+            consecutive ones of the others, as in `gin.subsampling.three_mask_batch`.
     """
 
     out: Sequence[Tensor] | None
@@ -33,7 +37,7 @@ class Features(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """The generators' five terms, each a scalar and not yet weighted."""
+    """The generators' five terms: scalars, before weighting (paper, Eqs. 1 to 6)."""
 
     l1: Tensor
     adversarial: Tensor
@@ -42,7 +46,7 @@ class Terms(NamedTuple):
     variation: Tensor
 
     def total(self, recipe: LossRecipe) -> Tensor:
-        """The weighted sum of the five (paper, Eq. 7)."""
+        """Return the weighted sum of the terms (paper, Eq. 7)."""
         return (
             self.l1
             + recipe.adversarial_weight * self.adversarial
@@ -60,13 +64,18 @@ def generator_terms(
     fake_maps: Sequence[Tensor],
     recipe: LossRecipe,
 ) -> Terms:
-    """Every term of Eq. 7, each in the recipe's variant.
+    """Return every term of Eq. 7, each in the recipe's variant.
 
-    image (B, 3, H, W) is the ground truth, mask (B, 1, H, W) of 0 and 1;
-    fake_maps are the discriminators' maps of I_compltd. Without features the
-    perceptual and the style term are 0, and each of them is 0 where its weight is.
-    Raises InputError where shapes or layers do not go together, or a variant is
-    unknown.
+    Args:
+        done: the outputs of DeepGIN.
+        image: the ground truth I_gt, (B, 3, H, W).
+        mask: (B, 1, H, W) of 0 and 1, 1 = missing.
+        features: without them the perceptual and the style term are 0.
+        fake_maps: the discriminators' maps of I_compltd.
+        recipe: variants and weights; a perceptual or style term of weight 0 is 0.
+
+    Raises:
+        InputError: shapes or layers do not match, or a variant is unknown.
     """
     l1 = reconstruction_loss(done, image, mask, recipe.hole_weight, recipe.l1)
     perceptual = style = torch.zeros_like(l1)
@@ -84,13 +93,13 @@ def generator_terms(
 
 
 def _perceptual(features: Features, recipe: LossRecipe) -> Tensor:
-    """Eq. 4: the sum over the images that are compared."""
+    """Eq. 4, summed over the images that are compared."""
     weights = recipe.layer_weights[: recipe.layers]
     return _sum(perceptual_loss(f, features.true, weights) for f in _fakes(features))
 
 
 def _style(features: Features, recipe: LossRecipe) -> Tensor:
-    """Eq. 5: the sum over the images that are compared."""
+    """Eq. 5, summed over the images that are compared."""
     weights = recipe.layer_weights[: recipe.layers]
     true = gram_matrices(features.true)
     return _sum(
@@ -100,7 +109,7 @@ def _style(features: Features, recipe: LossRecipe) -> Tensor:
 
 
 def _fakes(features: Features) -> list[Sequence[Tensor]]:
-    """phi of I_out, if it is compared, and of I_compltd."""
+    """Feature maps of I_out, if it is compared, and of I_compltd."""
     return [f for f in (features.out, features.completed) if f is not None]
 
 
@@ -111,15 +120,24 @@ def l1_loss(
     hole_weight: float,
     variant: str = "paper",
 ) -> Tensor:
-    """lambda_hole * L_hole + L_valid for one pair of images (paper, Eq. 1).
+    """Return lambda_hole * L_hole + L_valid for one pair of images (paper, Eq. 1).
 
-    In the paper's variant each term is the mean absolute difference over its own
-    pixels of an image, 0 where it has none, and then the mean over the images. The
-    paper does not say over what it averages; so the loss of a batch is the mean of
-    its images' losses, which gradients averaged over processes need. As released
-    both terms are divided by all pixels, so that a small hole counts for little.
-    prediction and target (B, 3, H, W), mask (B, 1, H, W); a mask between 0 and 1
-    counts a pixel in both terms.
+    "paper": each term is the mean absolute difference over its own pixels of an image
+    (0 without any), averaged over the batch. The paper does not define the average;
+    with this one, gradients averaged over processes are those of the whole batch.
+    "released": both terms are divided by the number of all pixels, so the weight of a
+    hole is proportional to its area.
+
+    Args:
+        prediction: (B, 3, H, W).
+        target: (B, 3, H, W).
+        mask: (B, 1, H, W) in [0, 1], 1 = missing. A pixel with a value between 0 and
+            1 contributes to both terms.
+        hole_weight: lambda_hole.
+        variant: "paper" or "released".
+
+    Raises:
+        InputError: shapes do not match, or the variant is unknown.
     """
     _check_variant(variant)
     _check_pair(prediction, target, mask)
@@ -138,12 +156,22 @@ def reconstruction_loss(
     hole_weight: float,
     variant: str = "paper",
 ) -> Tensor:
-    """Eq. 1 summed over I_coarse, I_out and I_lr, as far as the variant has them.
+    """Return the sum of Eq. 1 over those of I_coarse, I_out and I_lr that `done` has.
 
-    image (B, 3, H, W) is the ground truth. The low-resolution pair is a quarter
-    of its size, bilinear with aligned corners. In the paper's variant a pixel
-    there is missing if any of those it was made from is; as released its mask is
-    bilinear too, so that the pixels at a hole's border count in both terms.
+    I_lr is compared with the ground truth at a quarter of its size, bilinear with
+    aligned corners. "paper": a pixel of the small mask is missing if any pixel it is
+    interpolated from is. "released": the small mask has the interpolated values, so
+    that pixels at a hole's border contribute to both terms.
+
+    Args:
+        done: the outputs of DeepGIN.
+        image: the ground truth I_gt, (B, 3, H, W).
+        mask: (B, 1, H, W) of 0 and 1, 1 = missing.
+        hole_weight: lambda_hole.
+        variant: "paper" or "released".
+
+    Raises:
+        InputError: shapes do not match, or the variant is unknown.
     """
     total = l1_loss(done.coarse, image, mask, hole_weight, variant)
     if done.out is not None:
@@ -159,11 +187,16 @@ def reconstruction_loss(
 
 
 def adversarial_loss(fake_maps: Sequence[Tensor]) -> Tensor:
-    """-sum_d E[D_d(I_in, I_compltd)], the generators' hinge loss (paper, Eq. 2).
+    """Return -sum_d E[D_d(I_in, I_compltd)], the generators' hinge loss (paper, Eq. 2).
 
-    fake_maps: the map of each discriminator, (B, C, h, w) of any size. The
-    expectation is the mean over images, channels and patches, so that each
-    discriminator counts the same whatever its map's size.
+    The expectation is the mean over images, channels and patches, so the
+    discriminators have equal weights whatever the sizes of their maps.
+
+    Args:
+        fake_maps: the map (B, C, h, w) of each discriminator, of any size.
+
+    Raises:
+        InputError: there is no map.
     """
     return -_sum(_wide(fake).mean() for fake in fake_maps)
 
@@ -171,11 +204,18 @@ def adversarial_loss(fake_maps: Sequence[Tensor]) -> Tensor:
 def discriminator_loss(
     real_maps: Sequence[Tensor], fake_maps: Sequence[Tensor], factor: float = 1.0
 ) -> Tensor:
-    """The discriminators' hinge loss (paper, Eq. 3), times `factor`.
+    """Return the discriminators' hinge loss (paper, Eq. 3), times `factor`.
 
-    sum_d E[ReLU(1 - D_d(I_in, I_gt))] + E[ReLU(1 + D_d(I_in, I_compltd))], the
-    expectations as in `adversarial_loss`. The factor is 1 in the paper and 0.5
-    as released. Raises InputError unless both hold a map for each discriminator.
+    sum_d E[ReLU(1 - D_d(I_in, I_gt))] + E[ReLU(1 + D_d(I_in, I_compltd))], with the
+    expectations of `adversarial_loss`.
+
+    Args:
+        real_maps: the map of I_gt, (B, C, h, w), of each discriminator.
+        fake_maps: the map of I_compltd of each discriminator.
+        factor: 1 in the paper, 0.5 as released.
+
+    Raises:
+        InputError: the numbers of maps differ, or there is none.
     """
     if len(real_maps) != len(fake_maps):
         raise InputError(
@@ -190,17 +230,24 @@ def discriminator_loss(
 def perceptual_loss(
     features: Sequence[Tensor], true: Sequence[Tensor], layer_weights: Sequence[float]
 ) -> Tensor:
-    """sum_l w_l ||phi_l^I - phi_l^gt||_1 / N_l: one of the two sums of Eq. 4.
+    """Return sum_l w_l ||phi_l^I - phi_l^gt||_1 / N_l, one of the two sums of Eq. 4.
 
-    features of I_out or of I_compltd, and `true`, as in `Features`. N_l is the
-    number of elements, so a layer's term is a mean. Every w_l is 1 in the paper.
+    N_l is the number of elements, so a layer's term is a mean.
+
+    Args:
+        features: of I, which is I_out or I_compltd, as in `Features`.
+        true: of I_gt, as in `Features`.
+        layer_weights: w_l, each 1 in the paper.
+
+    Raises:
+        InputError: shapes or numbers of layers do not match.
     """
     gaps = _gaps(features, true, layer_weights)
     return _sum(w * gap.abs().mean() for w, gap in gaps)
 
 
 def gram_matrices(features: Sequence[Tensor]) -> list[Tensor]:
-    """phi^T phi / (C H W) of each layer (Eq. 5): (B, C, H, W) -> (B, C, C)."""
+    """Return phi^T phi / (C H W) of each layer (Eq. 5): (B, C, H, W) -> (B, C, C)."""
     return [_gram_matrix(layer) for layer in features]
 
 
@@ -210,10 +257,17 @@ def style_loss(
     layer_weights: Sequence[float],
     variant: str = "paper",
 ) -> Tensor:
-    """sum_l w_l ||G_l^I - G_l^gt|| / C_l^2: the inner sum of Eq. 5, for one image I.
+    """Return sum_l w_l ||G_l^I - G_l^gt|| / C_l^2, one of the two sums of Eq. 5.
 
-    G from `gram_matrices`; the batches go together as in `Features`. The norm is
-    L1 in the paper, the sum of squares as released.
+    Args:
+        grams: `gram_matrices` of I, which is I_out or I_compltd.
+        grams_true: `gram_matrices` of I_gt; its batch size is as in `Features`.
+        layer_weights: w_l, each 1 in the paper.
+        variant: the norm is L1 in "paper", the sum of squares in "released".
+
+    Raises:
+        InputError: shapes or numbers of layers do not match, or the variant is
+            unknown.
     """
     _check_variant(variant)
     norm = torch.abs if variant == "paper" else torch.square
@@ -222,11 +276,18 @@ def style_loss(
 
 
 def total_variation(completed: Tensor, variant: str = "paper") -> Tensor:
-    """How much neighbouring pixels of I_compltd differ, over all of it (Eq. 6).
+    """Return the total variation of I_compltd over the whole image (paper, Eq. 6).
 
-    completed (B, 3, H, W). In the paper's variant the mean over pixels of the L1
-    norm of their colours' difference, down and across; as released twice the mean
-    over pixels and channels of its square.
+    "paper": the mean over pixels of the L1 norm of the difference to the next pixel,
+    vertically and horizontally. "released": twice the mean over pixels and channels of
+    its square.
+
+    Args:
+        completed: (B, 3, H, W), H and W from 2.
+        variant: "paper" or "released".
+
+    Raises:
+        InputError: the variant is unknown.
     """
     _check_variant(variant)
     image = _wide(completed)
@@ -237,22 +298,22 @@ def total_variation(completed: Tensor, variant: str = "paper") -> Tensor:
     return down.abs().sum(dim=1).mean() + across.abs().sum(dim=1).mean()
 
 
-def _mean(difference: Tensor, chosen: Tensor) -> Tensor:
-    """Over the chosen pixels of each image, then over images; both (B, 1, H, W)."""
-    pixels = chosen.sum(dim=(1, 2, 3)).clamp(min=1)
-    return ((difference * chosen).sum(dim=(1, 2, 3)) / pixels).mean()
+def _mean(difference: Tensor, weight: Tensor) -> Tensor:
+    """The weighted mean of each image, then over images; both (B, 1, H, W)."""
+    pixels = weight.sum(dim=(1, 2, 3)).clamp(min=1)
+    return ((difference * weight).sum(dim=(1, 2, 3)) / pixels).mean()
 
 
 def _wide(x: Tensor) -> Tensor:
-    """float32 at least, so that sums over a million values keep their digits."""
+    """`x` in float32 at least, for precise sums over a million values."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _sum(terms: Iterable[Tensor]) -> Tensor:
-    found = list(terms)
-    if not found:
+    scalars = list(terms)
+    if not scalars:
         raise InputError("there is no map or layer; expected at least one")
-    return torch.stack(found).sum()
+    return torch.stack(scalars).sum()
 
 
 def _gram_matrix(layer: Tensor) -> Tensor:
@@ -263,27 +324,27 @@ def _gram_matrix(layer: Tensor) -> Tensor:
 
 
 def _gaps(
-    found: Sequence[Tensor], true: Sequence[Tensor], layer_weights: Sequence[float]
+    values: Sequence[Tensor], true: Sequence[Tensor], layer_weights: Sequence[float]
 ) -> list[tuple[float, Tensor]]:
-    """Each layer's weight and its difference from the truth."""
-    counts = len(found), len(true), len(layer_weights)
+    """Each layer's weight, and the difference of its values from the truth."""
+    counts = len(values), len(true), len(layer_weights)
     if len(set(counts)) > 1:
         raise InputError(
             "{} layers, {} of the truth and {} layer weights; "
             "expected as many of each".format(*counts)
         )
-    layers = zip(layer_weights, found, true, strict=True)
+    layers = zip(layer_weights, values, true, strict=True)
     return [(weight, _gap(a, b)) for weight, a, b in layers]
 
 
-def _gap(found: Tensor, true: Tensor) -> Tensor:
-    """(B, ...) - (B / n, ...), each true image under its n -> (B / n, n, ...)."""
-    if found.shape[1:] != true.shape[1:] or len(found) % len(true):
+def _gap(values: Tensor, true: Tensor) -> Tensor:
+    """(B, ...) minus (B / n, ...), for n consecutive images each -> (B / n, n, ...)."""
+    if values.shape[1:] != true.shape[1:] or len(values) % len(true):
         raise InputError(
-            f"a layer has shape {tuple(found.shape)} and {tuple(true.shape)} for the "
+            f"a layer has shape {tuple(values.shape)} and {tuple(true.shape)} for the "
             "truth; expected the same, or a batch that the truth's divides"
         )
-    return _wide(found).unflatten(0, (len(true), -1)) - true.unsqueeze(1)
+    return _wide(values).unflatten(0, (len(true), -1)) - true.unsqueeze(1)
 
 
 def _check_variant(variant: str) -> None:
@@ -294,7 +355,7 @@ def _check_variant(variant: str) -> None:
 
 
 def _check_pair(prediction: Tensor, target: Tensor, mask: Tensor) -> None:
-    # Broadcast, any of these would give a number that means nothing.
+    # Broadcasting would otherwise hide an error.
     if prediction.shape != target.shape:
         raise InputError(
             f"prediction has shape {tuple(prediction.shape)}; "

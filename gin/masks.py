@@ -1,7 +1,9 @@
-"""Binary masks: three random kinds, and masks read from pictures.
+"""Binary masks: random ones of three kinds, and masks read from image files.
 
 A mask is a uint8 array (H, W) of {0, 1}; 1 = missing. The kinds are those of the
-paper's section 5.1. Taught in book/01_masks.md.
+paper's section 5.1.
+
+Taught in book/01_masks.md.
 """
 
 import math
@@ -16,24 +18,34 @@ from scipy import ndimage
 
 from gin.errors import InputError
 from gin.recipes import PAPER_OR_RELEASED
-from gin.utils import mask_images as mask_pictures
-from gin.utils.images import SMALLEST, open_picture, type_of, upright
+from gin.utils import mask_images
+from gin.utils.images import MIN_SIDE, open_picture, type_of, upright
 
 KINDS = ("rectangular", "free_form", "cellular_automata")
 MOST_MISSING = 0.95
-SUSPICIOUS = 0.6  # of the picture: few masks hide more of most pictures
+SUSPICIOUS = 0.6  # missing fraction above which a mask may be inverted
 Mask = np.ndarray
-Stroke = tuple[list[tuple[int, int]], list[int]]  # n + 1 points (x, y), n widths
+Stroke = tuple[list[tuple[int, int]], list[int]]  # n + 1 points (x, y), n widths in px
 
 
 def make(
     kind: str, height: int, width: int, rng: Generator, variant: str = "paper"
 ) -> Mask:
-    """One random mask of a kind named in `KINDS`; uint8 (height, width).
+    """Draw a random mask: uint8 (height, width).
 
-    `variant` concerns `free_form` alone. The same state of `rng` gives the same
-    mask. Something is missing in every mask, and never more than 95 %. Raises
-    InputError for an unknown kind or variant, and for a side below 16 px.
+    At least one pixel and at most 95 % of the pixels are missing. Equal states of
+    `rng` give equal masks.
+
+    Args:
+        kind: one of `KINDS`.
+        height: in px, from 16.
+        width: in px, from 16.
+        rng: the source of randomness.
+        variant: of `free_form`; the other kinds have one variant.
+
+    Raises:
+        InputError: an unknown kind or variant, a side below 16 px, or another
+            generator than numpy's.
     """
     if kind == "rectangular":
         return rectangular(height, width, rng)
@@ -45,18 +57,19 @@ def make(
 
 
 def make_all(height: int, width: int, rng: Generator, variant: str = "paper") -> Mask:
-    """One random mask of each kind: uint8 (3, height, width), in the order of `KINDS`.
+    """Draw a random mask of each kind: uint8 (3, height, width), as in `KINDS`.
 
-    Paper, section 5.1: a training image comes under all three. Arguments and errors
-    are those of `make`.
+    Paper, section 5.1: each training image has all three. Arguments and errors are
+    those of `make`.
     """
     return np.stack([make(kind, height, width, rng, variant) for kind in KINDS])
 
 
 def rectangular(height: int, width: int, rng: Generator) -> Mask:
-    """One rectangle, each side 30-70 % of its dimension, anywhere in the picture.
+    """Draw a rectangle with sides of 30-70 % of the image's, at a random position.
 
-    Paper, section 5.1. Side and place are uniform, so 25 % is missing on average.
+    Paper, section 5.1. Sizes and positions are uniformly distributed, so 25 % is
+    missing on average. Arguments and errors are those of `make`.
     """
     height, width = _sides(height, width, rng)
     mask = np.zeros((height, width), np.uint8)
@@ -65,18 +78,19 @@ def rectangular(height: int, width: int, rng: Generator) -> Mask:
 
 
 def free_form(height: int, width: int, rng: Generator, variant: str = "paper") -> Mask:
-    """Brush strokes, as the paper describes them or as the authors released them.
+    """Draw brush strokes, as the paper describes them or as the authors released them.
 
-    - "paper": section 5.1 names DeepFillv2's strokes. One to three strokes with 4-11
-      vertices after their start zigzag through the picture; about 15 % is missing
-      at 256 px. The steps follow the picture's diagonal, the widths (12-40 px) do
-      not. Vertices are held inside the picture, and DeepFillv2's box is left out.
-      The angles lead up and to the right, so each stroke is mirrored at random.
-    - "released": the AIM 2020 challenge's generator. 15-23 strokes of 1-5 segments,
-      10-69 px long and 10-24 px wide whatever the picture's size: 40 % is missing
-      at 256 px, 14 % at 512, 3.8 % at 1024.
+    - "paper": the strokes of DeepFillv2 (section 5.1) without its box. One to three
+      zigzag strokes have 4-11 segments each. Segment lengths are proportional to the
+      image's diagonal; widths are 12-40 px at any size. Vertices are clipped to the
+      image. The angles point up and to the right, so each stroke is mirrored at
+      random. About 15 % is missing at 256 px.
+    - "released": the generator of the AIM 2020 challenge. 15-23 strokes of 1-5
+      segments, 10-69 px long and 10-24 px wide at any size: 40 % is missing at
+      256 px, 14 % at 512 px, 3.8 % at 1024 px.
 
-    Strokes that would leave less than 5 % known (in small pictures) are left out.
+    Strokes after which less than 5 % would be known (in small images) are omitted.
+    Arguments and errors are those of `make`.
     """
     height, width = _sides(height, width, rng)
     if variant not in PAPER_OR_RELEASED:
@@ -89,26 +103,27 @@ def free_form(height: int, width: int, rng: Generator, variant: str = "paper") -
 
 
 def cellular_automata(height: int, width: int, rng: Generator) -> Mask:
-    """Noise that a majority rule has grown into blobs; 51 % is missing on average.
+    """Draw blobs by a cellular automaton; 51 % is missing on average.
 
-    The AIM 2020 challenge's masks (paper, section 5.1). Noise at 1/s of the size,
-    s one of 1, 2, 4, 8, is smoothed 2-6 times, enlarged s times, and for s > 1
-    widened by one pixel up, down, left and right.
+    The masks of the AIM 2020 challenge (paper, section 5.1). Binary noise at 1/s of
+    the size, s one of 1, 2, 4, 8, goes through 2-6 steps of a majority rule, is
+    enlarged s times, and for s > 1 dilated by one pixel up, down, left and right.
+    Arguments and errors are those of `make`.
     """
     height, width = _sides(height, width, rng)
     return _first_usable(lambda: _grow(height, width, rng))
 
 
 def area(mask: Mask) -> float:
-    """The missing fraction of a mask, 0 to 1."""
+    """Return the missing fraction of a mask, 0 to 1."""
     return float(np.count_nonzero(mask) / mask.size)
 
 
 def grow(mask: Mask, pixels: int) -> Mask:
-    """`mask` with what lies within `pixels` of its holes; fewer than 0 shrink them.
+    """Dilate the holes of `mask` by `pixels`, or erode them by -`pixels`.
 
-    Distances are Euclidean. At the picture's edge a hole does not shrink. The result
-    may be empty, or full.
+    Distances are Euclidean. A hole does not shrink at the image's edge. The result
+    may be empty or full.
     """
     if not pixels or not mask.any() or mask.all():
         return mask
@@ -124,24 +139,27 @@ def load_mask(
     threshold: int | None = None,
     name: str | None = None,
 ) -> Mask:
-    """A mask from a picture of any mode: white is missing, black is known.
+    """Read a mask from an image of any mode: white is missing, black is known.
 
-    Of two levels the brighter is white; of more, those that are at least half white
-    (16-bit pictures count 65535 as white). `threshold`, 1 to 255, cuts there instead,
-    as soft masks need. `invert` turns this round: black is missing. If transparency
-    varies, what is transparent counts as black; but where all that is visible has
-    one colour, the drawing is in the transparency, and opaque is missing whatever
-    the colour. EXIF orientation is applied; an animation gives its first frame.
+    If the image has two levels, the brighter one is white; of more levels, those from
+    half white on (65535 is white in 16-bit images). Transparent pixels are black. But
+    if all visible pixels have one colour, opaque is missing whatever the colour. EXIF
+    orientation is applied, and of an animation the first frame is read.
 
-    `size` is the photograph's (width, height); a file of another size is refused
-    before it is decoded. `name` opens the messages, None takes the file's. Raises
-    InputError for a file that is not a whole picture, for one that looks like a
-    photograph, like labels or like a soft mask (unless `threshold` is given), and as
-    `check_mask` does.
+    Args:
+        source: a file, or an image.
+        size: (width, height) of the photograph; a file of another size is not decoded.
+        invert: whether black is missing instead.
+        threshold: 1 to 255, the lowest level that is white; soft masks need it.
+        name: opens the error messages; None takes the file's.
+
+    Raises:
+        InputError: the file is damaged or not an image; it looks like a photograph,
+            labels or, without `threshold`, a soft mask; or `check_mask` refuses it.
     """
 
     def check(picture: Image.Image, file: str) -> None:
-        if size is not None and picture.size != size[::-1]:  # which EXIF may turn
+        if size is not None and picture.size != size[::-1]:  # EXIF may rotate that
             _check_size(picture.size, name or file, size)
 
     if isinstance(source, Image.Image):
@@ -150,8 +168,8 @@ def load_mask(
     else:
         picture, file = open_picture(source, check), os.fspath(source)
     name = name or file
-    found = mask_pictures.white(upright(picture, file), name, threshold)
-    mask = (found ^ invert).astype(np.uint8)
+    white = mask_images.white(upright(picture, file), name, threshold)
+    mask = (white ^ invert).astype(np.uint8)
     check_mask(mask, name, size)
     return mask
 
@@ -201,10 +219,16 @@ def _from_array(mask: object) -> np.ndarray:
 
 
 def check_mask(mask: Mask, name: str, size: tuple[int, int] | None = None) -> None:
-    """Raise InputError unless `mask` can be used with a photograph of `size`.
+    """Check that a mask can be used.
 
-    It must be (H, W) of {0, 1}, of the photograph's `size` = (width, height) if that
-    is given, with something missing but no more than 95 %. `name` opens the message.
+    Args:
+        mask: must be (H, W) of {0, 1}, with at least one pixel and at most 95 %
+            missing.
+        name: opens the error message.
+        size: (width, height) of the photograph, which must be the mask's.
+
+    Raises:
+        InputError: one of these conditions does not hold.
     """
     if mask.ndim == 2 and size is not None:
         _check_size(mask.shape[::-1], name, size)
@@ -224,29 +248,29 @@ def check_mask(mask: Mask, name: str, size: tuple[int, int] | None = None) -> No
         )
 
 
-def _check_size(found: tuple[int, int], name: str, size: tuple[int, int]) -> None:
-    """Raise InputError unless a mask and its photograph have one (width, height)."""
-    if found != tuple(size):
-        turned = found == tuple(size[::-1])
+def _check_size(mask_size: tuple[int, int], name: str, size: tuple[int, int]) -> None:
+    """Raise InputError unless a mask has the (width, height) of its photograph."""
+    if mask_size != tuple(size):
+        turned = mask_size == tuple(size[::-1])
         hint = ": the photograph is turned by its EXIF orientation, so turn the mask"
         raise InputError(
-            f"{name}: the mask is {found[0]} x {found[1]} px, "
+            f"{name}: the mask is {mask_size[0]} x {mask_size[1]} px, "
             f"but its photograph is {size[0]} x {size[1]} px upright{hint * turned}"
         )
 
 
 def _sides(height: int, width: int, rng: object) -> tuple[int, int]:
     if not isinstance(rng, Generator):
-        found = type(rng).__name__
-        raise InputError(f"rng: expected a numpy.random.Generator, found {found}")
+        name = type(rng).__name__
+        raise InputError(f"rng: expected a numpy.random.Generator, found {name}")
     try:
         sides = operator.index(height), operator.index(width)
     except TypeError:
         sides = (0, 0)
-    if min(sides) < SMALLEST:
+    if min(sides) < MIN_SIDE:
         raise InputError(
             f"mask of height {height!r} and width {width!r}: "
-            f"expected whole numbers of at least {SMALLEST} px"
+            f"expected whole numbers of at least {MIN_SIDE} px"
         )
     return sides
 
@@ -264,7 +288,7 @@ def _span(length: int, rng: Generator) -> slice:
 
 
 def _draw_what_fits(strokes: list[Stroke], height: int, width: int) -> Mask:
-    """As many of the strokes, from the first on, as leave 5 % of the picture known."""
+    """Draw the first strokes, as many as leave 5 % of the image known."""
     for count in range(len(strokes), 1, -1):
         mask = draw(strokes[:count], height, width)
         if area(mask) <= MOST_MISSING:
@@ -289,9 +313,9 @@ def _noise(height: int, width: int, rng: Generator) -> Mask:
 
 
 def _majority(cells: Mask) -> Mask:
-    """The 3x3 median of {0, 1}, with zeros around the picture."""
+    """The 3x3 median of {0, 1}, with zero padding."""
     height, width = cells.shape
-    padded = np.zeros((height + 2, width + 2), np.uint8)  # a tenth of np.pad's time
+    padded = np.zeros((height + 2, width + 2), np.uint8)  # ten times as fast as np.pad
     padded[1:-1, 1:-1] = cells
     columns = padded[:-2] + padded[1:-1] + padded[2:]
     votes = columns[:, :-2] + columns[:, 1:-1] + columns[:, 2:]
@@ -299,7 +323,7 @@ def _majority(cells: Mask) -> Mask:
 
 
 def _widen(mask: Mask) -> Mask:
-    """Dilation by the cross of the four neighbours."""
+    """Dilation by the four neighbours."""
     wide = mask.copy()
     wide[1:] |= mask[:-1]
     wide[:-1] |= mask[1:]
@@ -309,7 +333,7 @@ def _widen(mask: Mask) -> Mask:
 
 
 def deepfill_strokes(height: int, width: int, rng: Generator) -> list[Stroke]:
-    """One to three zigzags, as in DeepFillv2; see `gin.masks.free_form`."""
+    """Draw the one to three strokes of DeepFillv2; see `free_form`."""
     return [_zigzag(height, width, rng) for _ in range(rng.integers(1, 4))]
 
 
@@ -317,7 +341,7 @@ def _zigzag(height: int, width: int, rng: Generator) -> Stroke:
     count = int(rng.integers(4, 12))
     low, high = rng.uniform(0, 2 * math.pi / 15, 2)
     angles = rng.uniform(2 * math.pi / 5 - low, 2 * math.pi / 5 + high, count)
-    angles[::2] *= -1  # 2 pi minus the angle: the stroke turns back
+    angles[::2] *= -1  # 2 pi minus the angle
     step = math.hypot(height, width) / 8
     lengths = rng.normal(step, step / 2, count).clip(0, 2 * step)
     mirror = rng.choice((-1, 1), (2, 1))
@@ -332,14 +356,14 @@ def _zigzag(height: int, width: int, rng: Generator) -> Stroke:
 
 
 def aim_strokes(height: int, width: int, rng: Generator) -> list[Stroke]:
-    """15 to 23 short strokes of the AIM challenge; see `gin.masks.free_form`."""
-    shape = (int(rng.integers(15, 24)), 5)  # of the five segments, `counts` are drawn
+    """Draw the 15 to 23 short strokes of the AIM challenge; see `free_form`."""
+    shape = (int(rng.integers(15, 24)), 5)  # `counts` of the five segments are used
     counts = rng.integers(1, 6, shape[0])
     angles = rng.integers(4, size=shape) + 0.01  # radians
     angles[::2] *= -1  # every other stroke mirrored
     lengths = rng.integers(10, 70, shape)
-    # Lines one pixel wider than asked, as OpenCV draws them: drawn exactly, 37 % is
-    # missing at 256 px, not the 40 % measured on the released masks.
+    # OpenCV draws lines one pixel wider than given. Without that pixel 37 % is missing
+    # at 256 px; 40 % is missing in the released masks.
     widths = rng.integers(10, 25, shape) + 1
     starts = rng.integers((width, height), size=(shape[0], 1, 2))
     steps = lengths[..., None] * np.stack([np.sin(angles), np.cos(angles)], axis=-1)
@@ -354,13 +378,13 @@ def aim_strokes(height: int, width: int, rng: Generator) -> list[Stroke]:
 
 
 def draw(strokes: list[Stroke], height: int, width: int) -> np.ndarray:
-    """The strokes with round joints on an empty mask, uint8 (height, width)."""
+    """Draw strokes with round joints and ends: uint8 (height, width)."""
     canvas = Image.new("L", (width, height))
     pen = ImageDraw.Draw(canvas)
     for points, widths in strokes:
         for (x0, y0), (x1, y1), brush in zip(points, points[1:], widths, strict=False):
             pen.line((x0, y0, x1, y1), fill=1, width=brush)
-            r = brush // 2  # round ends
+            r = brush // 2
             pen.ellipse((x0 - r, y0 - r, x0 + r, y0 + r), fill=1)
             pen.ellipse((x1 - r, y1 - r, x1 + r, y1 + r), fill=1)
     return np.array(canvas)

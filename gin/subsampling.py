@@ -1,7 +1,9 @@
-"""An image as the stack of its stride-s phases, and back; the three-mask batch.
+"""The phases of an image at stride s, their inverse, and the three-mask batch.
 
-The paper's sub-sampling (section 5.1 and the tests of section 5.2) takes every s-th
-pixel, so no pixel is filtered or lost. Taught in book/03_batches.md.
+The paper's sub-sampling (sections 5.1 and 5.2) takes every s-th pixel without
+filtering; all phases together hold every pixel.
+
+Taught in book/03_batches.md.
 """
 
 import numpy as np
@@ -12,22 +14,28 @@ from torch import Tensor
 from gin import masks
 from gin.errors import InputError
 
-Stride = int | tuple[int, int]  # of both sides, or of the rows and of the columns
+Stride = int | tuple[int, int]  # one for H and W, or a pair for (H, W)
 
 
 def split(image: Tensor, stride: Stride) -> Tensor:
-    """All phases of each image: (B, C, H, W) -> (B * s * s, C, H / s, W / s).
+    """Return all phases of each image: (B, C, H, W) -> (B * s * s, C, H / s, W / s).
 
-    Phase (dy, dx) is `image[:, :, dy::s, dx::s]`. The phases of the first image come
-    first, row by row. A pair of strides has one for H and one for W. Raises InputError
-    unless s divides H and W.
+    Phase (dy, dx) is `image[:, :, dy::s, dx::s]`. The phases of an image are
+    consecutive, in row-major order of (dy, dx).
+
+    Raises:
+        InputError: s does not divide H and W.
     """
     cells = _cells(image, stride)  # (B, C, H/s, s, W/s, s)
     return cells.permute(0, 3, 5, 1, 2, 4).flatten(0, 2)
 
 
 def merge(phases: Tensor, stride: Stride) -> Tensor:
-    """The inverse of `split`, exactly: (B * s * s, C, h, w) -> (B, C, h * s, w * s)."""
+    """Invert `split`: (B * s * s, C, h, w) -> (B, C, h * s, w * s).
+
+    Raises:
+        InputError: the batch size is not a multiple of s * s.
+    """
     rows, columns = _pair(stride)
     if min(rows, columns) < 1 or phases.ndim != 4 or len(phases) % (rows * columns):
         raise InputError(
@@ -39,9 +47,12 @@ def merge(phases: Tensor, stride: Stride) -> Tensor:
 
 
 def random_phase(image: Tensor, stride: int, rng: Generator) -> Tensor:
-    """One random phase of each image: (B, C, H, W) -> (B, C, H / s, W / s).
+    """Return one random phase of each image: (B, C, H, W) -> (B, C, H / s, W / s).
 
-    Paper, section 5.1: an image of 512 px becomes a sub-image of 256 px.
+    Paper, section 5.1: an image of 512 px gives a sub-image of 256 px.
+
+    Raises:
+        InputError: s does not divide H and W.
     """
     cells = _cells(image, stride)
     dy, dx = rng.integers(stride, size=(2, len(image)))
@@ -51,11 +62,19 @@ def random_phase(image: Tensor, stride: int, rng: Generator) -> Tensor:
 def three_mask_batch(
     images: Tensor, rng: Generator, variant: str = "paper"
 ) -> tuple[Tensor, Tensor]:
-    """Each image under each kind of mask (paper, section 5.1).
+    """Repeat each image for one mask of each kind (paper, section 5.1).
 
-    (B, 3, H, W) -> images (3B, 3, H, W), masks (3B, 1, H, W) as float32, 1 = missing.
-    Each image stands three times in a row, its masks in the order of `masks.KINDS`;
-    `variant` is that of `masks.free_form`. Raises InputError for sides below 16 px.
+    Args:
+        images: (B, 3, H, W), H and W from 16 px.
+        rng: draws the masks.
+        variant: of `masks.free_form`.
+
+    Returns:
+        Images (3B, 3, H, W), each repeated three times in a row, and float32 masks
+        (3B, 1, H, W), 1 = missing, in the order of `masks.KINDS`.
+
+    Raises:
+        InputError: H or W is below 16 px.
     """
     batch, _, height, width = images.shape
     drawn = [masks.make_all(height, width, rng, variant) for _ in range(batch)]

@@ -1,4 +1,4 @@
-"""The feature maps that the perceptual and style terms compare.
+"""VGG's feature maps, phi of the perceptual and the style loss.
 
 Taught in book/12_perceptual.md.
 """
@@ -17,26 +17,30 @@ from gin.recipes import LAYERS
 from gin.weights.imagenet import NETWORKS, Backbone, load_backbone
 
 LAYER_OUTPUTS = ("convolution", "released")
-SMALLEST = 16  # pixels a side: four pools leave one
+VGG_MIN_SIDE = 16  # px: four poolings leave one pixel
 
 
 class Features(nn.Module):
     """VGG's maps at conv1_1 ... conv5_1 (paper, section 4.2, Eqs. 4 and 5).
 
-    Frozen: gradients reach the image, never the weights, and `train()` changes
-    nothing. `name` and `source` say whose weights these are.
+    The weights are frozen, and the module stays in evaluation mode. Gradients flow to
+    the image.
 
     Args:
-        backbone: VGG-19's weights, or VGG16's, which has layers of the same names.
-        layer_outputs: "convolution", the paper's: each convolution's output. "released":
-            relu1_1 ... relu4_1 and conv5_1, because an in-place ReLU overwrites
-            the first four in the authors' code.
-        size: images are resized to a square of so many pixels (released: 224);
-            None leaves them as they are.
-        layers: how many of the five maps there are, from the first.
+        backbone: the weights of VGG-19, or of VGG16, whose layers have the same names.
+        layer_outputs: "convolution" (paper) for the outputs of the convolutions;
+            "released" for relu1_1 ... relu4_1 and conv5_1, because in the authors'
+            code an in-place ReLU overwrites the first four.
+        size: side in px of the square to which images are resized (released: 224);
+            None keeps their size.
+        layers: the number of maps, 1 to 5, from the first.
+
+    Attributes:
+        name: of the backbone.
+        source: of its weights.
 
     Raises:
-        InputError: an argument is none of these.
+        InputError: an argument has another value.
     """
 
     mean: Tensor
@@ -54,8 +58,10 @@ class Features(nn.Module):
             raise InputError(
                 f"layer_outputs is {layer_outputs!r}; expected one of {LAYER_OUTPUTS}"
             )
-        if size is not None and size < SMALLEST:
-            raise InputError(f"size is {size}; expected {SMALLEST} or more, or None")
+        if size is not None and size < VGG_MIN_SIDE:
+            raise InputError(
+                f"size is {size}; expected {VGG_MIN_SIDE} or more, or None"
+            )
         if backbone.network not in ("vgg19", "vgg16"):
             raise InputError(f"backbone is {backbone.name}; expected VGG-19 or VGG16")
         self.layer_outputs, self.size = layer_outputs, size
@@ -67,28 +73,42 @@ class Features(nn.Module):
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Self:
-        """Stays in evaluation mode, also inside a module that is trained."""
+        """Stay in evaluation mode, also inside a module that is trained."""
         return super().train(False)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """image (B, 3, H, W) in [0, 1] -> maps, (B, 64, H, W) ... (B, 512, H/16,
-        W/16) for five, sides rounded down. Raises InputError below 16 pixels a side."""
-        if image.ndim != 4 or image.shape[1] != 3 or min(image.shape[2:]) < SMALLEST:
+        """Return the maps of `image`.
+
+        Args:
+            image: (B, 3, H, W) in [0, 1], H and W from 16 px.
+
+        Returns:
+            (B, 64, H, W), (B, 128, H/2, W/2), ... (B, 512, H/16, W/16), with sides
+            rounded down.
+
+        Raises:
+            InputError: the image has another shape.
+        """
+        if (
+            image.ndim != 4
+            or image.shape[1] != 3
+            or min(image.shape[2:]) < VGG_MIN_SIDE
+        ):
             raise InputError(
                 f"image is {tuple(image.shape)}; expected (B, 3, H, W) with sides of "
-                f"{SMALLEST} pixels or more"
+                f"{VGG_MIN_SIDE} pixels or more"
             )
-        # First of all: it brings bf16 images to float32.
+        # Before the resizing, because this converts bf16 images to float32.
         x = (image - self.mean) / self.std
         if self.size is not None:
             x = resize(x, (self.size, self.size))
-        convolved, rectified = [], [x]
+        conv_outputs, relu_outputs = [], [x]
         for stage in self.stages:
-            convolved.append(stage(rectified[-1]))
-            rectified.append(F.relu(convolved[-1]))
+            conv_outputs.append(stage(relu_outputs[-1]))
+            relu_outputs.append(F.relu(conv_outputs[-1]))
         if self.layer_outputs == "convolution":
-            return convolved
-        return [*rectified[1 : len(LAYERS)], *convolved[len(LAYERS) - 1 :]]
+            return conv_outputs
+        return [*relu_outputs[1 : len(LAYERS)], *conv_outputs[len(LAYERS) - 1 :]]
 
 
 def features(
@@ -97,7 +117,7 @@ def features(
     layer_outputs: str = "convolution",
     size: int | None = None,
 ) -> Features:
-    """`Features` with weights from `source`, as `load_backbone` finds them."""
+    """Return `Features` with the weights that `load_backbone` reads from `source`."""
     return Features(load_backbone(network, source), layer_outputs, size)
 
 
@@ -108,26 +128,26 @@ def _column(*values: float) -> Tensor:
 def _stages(
     shapes: Mapping[int, tuple[int, ...]], state: Mapping[str, Tensor]
 ) -> nn.ModuleList:
-    """The layers from one tap to the next; the ReLU after a tap is `forward`'s."""
+    """The layers up to each of `LAYERS`; `forward` applies the ReLU after them."""
     stages, layers, last = nn.ModuleList(), list[nn.Module](), -3
-    for place, shape in shapes.items():
-        first_of_block = place - last == 3  # a ReLU and a pool lie between
+    for index, shape in shapes.items():
+        first_of_block = index - last == 3  # a ReLU and a pooling lie between
         if first_of_block and stages:
             layers.append(nn.MaxPool2d(2))
-        layers.append(_convolution(state, f"features.{place}", shape))
+        layers.append(_convolution(state, f"features.{index}", shape))
         if first_of_block:
             stages.append(nn.Sequential(*layers))
             layers = []
         else:
             layers.append(nn.ReLU(inplace=True))
-        last = place
+        last = index
     return stages
 
 
 def _convolution(
     state: Mapping[str, Tensor], name: str, shape: tuple[int, ...]
 ) -> nn.Conv2d:
-    # On "meta", no time goes into a random initialisation, nor random numbers.
+    # On "meta", PyTorch draws no random weights.
     conv = nn.Conv2d(shape[1], shape[0], 3, padding=1, device="meta")
     conv.weight = nn.Parameter(state[f"{name}.weight"])
     conv.bias = nn.Parameter(state[f"{name}.bias"])

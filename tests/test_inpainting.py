@@ -374,5 +374,5 @@ def test_weights_that_give_no_number_are_named() -> None:
     def nothing(image: Tensor, mask: Tensor) -> Tensor:
         return torch.full_like(image, torch.nan)
 
-    with pytest.raises(InputError, match="the weights give no finite picture"):
+    with pytest.raises(InputError, match="the result is not finite; expected trained"):
         Inpainter(Net(nothing), "cpu")(Image.fromarray(noise(32, 32)), hole(32, 32))

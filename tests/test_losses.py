@@ -32,7 +32,7 @@ from gin.losses import (
 from gin.recipes import PAPER_LOSSES, PAPER_OR_RELEASED, RELEASED_LOSSES, LossRecipe
 from gin.subsampling import three_mask_batch
 
-readings = pytest.mark.parametrize("reading", PAPER_OR_RELEASED)
+variants = pytest.mark.parametrize("variant", PAPER_OR_RELEASED)
 recipes = pytest.mark.parametrize(
     "recipe", [PAPER_LOSSES, RELEASED_LOSSES], ids=PAPER_OR_RELEASED
 )
@@ -72,7 +72,7 @@ def test_the_recipes_part_where_paper_and_released_code_do() -> None:
         "variation",
         "layer_weights",
         "discriminator_factor",
-        "taps",
+        "layer_outputs",
     }
 
 
@@ -152,35 +152,35 @@ def test_l1_closed_form() -> None:
     torch.testing.assert_close(found, torch.tensor(6 * 0.3 * share + 0.1 * (1 - share)))
 
 
-@readings
+@variants
 @pytest.mark.parametrize("seed", range(5))
-def test_l1_against_the_independent_computation(reading: str, seed: int) -> None:
+def test_l1_against_the_independent_computation(variant: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     prediction, target = rng.random((2, 2, 3, 8, 12))
     drawn = rng.random((2, 1, 8, 12))
     masks = [drawn < rng.random(), drawn < 2, drawn > 2]  # some, all, none missing
-    for mask in [m.astype(float) for m in masks] + [drawn] * (reading == "released"):
+    for mask in [m.astype(float) for m in masks] + [drawn] * (variant == "released"):
         tensors = (torch.from_numpy(x) for x in (prediction, target, mask))
-        found = l1_loss(*tensors, hole_weight=4, variant=reading).item()
-        expected = reference.l1(prediction, target, mask, 4, reading)
+        found = l1_loss(*tensors, hole_weight=4, variant=variant).item()
+        expected = reference.l1(prediction, target, mask, 4, variant)
         assert found == pytest.approx(expected, rel=1e-12)
 
 
-@readings
-def test_sum_over_the_three_pairs(reading: str) -> None:
+@variants
+def test_sum_over_the_three_pairs(variant: str) -> None:
     image = torch.rand(1, 3, 32, 32)
     mask = torch.zeros(1, 1, 32, 32)
     mask[..., 8:24, 8:24] = 1
     small = resize(image, (8, 8))
     exact = Completion(image, small, image, image)
-    weights = (5, reading)
+    weights = (5, variant)
     assert reconstruction_loss(exact, image, mask, *weights) == 0
     small_share = resize(mask, (8, 8)).mean().item()
     shares = {"coarse": 1 / 4, "out": 1 / 4, "low_res": small_share}
     for field, share in shares.items():
         wrong = exact._replace(**{field: getattr(exact, field) + 0.2})
         found = reconstruction_loss(wrong, image, mask, *weights).item()
-        both = 5 * share + (1 - share) if reading == "released" else 5 + 1
+        both = 5 * share + (1 - share) if variant == "released" else 5 + 1
         assert found == pytest.approx(both * 0.2, rel=1e-5), field
     coarse_only = Completion(image + 0.2, None, None, image)
     wrong = exact._replace(coarse=image + 0.2)
@@ -298,16 +298,16 @@ def test_variation_of_a_ramp() -> None:
     rows, columns = 0.1 * torch.arange(6.0)[:, None], 0.2 * torch.arange(9.0)
     ramp = (rows + columns).expand(2, 3, 6, 9)
     paper, released = (
-        total_variation(ramp, reading).item() for reading in PAPER_OR_RELEASED
+        total_variation(ramp, variant).item() for variant in PAPER_OR_RELEASED
     )
     assert paper == pytest.approx(3 * 0.1 + 3 * 0.2, rel=1e-5)
     assert released == pytest.approx(2 * (0.1**2 + 0.2**2), rel=1e-5)
 
 
-@readings
-def test_variation_of_one_colour_is_nothing(reading: str) -> None:
+@variants
+def test_variation_of_one_colour_is_nothing(variant: str) -> None:
     colours = torch.rand(2, 3, 1, 1).expand(2, 3, 5, 8)
-    assert total_variation(colours, reading) == 0
+    assert total_variation(colours, variant) == 0
 
 
 # Precision
@@ -324,20 +324,20 @@ def test_autocast_changes_no_term(recipe: LossRecipe) -> None:
     }
 
 
-@readings
-def test_what_a_network_gives_in_bfloat16_is_not_rounded_again(reading: str) -> None:
+@variants
+def test_what_a_network_gives_in_bfloat16_is_not_rounded_again(variant: str) -> None:
     """Each term of bfloat16 inputs is that of the same numbers in float64."""
     torch.manual_seed(0)
     a, b = (torch.rand(2, 3, 48, 48).bfloat16() for _ in range(2))
     mask = (torch.rand(2, 1, 48, 48) > 0.7).bfloat16()
     functions: list[Callable[..., Tensor]] = [
-        lambda a, b, mask: l1_loss(a, b, mask, 5, reading),
+        lambda a, b, mask: l1_loss(a, b, mask, 5, variant),
         lambda a, b, mask: adversarial_loss([a, b]),
         lambda a, b, mask: discriminator_loss([a], [b]),
         lambda a, b, mask: perceptual_loss([a], [b], (1.0,)),
         lambda a, b, mask: gram_matrices([a])[0].sum(),
-        lambda a, b, mask: style_loss(*map(gram_matrices, ([a], [b])), (1,), reading),
-        lambda a, b, mask: total_variation(a, reading),
+        lambda a, b, mask: style_loss(*map(gram_matrices, ([a], [b])), (1,), variant),
+        lambda a, b, mask: total_variation(a, variant),
     ]
     for function in functions:
         with torch.autocast("cpu", torch.bfloat16):
@@ -355,23 +355,23 @@ def doubles(*shape: int) -> Tensor:
     return torch.randn(*shape, dtype=torch.double, generator=generator)
 
 
-@readings
+@variants
 @pytest.mark.parametrize(
     ("function", "shapes"),
     [
         (
-            lambda reading, p: l1_loss(
-                p, doubles(2, 3, 4, 5), (doubles(2, 1, 4, 5) > 0).double(), 5, reading
+            lambda variant, p: l1_loss(
+                p, doubles(2, 3, 4, 5), (doubles(2, 1, 4, 5) > 0).double(), 5, variant
             ),
             [(2, 3, 4, 5)],
         ),
         (
-            lambda reading, coarse, out, low_res: reconstruction_loss(
+            lambda variant, coarse, out, low_res: reconstruction_loss(
                 Completion(coarse, low_res, out, out),
                 doubles(1, 3, 9, 8),
                 (doubles(1, 1, 9, 8) > 1).double(),
                 5,
-                reading,
+                variant,
             ),
             [(1, 3, 9, 8), (1, 3, 9, 8), (1, 3, 2, 2)],
         ),
@@ -387,23 +387,23 @@ def doubles(*shape: int) -> Tensor:
             [(3, 3, 3, 2), (3, 2, 2, 2)],
         ),
         (
-            lambda reading, *found: style_loss(
+            lambda variant, *found: style_loss(
                 gram_matrices(found),
                 gram_matrices([doubles(1, 3, 3, 2), doubles(1, 2, 2, 2)]),
                 (0.25, 1.0),
-                reading,
+                variant,
             ),
             [(3, 3, 3, 2), (3, 2, 2, 2)],
         ),
-        (lambda reading, image: total_variation(image, reading), [(2, 3, 4, 5)]),
+        (lambda variant, image: total_variation(image, variant), [(2, 3, 4, 5)]),
     ],
     ids=["l1", "three pairs", "G", "D", "perceptual", "style", "variation"],
 )
 def test_gradcheck(
-    reading: str, function: Callable[..., Tensor], shapes: list[tuple[int, ...]]
+    variant: str, function: Callable[..., Tensor], shapes: list[tuple[int, ...]]
 ) -> None:
     inputs = [(2 * doubles(*shape) + 0.3).requires_grad_() for shape in shapes]
-    assert torch.autograd.gradcheck(lambda *found: function(reading, *found), inputs)
+    assert torch.autograd.gradcheck(lambda *found: function(variant, *found), inputs)
 
 
 # Mistakes
@@ -422,10 +422,10 @@ def test_gradcheck(
         ),
         (
             lambda x: l1_loss(x, x, x[:, :1], 5, "both"),
-            "reading 'both': expected paper or released",
+            "variant 'both': expected paper or released",
         ),
-        (lambda x: total_variation(x, "l2"), "reading 'l2': expected paper or"),
-        (lambda x: style_loss([x], [x], (1,), "l2"), "reading 'l2': expected paper or"),
+        (lambda x: total_variation(x, "l2"), "variant 'l2': expected paper or"),
+        (lambda x: style_loss([x], [x], (1,), "l2"), "variant 'l2': expected paper or"),
         (
             lambda x: discriminator_loss([x], [x, x]),
             "real_maps has 1 maps and fake_maps 2; expected one for each",

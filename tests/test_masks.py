@@ -37,7 +37,7 @@ DRAWN = np.array([[0, 0, 0, 0], [0, 1, 1, 0], [0, 1, 0, 0]])
 
 
 @pytest.mark.parametrize(
-    ("kind", "reading", "size", "count", "expected"),
+    ("kind", "variant", "size", "count", "expected"),
     [
         ("rectangular", "paper", 256, 2000, 0.25),
         ("free_form", "paper", 256, 2000, 0.15),
@@ -48,17 +48,17 @@ DRAWN = np.array([[0, 0, 0, 0], [0, 1, 1, 0], [0, 1, 0, 0]])
     ],
 )
 def test_mean_area(
-    kind: str, reading: str, size: int, count: int, expected: float
+    kind: str, variant: str, size: int, count: int, expected: float
 ) -> None:
     rng = np.random.default_rng(0)
     areas = [
-        masks.area(masks.make(kind, size, size, rng, reading)) for _ in range(count)
+        masks.area(masks.make(kind, size, size, rng, variant)) for _ in range(count)
     ]
     assert np.mean(areas) == pytest.approx(expected, abs=0.015)
 
 
 @pytest.mark.parametrize(
-    ("kind", "reading", "checksum"),
+    ("kind", "variant", "checksum"),
     [
         ("rectangular", "paper", 0xEF507DA6),
         ("free_form", "paper", 0x068F10B3),
@@ -67,27 +67,27 @@ def test_mean_area(
     ],
 )
 def test_a_seed_is_a_mask_on_every_machine(
-    kind: str, reading: str, checksum: int
+    kind: str, variant: str, checksum: int
 ) -> None:
-    mask = masks.make(kind, 200, 256, np.random.default_rng(7), reading)
+    mask = masks.make(kind, 200, 256, np.random.default_rng(7), variant)
     assert zlib.crc32(mask.tobytes()) == checksum
 
 
-@pytest.mark.parametrize(("kind", "reading"), GENERATORS)
-def test_the_generator_is_the_only_source_of_chance(kind: str, reading: str) -> None:
+@pytest.mark.parametrize(("kind", "variant"), GENERATORS)
+def test_the_generator_is_the_only_source_of_chance(kind: str, variant: str) -> None:
     first, second = (
-        [masks.make(kind, 40, 60, rng, reading) for _ in range(5)]
+        [masks.make(kind, 40, 60, rng, variant) for _ in range(5)]
         for rng in (np.random.default_rng(3), np.random.default_rng(3))
     )
     assert np.array_equal(first, second)
     assert not np.array_equal(first[0], first[1])
 
 
-@pytest.mark.parametrize(("kind", "reading"), GENERATORS)
+@pytest.mark.parametrize(("kind", "variant"), GENERATORS)
 @pytest.mark.parametrize("size", SIZES)
-def test_every_mask_can_be_used(kind: str, reading: str, size: tuple[int, int]) -> None:
+def test_every_mask_can_be_used(kind: str, variant: str, size: tuple[int, int]) -> None:
     for seed in range(60):
-        mask = masks.make(kind, *size, np.random.default_rng(seed), reading)
+        mask = masks.make(kind, *size, np.random.default_rng(seed), variant)
         assert mask.shape == size
         assert mask.dtype == np.uint8
         assert 0 < masks.area(mask) <= 0.95
@@ -118,7 +118,7 @@ def test_bad_kinds_and_sizes_are_named(
         masks.make(*arguments, np.random.default_rng(0))
 
 
-def test_bad_readings_and_generators_are_named() -> None:
+def test_bad_variants_and_generators_are_named() -> None:
     with pytest.raises(InputError, match=r"'author'.*paper or released"):
         masks.free_form(32, 32, np.random.default_rng(0), "author")
     with pytest.raises(InputError, match=r"numpy\.random\.Generator, found int"):

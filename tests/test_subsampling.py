@@ -88,16 +88,16 @@ def test_random_phase_halves_the_papers_images() -> None:
     assert chosen.shape == (1, 3, 256, 256)
 
 
-@pytest.mark.parametrize("reading", masks.PAPER_OR_RELEASED)
-def test_each_image_stands_under_the_three_kinds_in_order(reading: str) -> None:
+@pytest.mark.parametrize("variant", masks.PAPER_OR_RELEASED)
+def test_each_image_stands_under_the_three_kinds_in_order(variant: str) -> None:
     images = torch.rand(2, 3, 48, 64)
-    repeated, drawn = three_mask_batch(images, np.random.default_rng(4), reading)
+    repeated, drawn = three_mask_batch(images, np.random.default_rng(4), variant)
     assert drawn.shape == (6, 1, 48, 64)
     assert drawn.dtype == torch.float32
     assert torch.equal(repeated, images[[0, 0, 0, 1, 1, 1]])
     rng = np.random.default_rng(4)
     for mask, kind in zip(drawn, masks.KINDS * 2, strict=True):
-        expected = masks.make(kind, 48, 64, rng, reading)
+        expected = masks.make(kind, 48, 64, rng, variant)
         assert np.array_equal(mask[0].numpy(), expected)
 
 

@@ -15,7 +15,7 @@ from gin.errors import InputError
 from gin.inpainting import Inpainter
 from gin.masks import Mask
 from gin.utils.devices import choose_device
-from gin.utils.files import named
+from gin.utils.files import split_name
 from gin.weights.state_dicts import fingerprint
 
 DEEPGIN = "deepgin"
@@ -82,7 +82,7 @@ def weights_by_name(texts: Sequence[str]) -> dict[str, str | None]:
     """
     weights: dict[str, str | None] = {}
     for text in texts:
-        name, source = named(text)
+        name, source = split_name(text)
         name = name or (Path(source).stem if len(texts) > 1 else DEEPGIN)
         if name in weights:
             raise InputError(

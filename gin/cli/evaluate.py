@@ -1,4 +1,4 @@
-"""`gin evaluate`: methods measured on photographs under seeded masks."""
+"""`gin evaluate`: evaluate methods on photographs under seeded masks."""
 
 import time
 from pathlib import Path
@@ -35,22 +35,22 @@ def evaluate(
         typer.Option(
             metavar="[NAME=]FOLDER|LIST",
             help="Photographs: a folder, a .txt list, or torchvision:DATASET under "
-            "--root. May be given again, as --weights, --baseline, --masks and --size.",
+            "--root. May be repeated, as --weights, --baseline, --masks and --size.",
         ),
     ],
     out: Annotated[
         Path,
         typer.Option(
             metavar="TABLE.md",
-            help="The tables; TABLE.csv and TABLE.html lie beside them, and the folder "
-            "TABLE with masks, measurements and pictures.",
+            help="The tables. TABLE.csv, TABLE.html and the folder TABLE (masks, "
+            "measurements, pictures) are written beside them.",
         ),
     ],
     weights: Annotated[
         list[str] | None,
         typer.Option(
             metavar="[NAME=]FILE|FOLDER|released|hf:OWNER/NAME",
-            help="DeepGIN's, as for gin inpaint; without it the shipped weights.",
+            help="DeepGIN's weights, as in gin inpaint; the shipped ones by default.",
         ),
     ] = None,
     baselines: Annotated[
@@ -59,7 +59,7 @@ def evaluate(
             "--baseline",
             metavar="METHOD[=FILE]",
             help="mean-colour, telea, navier-stokes, biharmonic or patchmatch; "
-            "classical, which is all five; deepfillv1 or deepfillv2 with weights.",
+            "classical for all five; deepfillv1 or deepfillv2 with weights.",
         ),
     ] = None,
     masks: Annotated[
@@ -67,7 +67,7 @@ def evaluate(
         typer.Option(
             metavar="KIND|[NAME=]FOLDER",
             help="all (the default), rectangular, free-form, cellular; or a folder "
-            "with a mask for each photograph, of the same name and any suffix.",
+            "with a mask for each photograph, with its name and any suffix.",
         ),
     ] = None,
     size: Annotated[
@@ -76,48 +76,58 @@ def evaluate(
     ] = None,
     preset: Annotated[
         PresetName | None,
-        typer.Option(help="Masks, sizes and number of photographs of a paper's table."),
+        typer.Option(
+            help="Masks, sizes and number of photographs of a table in the paper."
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of masks and intervals.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the masks and intervals.")
+    ] = 0,
     invert: Annotated[
         bool | None,
         typer.Option(
             "--invert/--no-invert",
-            help="In one's own masks black, or white, is missing; without it white, "
+            help="In mask files black, or white, is missing. By default white, "
             "and masks that look inverted are refused.",
         ),
     ] = None,
     ensemble: Annotated[
-        bool, typer.Option("--ensemble", help="DeepGIN also as the mean of five views.")
+        bool, typer.Option("--ensemble", help="Also DeepGIN as the mean of five views.")
     ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the evaluation in TABLE.")
+        bool, typer.Option("--resume", help="Resume the evaluation in TABLE.")
     ] = False,
     root: Root = None,
     backbone: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="AlexNet's weights for LPIPS; else fetched."),
+        typer.Option(
+            metavar="FILE", help="AlexNet's weights for LPIPS; downloaded by default."
+        ),
     ] = None,
     inception: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Inception's for FID and KID; else fetched."),
+        typer.Option(
+            metavar="FILE",
+            help="Inception's weights for FID and KID; downloaded by default.",
+        ),
     ] = None,
     device: Device = None,
     precision: Precision = None,
 ) -> None:
-    """Measure methods on photographs under seeded masks: tables and pictures."""
+    """Evaluate methods on photographs under seeded masks: tables and pictures."""
     from gin.baselines import methods
-    from gin.evaluation import protocol as evaluation_plan
-    from gin.evaluation.evaluator import Evaluation, Instruments
+    from gin.evaluation import protocol as protocols
+    from gin.evaluation.evaluator import Evaluation, MetricNetworks
     from gin.evaluation.outputs import Reports
-    from gin.evaluation.protocol import choose_masks, open_datasets
 
     started = time.perf_counter()
     reports = Reports(out)
     reports.check(resume)
     kinds = {kind.value: kind.name for kind in Kind}
-    chosen = evaluation_plan.PRESETS[preset] if preset else evaluation_plan.DEFAULT
-    holes = choose_masks([kinds.get(m, m) for m in masks or chosen.masks], invert)
+    defaults = protocols.PRESETS[preset] if preset else protocols.DEFAULT
+    mask_sets = protocols.choose_masks(
+        [kinds.get(text, text) for text in masks or defaults.masks], invert
+    )
     candidates = methods.candidates(
         methods.weights_by_name(weights or []),
         methods.named_baselines(baselines or []),
@@ -125,15 +135,16 @@ def evaluate(
         device,
         precision,
     )
-    datasets = open_datasets(data, root)
+    datasets = protocols.open_datasets(data, root)
     if preset is not None:
-        evaluation_plan.check_preset(preset, datasets)
-    plan = evaluation_plan.Plan(datasets, holes, [*(size or chosen.sizes)], seed)
-    instruments = Instruments.find(backbone, inception, device)
-    evaluation = Evaluation(plan, candidates, instruments, reports.folder)
+        protocols.check_preset(preset, datasets)
+    sizes = [*(size or defaults.sizes)]
+    protocol = protocols.Protocol(datasets, mask_sets, sizes, seed)
+    networks = MetricNetworks.load(backbone, inception, device)
+    evaluation = Evaluation(protocol, candidates, networks, reports.folder)
     evaluation.run(resume)
     typer.echo(reports.write(evaluation, resume))
-    for method, pace in reports.folder.pace().items():
-        typer.echo(f"{method}: {pace:.2f} s an image")
+    for method, seconds in reports.folder.seconds_per_image().items():
+        typer.echo(f"{method}: {seconds:.2f} s an image")
     seconds = time.perf_counter() - started
     typer.echo(f"evaluated in {seconds:.1f} s: see {out}")

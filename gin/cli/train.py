@@ -87,8 +87,10 @@ def train(
     """Train a network: the warm-up stage, then the main stage."""
     from lightning_fabric.utilities import rank_zero_only
 
+    from gin.baselines.deepfill.training import LEARNERS
     from gin.training.dry_run import plan
     from gin.training.hardware import Hardware
+    from gin.training.learner import Learner
     from gin.training.recipe_files import read_recipe
     from gin.training.run_folder import RECIPE, WEIGHTS, RunFolder
     from gin.training.trainer import train as run
@@ -103,7 +105,8 @@ def train(
     chosen = read_recipe(recipe or str(out / RECIPE), changes or [])
     hardware = Hardware(device, devices, nodes, precision, compiled, workers)
     if dry_run:
-        for line in plan(chosen, data, root, hardware):
+        learner = LEARNERS.get(chosen.network.variant, Learner)
+        for line in plan(chosen, data, root, hardware, learner):
             typer.echo(line)
         return
     check_folder(out)

@@ -1,1 +1,1 @@
-"""Metrics, protocols, reports."""
+"""Protocols, metrics, evaluation and reports."""

@@ -1,4 +1,4 @@
-"""How sure a mean over images is: bootstrap intervals, paired differences, buckets.
+"""Bootstrap intervals of means over images, paired differences, buckets of hole areas.
 
 Taught in book/18_measuring.md.
 """
@@ -15,14 +15,14 @@ from gin.errors import InputError
 
 _EDGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 BUCKETS = (*(f"{i}-{i + 10} %" for i in range(0, 60, 10)), "60+ %")
-_BATCH = 256  # resamples in memory at a time
+_BATCH = 256  # resamples in memory at once
 
 
 class Summary(NamedTuple):
-    """The mean of the finite values, its interval, and what was left out.
+    """The mean of the finite values and its interval [`low`, `high`].
 
-    Where no value is finite the mean is nan; where fewer than two are, so are
-    `low` and `high`.
+    `images` counts the finite values, `infinite` and `undefined` (nan) the others.
+    The mean is nan without a finite value, the interval with fewer than two.
     """
 
     mean: float
@@ -33,7 +33,7 @@ class Summary(NamedTuple):
     undefined: int
 
     def left_out(self) -> str:
-        """For beneath a table: "2 infinite, 1 undefined"; empty if nothing was."""
+        """The counts as "2 infinite, 1 undefined"; empty if all values are finite."""
         counts = {"infinite": self.infinite, "undefined": self.undefined}
         return ", ".join(f"{n} {name}" for name, n in counts.items() if n)
 
@@ -41,10 +41,11 @@ class Summary(NamedTuple):
 def summarise(
     values: ArrayLike, seed: int, level: float = 0.95, draws: int = 2000
 ) -> Summary:
-    """The mean of `values` (N,), one an image, and the interval of `bootstrap`.
+    """The mean of `values` (N,), one for each image, and the interval of `bootstrap`.
 
-    Infinite values (the PSNR of identical pairs) and nan (the error inside an empty
-    hole) are counted, and left out of the mean and the interval.
+    The mean and the interval are over the finite values. The PSNR of identical images
+    is infinite, the error inside an empty hole nan. Raises InputError for an array of
+    another shape.
     """
     array = _column(values)
     finite = array[np.isfinite(array)]
@@ -97,19 +98,27 @@ def shared(values: ArrayLike) -> np.ndarray:
 def bootstrap(
     values: ArrayLike, seed: int, level: float = 0.95, draws: int = 2000
 ) -> tuple[float, float]:
-    """A bootstrap interval of the mean of `values` (N,): (low, high).
+    """The bootstrap interval (low, high) of the mean of `values` (N,).
 
-    Bias-corrected and accelerated (Efron, 1987), by SciPy: metrics are skewed, which
-    the percentile interval ignores. The same seed gives the same interval. It is
-    (nan, nan) below two values, and a point where all are equal.
-    Raises InputError for a value that is not finite.
+    Bias-corrected and accelerated (BCa; Efron, 1987), by SciPy, because metrics are
+    skewed. The same seed gives the same interval. Fewer than two values give
+    (nan, nan), equal values the interval of length 0.
+
+    Args:
+        values: finite numbers.
+        seed: of the resampling.
+        level: the confidence level, 0 to 1.
+        draws: the number of resamples.
+
+    Raises:
+        InputError: a value that is not finite, or an array of another shape.
     """
     array = _column(values)
     if not np.isfinite(array).all():
         raise InputError("values hold infinity or nan; expected finite numbers")
     if array.size < 2:
         return math.nan, math.nan
-    # Equal but for rounding: SciPy would answer with nan.
+    # SciPy returns nan for values that are equal except for rounding.
     if np.ptp(array) <= 1e-12 * np.abs(array).max():
         return array.min().item(), array.max().item()
     interval = stats.bootstrap(
@@ -125,10 +134,11 @@ def bootstrap(
 
 
 def area_bucket(area: float) -> str:
-    """The bucket of a hole, one of `BUCKETS`; `area` is the missing fraction, 0 to 1.
+    """The bucket of `BUCKETS` for a hole; `area` is the missing fraction, 0 to 1.
 
-    A bucket holds its upper edge and not its lower one, as in Liu et al. (2018):
-    exactly 10 % is in "0-10 %", and so is an empty hole.
+    A bucket includes its upper edge and excludes its lower one, as in Liu et al.
+    (2018): 10 % is in "0-10 %". An empty hole is in the first bucket. Raises
+    InputError for an area outside [0, 1].
     """
     if not 0 <= area <= 1:
         raise InputError(f"area is {area}; expected a fraction, 0 to 1")
@@ -138,5 +148,5 @@ def area_bucket(area: float) -> str:
 def _column(values: ArrayLike) -> np.ndarray:
     array = np.asarray(values, np.float64)
     if array.ndim != 1:
-        raise InputError(f"values are {array.shape}; expected (N,), one an image")
+        raise InputError(f"values are {array.shape}; expected (N,), one for each image")
     return array

@@ -1,7 +1,7 @@
-"""Methods measured on the same photographs under the same masks.
+"""Evaluate methods on the same photographs under the same masks.
 
-Every measurement goes into a file at once, so that a killed evaluation goes on where
-it was; the tables are made of that file alone.
+Each measurement is written at once, so that an interrupted evaluation resumes. The
+tables depend on the written measurements alone.
 """
 
 import time
@@ -20,47 +20,56 @@ from gin.baselines.methods import Candidate
 from gin.errors import InputError, Unavailable
 from gin.evaluation.fid_kid import SET_METRICS, Distribution, inception
 from gin.evaluation.metrics import METRICS, Lpips, composite, lpips_metric, measure
-from gin.evaluation.protocol import Cell, Group, Plan
+from gin.evaluation.protocol import Cell, Group, Protocol
 from gin.evaluation.store import HOLE, EvaluationFolder
 from gin.masks import Mask, area, load_mask
 from gin.utils.devices import choose_device
 from gin.utils.files import locked
 
-SAVE = 100  # completions between two savings of Inception's features
+SAVE_INTERVAL = 100  # completions between two writes of Inception's features
 Values = dict[tuple[Group, str, str], dict[str, float]]
 
 
 @dataclass(frozen=True)
-class Instruments:
-    """The two networks that measure, or None; `missing` says why, for each metric."""
+class MetricNetworks:
+    """The networks of LPIPS and of FID and KID, or None where one is not available.
+
+    `missing` maps each metric that is not available to the reason.
+    """
 
     lpips: Lpips | None = None
     inception: nn.Module | None = None
     missing: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def find(
+    def load(
         cls,
         backbone: str | None = None,
         inception_weights: str | None = None,
         device: str | None = None,
-    ) -> "Instruments":
-        """Both networks, on `device`, with weights from these files or from afar.
+    ) -> "MetricNetworks":
+        """Both networks on `device`.
 
-        Weights that are not named and not to be had leave a gap. Raises InputError
-        for a named file that cannot be used.
+        Args:
+            backbone: a file with AlexNet's weights; None downloads them.
+            inception_weights: a file with Inception's weights; None downloads them.
+            device: None takes the GPU if CUDA finds one, else the CPU.
+
+        Raises:
+            InputError: a file that cannot be used. A failed download raises nothing
+                and leaves the metric out.
         """
-        where = choose_device(device)
+        torch_device = choose_device(device)
         missing: dict[str, str] = {}
         lpips, network = None, None
         try:
-            lpips = lpips_metric(backbone).to(where)
+            lpips = lpips_metric(backbone).to(torch_device)
         except InputError as error:
             if backbone is not None:
                 raise
             missing["LPIPS"] = str(error)
         try:
-            network = inception(inception_weights).to(where)
+            network = inception(inception_weights).to(torch_device)
         except Unavailable as error:
             if inception_weights is not None:
                 raise
@@ -68,7 +77,7 @@ class Instruments:
         return cls(lpips, network, missing)
 
     def settings(self) -> dict[str, str]:
-        """Whose weights measure, in words."""
+        """Name -> source of the weights of each network, as text."""
         lpips = f"{self.lpips.name}, {self.lpips.source}" if self.lpips else "none"
         network = "Inception-v3" if self.inception else "none"
         return {"LPIPS": lpips, "FID and KID": network}
@@ -76,15 +85,15 @@ class Instruments:
     def measure(
         self, filled: np.ndarray, image: np.ndarray, mask: Mask
     ) -> dict[str, float]:
-        """The metrics of `gin.evaluation.metrics.METRICS` that are to be had.
+        """The available metrics of `gin.evaluation.metrics.METRICS`.
 
-        filled and image (H, W, 3), mask (H, W), all uint8.
+        `filled` and `image` (H, W, 3), `mask` (H, W), all uint8.
         """
-        # One at a time: in a batch of another size, the last digits are others.
-        found = measure(*_tensors(filled, image, mask), self.lpips)
-        return {name: value.item() for name, value in found.items()}
+        # One image a batch: the last digits depend on the size of the batch.
+        values = measure(*_tensors(filled, image, mask), self.lpips)
+        return {name: value.item() for name, value in values.items()}
 
-    def add(
+    def add_features(
         self,
         distribution: Distribution,
         name: str,
@@ -92,82 +101,95 @@ class Instruments:
         image: np.ndarray,
         mask: Mask,
     ) -> None:
-        """Give Inception what `measure` measures."""
-        parts = _tensors(filled, image, mask)
-        distribution.update(composite(*parts), parts[1], [name])
+        """Add the pair that `measure` compares to `distribution`, as `name`."""
+        tensors = _tensors(filled, image, mask)
+        distribution.update(composite(*tensors), tensors[1], [name])
 
 
 @dataclass
 class Evaluation:
-    """Every method on every photograph of `plan` under every mask.
+    """Every method on every photograph of a protocol under every mask.
 
-    `run` fills `masks` (the SHA-256 of a group's), `values` (group, photograph,
-    method -> metric -> value, and the missing fraction as "hole"), `sets` (group,
-    method -> FID and KID), `absent` and `missing` (a method or a metric that is not
-    available -> why).
+    Attributes:
+        protocol: the datasets, sizes and masks.
+        candidates: the methods.
+        networks: those of the metrics.
+        folder: where measurements are kept.
+        masks: group -> the SHA-256 of its masks.
+        values: (group, photograph, method) -> metric -> value; "hole" is the missing
+            fraction, 0 to 1.
+        set_values: (group, method) -> FID and KID.
+        missing_methods: method that is not available -> reason.
+        missing_metrics: metric that is not available -> reason.
+
+    `run` fills the last five.
     """
 
-    plan: Plan
+    protocol: Protocol
     candidates: Sequence[Candidate]
-    instruments: Instruments
+    networks: MetricNetworks
     folder: EvaluationFolder
     masks: dict[Group, str] = field(default_factory=dict)
     values: Values = field(default_factory=dict)
-    sets: dict[tuple[Group, str], dict[str, float]] = field(default_factory=dict)
-    absent: dict[str, str] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
+    set_values: dict[tuple[Group, str], dict[str, float]] = field(default_factory=dict)
+    missing_methods: dict[str, str] = field(default_factory=dict)
+    missing_metrics: dict[str, str] = field(default_factory=dict)
 
     def run(self, resume: bool = False) -> None:
         """Measure what is not measured yet.
 
         Raises InputError, before anything is written, for masks that cannot be used,
-        for a folder that holds something (unless `resume`, and it is this), and for
-        one that another process writes into.
+        for a folder that is not empty (unless `resume` and it holds this evaluation),
+        and for a folder that another process writes into.
         """
-        self.plan.check()
+        self.protocol.check()
         self.folder.check(resume)
         with locked(self.folder.path):
             self._run(resume)
 
     def _run(self, resume: bool) -> None:
         self.folder.begin(self.settings(), resume)
-        self.masks = self.folder.write_masks(self.plan)
-        self.missing |= self.instruments.missing
-        metrics = [name for name in METRICS if name not in self.missing]
-        self.values = self.folder.measured(metrics)
-        total = self.plan.count() * len(self.candidates)
+        self.masks = self.folder.write_masks(self.protocol)
+        self.missing_metrics |= self.networks.missing
+        self.values = self.folder.read_values(self.metrics())
+        total = self.protocol.count() * len(self.candidates)
         with tqdm(total=total, unit="image", disable=None) as bar:
-            for cell in self.plan.cells():
+            for cell in self.protocol.cells():
                 for candidate in self.candidates:
                     self._measure_all(cell, candidate, bar)
-        for method in self.present():
-            self._compare_sets(method.name)
+        for method in self.methods():
+            self._measure_sets(method.name)
 
     def settings(self) -> dict[str, str]:
-        """What the results depend on, in words."""
-        methods = {f"method {each.name}": each.description for each in self.candidates}
-        return {**self.plan.settings(), **methods, **self.instruments.settings()}
+        """Name -> value of everything that the results depend on, as text."""
+        methods = {f"method {c.name}": c.description for c in self.candidates}
+        return {**self.protocol.settings(), **methods, **self.networks.settings()}
 
-    def present(self) -> list[Candidate]:
-        """The methods that could be measured."""
-        return [each for each in self.candidates if each.name not in self.absent]
+    def methods(self) -> list[Candidate]:
+        """The methods that are available."""
+        return [c for c in self.candidates if c.name not in self.missing_methods]
+
+    def metrics(self) -> list[str]:
+        """The metrics of `METRICS` that are available."""
+        return [name for name in METRICS if name not in self.missing_metrics]
 
     def _measure_all(
         self, cell: Cell, candidate: Candidate, bar: "tqdm[NoReturn]"
     ) -> None:
-        """One method on a group, as far as it was not measured before."""
+        """Measure a method on the photographs of a cell that lack a measurement."""
         group, photographs = cell.group, cell.dataset.names()
         features = self._features(group, candidate.name)
-        paths = self.folder.masks(group, photographs)
+        paths = self.folder.mask_paths(group, photographs)
         try:
             for index, photograph in enumerate(photographs):
                 bar.update()
                 key = (group, photograph, candidate.name)
                 lost = features and photograph not in features.features
-                if candidate.name in self.absent or (key in self.values and not lost):
+                measured = key in self.values and not lost
+                if measured or candidate.name in self.missing_methods:
                     continue
                 self._measure(cell, index, paths[index], candidate, features)
-                if index % SAVE == 0:
+                if index % SAVE_INTERVAL == 0:
                     self._save(features, group, candidate.name)
         finally:
             self._save(features, group, candidate.name)
@@ -180,65 +202,65 @@ class Evaluation:
         candidate: Candidate,
         features: Distribution | None,
     ) -> None:
-        """One method on one photograph; that it is not available is noted."""
+        """Measure a method on one photograph, or note that it is not available."""
         photograph = cell.dataset.source.name(index)
         image, mask = cell.dataset.read(index, cell.size), load_mask(path)
         started = time.perf_counter()
         try:
             filled = complete(candidate.method, image, mask)
         except Unavailable as error:
-            self.absent[candidate.name] = str(error)
+            self.missing_methods[candidate.name] = str(error)
             return
         seconds = time.perf_counter() - started
         if features:
-            self.instruments.add(features, photograph, filled, image, mask)
+            self.networks.add_features(features, photograph, filled, image, mask)
         key = (cell.group, photograph, candidate.name)
         if key not in self.values:
-            found = {HOLE: area(mask), **self.instruments.measure(filled, image, mask)}
-            self.folder.add(*key, found, seconds)
-            self.values[key] = found
+            values = {HOLE: area(mask), **self.networks.measure(filled, image, mask)}
+            self.folder.append(*key, values, seconds)
+            self.values[key] = values
 
     def _features(self, group: Group, method: str) -> Distribution | None:
-        """What Inception saw of a group so far; None where there is no Inception."""
-        if self.instruments.inception is None:
+        """The features of a method's completions so far; None without Inception."""
+        if self.networks.inception is None:
             return None
-        found = Distribution(self.instruments.inception)
-        if (path := self.folder.features(group, method)).exists():
-            found.load(path)
-        return found
+        features = Distribution(self.networks.inception)
+        if (path := self.folder.features_path(group, method)).exists():
+            features.load(path)
+        return features
 
     def _save(self, features: Distribution | None, group: Group, method: str) -> None:
         if features and features.features:
-            features.save(self.folder.features(group, method))
+            features.save(self.folder.features_path(group, method))
 
-    def _compare_sets(self, method: str) -> None:
-        """FID and KID of each group, and of each dataset's size with all its masks."""
-        if self.instruments.inception is None:
+    def _measure_sets(self, method: str) -> None:
+        """FID and KID of a method on each group and on each pool of groups."""
+        if self.networks.inception is None:
             return
-        for whole, groups in self.plan.pools().items():
-            union = Distribution(self.instruments.inception)
+        for pool, groups in self.protocol.pools().items():
+            pooled = Distribution(self.networks.inception)
             for group in groups:
-                each = self._features(group, method)
-                assert each
-                self._compare(each, group, method)
-                for name, pair in each.features.items():
-                    union.features[f"{group.masks}/{name}"] = pair
+                features = self._features(group, method)
+                assert features
+                self._measure_set(features, group, method)
+                for name, pair in features.features.items():
+                    pooled.features[f"{group.masks}/{name}"] = pair
             if len(groups) > 1:
-                self._compare(union, whole, method)
+                self._measure_set(pooled, pool, method)
 
-    def _compare(self, features: Distribution, group: Group, method: str) -> None:
+    def _measure_set(self, features: Distribution, group: Group, method: str) -> None:
         try:
-            self.sets[group, method] = features.compute()
+            self.set_values[group, method] = features.compute()
         except Unavailable as error:  # too few photographs
-            self.missing |= dict.fromkeys(SET_METRICS, str(error))
+            self.missing_metrics |= dict.fromkeys(SET_METRICS, str(error))
 
 
 def _tensors(
     filled: np.ndarray, image: np.ndarray, mask: Mask
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(H, W, 3) twice and (H, W) -> (1, 3, H, W) twice and (1, 1, H, W), uint8."""
-    one, two = (
-        torch.from_numpy(np.array(part)).permute(2, 0, 1)[None]
-        for part in (filled, image)
+    completed, target = (
+        torch.from_numpy(np.array(array)).permute(2, 0, 1)[None]
+        for array in (filled, image)
     )
-    return one, two, torch.from_numpy(np.array(mask))[None, None]
+    return completed, target, torch.from_numpy(np.array(mask))[None, None]

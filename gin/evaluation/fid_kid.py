@@ -1,4 +1,4 @@
-"""FID and KID: how far a set of completions, as a whole, is from the photographs.
+"""FID and KID: distances between a set of completions and the set of photographs.
 
 Taught in book/18_measuring.md.
 """
@@ -26,17 +26,17 @@ from gin.weights import downloads
 from gin.weights.state_dicts import read_state_dict
 
 SET_METRICS = {"FID": Metric("", "lower", 2), "KID": Metric("", "lower", 5)}
-LARGEST = 10_000  # images for KID at a time: three matrices of 800 MB
+KID_SUBSET_SIZE = 10_000  # images: three kernel matrices of 800 MB
 
 
 class Distribution:
-    """FID and KID between completions and their photographs, image by image.
+    """Inception's features of completions and photographs, and their FID and KID.
 
-    `features` holds name -> (2, D) float32, the completion's and the photograph's;
-    `save` and `load` keep it in a file, so that an interrupted run goes on.
+    `features` maps name -> (2, D) float32, the completion's and the photograph's.
+    `save` and `load` keep it in a file, so that an interrupted run resumes.
 
     Args:
-        inception: a uint8 batch (B, 3, H, W) -> (B, D), as `inception()` gives it.
+        inception: maps a uint8 batch (B, 3, H, W) to (B, D), as `inception()` does.
     """
 
     def __init__(self, inception: nn.Module) -> None:
@@ -44,10 +44,16 @@ class Distribution:
         self.features = dict[str, Tensor]()
 
     def update(self, completed: Tensor, image: Tensor, names: Sequence[str]) -> None:
-        """Add a batch; a name that was there already is replaced.
+        """Add a batch; a name that exists already is replaced.
 
-        completed, image: (B, 3, H, W), uint8 or in [0, 1], any device; the first
-        should be `gin.evaluation.metrics.composite`'s. names: B of them, one an image.
+        Args:
+            completed: (B, 3, H, W), uint8 or in [0, 1], on any device, from
+                `gin.evaluation.metrics.composite`.
+            image: the photographs, likewise.
+            names: B names, one for each image.
+
+        Raises:
+            InputError: shapes that differ, or values of another type or range.
         """
         if not completed.shape == image.shape == (len(names), 3, *image.shape[2:]):
             raise InputError(
@@ -64,7 +70,7 @@ class Distribution:
             self.features[name] = torch.stack(pair)
 
     def compute(self) -> dict[str, float]:
-        """The values of `SET_METRICS`, whatever order the images came in.
+        """The values of `SET_METRICS`; they do not depend on the images' order.
 
         Raises Unavailable for fewer than two images.
         """
@@ -76,39 +82,42 @@ class Distribution:
         return {"FID": fid(completed, image), "KID": kid(completed, image)}
 
     def save(self, path: Path) -> None:
-        """Write `features` to a .safetensors file, whole or not at all."""
+        """Write `features` atomically to a .safetensors file."""
         with atomic(path) as temporary:
             temporary.write_bytes(as_bytes(self.features))
 
     def load(self, path: Path) -> None:
-        """Take `features` from a file by `save`. Raises InputError if it is not one."""
+        """Read `features` from a file by `save`. Raises InputError for another file."""
         try:
-            found = load_file(path)
+            features = load_file(path)
         except (OSError, SafetensorError) as error:
             raise InputError(
                 f"{path}: not readable ({error}); expected features of FID and KID"
             ) from error
-        kinds = {(pair.dtype, *pair.shape) for pair in found.values()}
-        if len(kinds) > 1 or any(
-            len(kind) != 3 or kind[:2] != (torch.float32, 2) for kind in kinds
+        types = {(pair.dtype, *pair.shape) for pair in features.values()}
+        if len(types) > 1 or any(
+            len(t) != 3 or t[:2] != (torch.float32, 2) for t in types
         ):
             raise InputError(
                 f"{path}: holds other tensors than pairs of features of one length; "
                 "expected features of FID and KID"
             )
-        self.features = found
+        self.features = features
 
 
 def inception(source: str | PathLike[str] | None = None) -> nn.Module:
     """FID's Inception-v3: uint8 (B, 3, H, W) of any size -> (B, 2048), frozen.
 
-    The network, its resizing to 299 x 299 (TensorFlow's, as in the first FID) and its
-    weights are torch-fidelity's. `source` is a file with the weights; None looks in
-    torch's cache and then downloads them.
+    The network, its resizing to 299 x 299 (TensorFlow's, as in the original FID) and
+    its weights are torch-fidelity's.
+
+    Args:
+        source: a file with the weights; None takes them from torch's cache or
+            downloads them.
 
     Raises:
-        Unavailable: there are no weights, or torch-fidelity is not installed; its
-            message is fit for a table's column.
+        Unavailable: the weights cannot be downloaded, or torch-fidelity is not
+            installed.
         InputError: `source` does not hold Inception's weights.
     """
     try:
@@ -122,14 +131,14 @@ def inception(source: str | PathLike[str] | None = None) -> nn.Module:
         if source is not None
         else downloads.cached(original.URL_INCEPTION_V3)
     )
-    file = BytesIO()  # torch-fidelity reads as pickle does, and would run what it finds
+    file = BytesIO()  # torch-fidelity unpickles: give it a safe copy of the weights
     torch.save(read_state_dict(path, downloads.SHA256.get(path.name, "")), file)
     file.seek(0)
     try:
         return NoTrainInceptionV3(
             "inception-v3-compat", ["2048"], cast(str, file), antialias=False
         )
-    except RuntimeError as error:  # names and shapes, many lines of them
+    except RuntimeError as error:  # lists all names and shapes
         raise InputError(
             f"{path}: not the weights of FID's Inception-v3; "
             f"expected {original.URL_INCEPTION_V3.rpartition('/')[2]}"
@@ -139,34 +148,36 @@ def inception(source: str | PathLike[str] | None = None) -> nn.Module:
 def fid(completed: Tensor, image: Tensor) -> float:
     """Fréchet distance of two normal distributions (Heusel et al., 2017).
 
-    |μ − μ'|² + tr(Σ + Σ' − 2 (Σ Σ')^½) by torchmetrics; features (N, D) float64, both.
-    Below D images the covariances are rank-deficient: compare equal N alone.
+    |μ − μ'|² + tr(Σ + Σ' − 2 (Σ Σ')^½), by torchmetrics. `completed` and `image` are
+    features (N, D), float64. With fewer than D images the covariances are
+    rank-deficient, so that only values of equal N compare.
     """
     count, dimensions = completed.shape
     if 2 * count < dimensions:
-        # The distance is the same in the space that the features span, and faster.
+        # Faster in the subspace that the features span, where the distance is equal.
         basis = torch.linalg.qr(torch.cat([completed, image]).T).Q  # (D, 2N)
         completed, image = completed @ basis, image @ basis
-    metric = FrechetInceptionDistance(_AsTheyAre(completed.shape[1]))
+    metric = FrechetInceptionDistance(_Identity(completed.shape[1]))
     metric.update(image, real=True)
     metric.update(completed, real=False)
-    return max(0.0, metric.compute().item())  # equal sets: rounding may go below 0
+    return max(0.0, metric.compute().item())  # rounding may give less than 0
 
 
 def kid(completed: Tensor, image: Tensor) -> float:
-    """Kernel distance (Bińkowski et al., 2018): MMD² with (x·y / D + 1)³.
+    """Kernel distance (Bińkowski et al., 2018): MMD² with the kernel (x·y / D + 1)³.
 
-    By torchmetrics; features (N, D) float64, both. Over all images at once, where the
-    usual program takes the mean over random subsets; above 10,000, over one of so many.
-    The estimate is unbiased for unpaired sets. A completion's own photograph is
-    close to it, which lowers the value by about 1/N, so that it can be below 0.
+    By torchmetrics. `completed` and `image` are features (N, D), float64. The value is
+    over all images, or over one random subset of 10,000; the original program takes
+    the mean over small random subsets. The estimate is unbiased for unpaired sets. A
+    completion is close to its own photograph, which lowers the value by about 1/N, so
+    that it may be below 0.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torchmetrics: that it keeps the features
+        warnings.simplefilter("ignore")  # torchmetrics warns about memory
         metric = KernelInceptionDistance(
-            _AsTheyAre(completed.shape[1]),
+            _Identity(completed.shape[1]),
             subsets=1,
-            subset_size=min(len(completed), LARGEST),
+            subset_size=min(len(completed), KID_SUBSET_SIZE),
         )
     metric.update(image, real=True)
     metric.update(completed, real=False)
@@ -175,8 +186,8 @@ def kid(completed: Tensor, image: Tensor) -> float:
         return metric.compute()[0].item()
 
 
-class _AsTheyAre(nn.Identity):
-    """In Inception's place, where the features are there already."""
+class _Identity(nn.Identity):
+    """Takes Inception's place for features that are computed already."""
 
     def __init__(self, dimensions: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How far a completed image is from the photograph, one value an image and metric.
+"""Metrics between a completed image and the photograph, one value for each image.
 
 Taught in book/18_measuring.md.
 """
@@ -17,15 +17,15 @@ from gin.errors import InputError
 from gin.utils.devices import exact_float32
 from gin.weights.imagenet import Backbone, load_backbone
 
-# Place of a convolution in AlexNet's `features` -> its module in the package lpips.
+# Index of a convolution in AlexNet's `features` -> its module in the package lpips.
 _SLICES = {0: "slice1.0", 3: "slice2.3", 6: "slice3.6", 8: "slice4.8", 10: "slice5.10"}
-LPIPS_SMALLEST = 31  # pixels a side: what AlexNet's strides and pools need
-SMALLEST = 11  # pixels a side: SSIM's window
-OVERSHOOT = 1.0  # beyond [0, 1]: more than that is no overshoot but another scale
+LPIPS_MIN_SIDE = 31  # px, for AlexNet's strides and pooling
+SSIM_MIN_SIDE = 11  # px: the window
+OVERSHOOT = 1.0  # largest distance from [0, 1]; values beyond have another scale
 
 
 class Metric(NamedTuple):
-    """How to print a metric: its unit, which end is better, digits after the point."""
+    """How to print a metric: unit, "higher" or "lower" as better, decimal places."""
 
     unit: str
     better: str
@@ -46,22 +46,24 @@ METRICS = {
 def measure(
     completed: Tensor, image: Tensor, mask: Tensor, lpips: "Lpips | None" = None
 ) -> dict[str, Tensor]:
-    """Every metric of `METRICS`, in its order; LPIPS only where `lpips` is given.
+    """Every metric of `METRICS`, in its order; LPIPS only with `lpips`.
 
-    What is measured is `composite`'s picture, against the photograph in 8 bits.
-    The batch may be on any device, and `lpips` on another; SSIM takes the time.
+    The metrics compare `composite(completed, image, mask)` with the photograph in
+    8 bits. The batch and `lpips` may be on different devices.
 
     Args:
-        completed, image: (B, 3, H, W), uint8 or in [0, 1], sides of 11 or more.
+        completed: (B, 3, H, W), uint8 or in [0, 1], from 11 px a side.
+        image: the photographs, likewise.
         mask: (B, 1, H, W) of {0, 1}, 1 = missing.
+        lpips: the network of LPIPS.
 
     Returns:
-        name -> (B,) float64 on the CPU. PSNR is infinite for an identical pair,
-        "L1 hole" is nan where nothing is missing, and the two relative L1s are nan or
+        name -> (B,) float64 on the CPU. PSNR is infinite for identical images,
+        "L1 hole" is nan for an empty mask, and the two relative L1 metrics are nan or
         infinite for a black photograph.
 
     Raises:
-        InputError: as `composite`; or LPIPS is asked for below 31 pixels a side.
+        InputError: as `composite`, or LPIPS with a side below 31 px.
     """
     pasted = composite(completed, image, mask)
     truth = eight_bits(image, "image")
@@ -84,17 +86,17 @@ def measure(
 
 
 def composite(completed: Tensor, image: Tensor, mask: Tensor) -> Tensor:
-    """The photograph with its hole filled from `completed`, as a file would hold it.
+    """The photograph with its hole filled from `completed`, uint8 (B, 3, H, W).
 
-    Shapes as for `measure`; -> uint8 (B, 3, H, W). Outside the hole `completed` is
-    not looked at. Inside, an overshoot is clamped. Raises InputError for shapes that
-    differ, a mask of other values than 0 and 1, a photograph outside [0, 1], and a
-    completion that is not finite or is out by more than 1 (another scale).
+    Arguments as for `measure`. Values of `completed` inside the hole are clamped to
+    [0, 1], values outside are ignored. Raises InputError for shapes that differ, a
+    mask of other values than 0 and 1, a photograph outside [0, 1], and a completion
+    that is not finite or lies outside [−1, 2].
     """
     _check_shapes(completed, image, mask)
     if not ((mask == 0) | (mask == 1)).all():
         found = sorted(set(mask.unique().tolist()) - {0, 1})[:3]
-        raise InputError(f"mask holds {found}; expected 0 and 1 alone")
+        raise InputError(f"mask holds {found}; expected 0 and 1")
     truth = eight_bits(image, "image")
     if completed.dtype != torch.uint8:
         completed = torch.where(mask != 0, completed, 0)
@@ -102,10 +104,10 @@ def composite(completed: Tensor, image: Tensor, mask: Tensor) -> Tensor:
 
 
 def eight_bits(picture: Tensor, name: str, overshoot: float = 0.0) -> Tensor:
-    """uint8 as it is; floats in [0, 1] clamped and rounded to uint8.
+    """Floats in [0, 1] clamped and rounded to uint8; uint8 is returned unchanged.
 
-    Raises InputError, which calls the picture `name`, for another type, and for
-    values that are not finite or lie outside [0, 1] by more than `overshoot`.
+    Raises InputError for another type, and for values that are not finite or lie
+    outside [0, 1] by more than `overshoot`. `name` opens the message.
     """
     if picture.dtype == torch.uint8:
         return picture
@@ -114,18 +116,18 @@ def eight_bits(picture: Tensor, name: str, overshoot: float = 0.0) -> Tensor:
     low, high = (x.item() for x in picture.aminmax())
     if not (-overshoot <= low and high <= 1 + overshoot):  # nan fails both
         raise InputError(f"{name} holds {low:g} to {high:g}; expected 0 to 1")
-    # In float32 at least: 255 levels are too many for bfloat16.
+    # In float32: bfloat16 cannot represent 255 levels.
     return (picture.float().clamp(0, 1) * 255).round().to(torch.uint8)
 
 
 def ssim(completed: Tensor, image: Tensor) -> Tensor:
     """Structural similarity (Wang et al., 2004, Eq. 13), mean over R, G and B.
 
-    Gaussian window, 11 x 11, sigma 1.5, only where it lies wholly in the image;
-    data range 1. Both (B, 3, H, W) float64 in [0, 1] on the CPU -> (B,).
+    Gaussian window of 11 x 11 px, sigma 1.5, without padding; data range 1.
+    Both (B, 3, H, W) float64 in [0, 1] on the CPU -> (B,).
     """
-    # torchmetrics needs float64 to be right where an image is flat (float32 is 3e-4
-    # off), and in float64 takes some seconds an image where scikit-image takes 0.05.
+    # torchmetrics is off by 3e-4 in float32 where an image is flat, and in float64
+    # takes seconds for an image where scikit-image takes 0.05 s.
     similar = partial(
         structural_similarity,
         data_range=1.0,
@@ -141,7 +143,7 @@ def ssim(completed: Tensor, image: Tensor) -> Tensor:
 def l1_image(completed: Tensor, image: Tensor) -> Tensor:
     """100 · mean |completed − image| over the whole image, in % of the range.
 
-    Both (B, 3, H, W) in [0, 1] -> (B,), here and in the other three.
+    Both (B, 3, H, W) in [0, 1] -> (B,), as in the other three L1 metrics.
     """
     return 100 * (completed - image).abs().mean(dim=(1, 2, 3))
 
@@ -149,20 +151,20 @@ def l1_image(completed: Tensor, image: Tensor) -> Tensor:
 def l1_hole(completed: Tensor, image: Tensor, mask: Tensor) -> Tensor:
     """100 · Σ mask · |completed − image| / (3 · Σ mask): the mean inside the hole, %.
 
-    mask (B, 1, H, W) of {0, 1}. nan where nothing is missing.
+    `mask` (B, 1, H, W) of {0, 1}. nan for an empty mask.
     """
     return 100 * _sum((completed - image).abs() * mask) / (3 * _sum(mask))
 
 
 def l1_relative(completed: Tensor, image: Tensor) -> Tensor:
-    """100 · Σ |completed − image| / Σ image, in % of the photograph's own sum."""
+    """100 · Σ |completed − image| / Σ image, in % of the sum of the photograph."""
     return 100 * _sum((completed - image).abs()) / _sum(image)
 
 
 def l1_edge_connect(completed: Tensor, image: Tensor) -> Tensor:
-    """Σ |completed − image| / Σ (completed + image), EdgeConnect's, without a unit.
+    """Σ |completed − image| / Σ (completed + image), as in EdgeConnect, no unit.
 
-    EdgeConnect's own program turns the pictures to grey first; this is over R, G, B.
+    EdgeConnect's program converts the images to grey first; this is over R, G and B.
     """
     return _sum((completed - image).abs()) / _sum(completed + image)
 
@@ -173,10 +175,10 @@ def _sum(x: Tensor) -> Tensor:
 
 def _check_shapes(completed: Tensor, image: Tensor, mask: Tensor) -> None:
     shape = image.shape
-    if len(shape) != 4 or shape[1] != 3 or min(shape[2:]) < SMALLEST:
+    if len(shape) != 4 or shape[1] != 3 or min(shape[2:]) < SSIM_MIN_SIDE:
         raise InputError(
             f"image is {tuple(shape)}; expected (B, 3, H, W) with sides of "
-            f"{SMALLEST} pixels or more"
+            f"{SSIM_MIN_SIDE} pixels or more"
         )
     pictures = {"completed": (completed, 3), "mask": (mask, 1)}
     for name, (picture, channels) in pictures.items():
@@ -188,9 +190,8 @@ def _check_shapes(completed: Tensor, image: Tensor, mask: Tensor) -> None:
 class Lpips(nn.Module):
     """LPIPS, version 0.1, on AlexNet (Zhang et al., 2018): 0 for equal images.
 
-    Frozen, and computed in float32 whatever autocast says, without TF32. `name` and
-    `source` say whose weights AlexNet's are; the five heads are those in the package
-    `lpips`.
+    Frozen; computed in float32 without autocast and TF32. `name` and `source` are those
+    of AlexNet's weights. The weights of the five heads come with the package `lpips`.
     Raises InputError without that package, or for another backbone.
     """
 
@@ -201,19 +202,19 @@ class Lpips(nn.Module):
         self.name, self.source = backbone.name, backbone.source
         self.distance = _without_weights()
         state = {
-            f"{module}.{kind}": backbone.state[f"features.{place}.{kind}"]
-            for place, module in _SLICES.items()
-            for kind in ("weight", "bias")
+            f"{module}.{name}": backbone.state[f"features.{index}.{name}"]
+            for index, module in _SLICES.items()
+            for name in ("weight", "bias")
         }
         self.distance.net.load_state_dict(state)
         self.requires_grad_(False).eval()
 
     def forward(self, image: Tensor, target: Tensor) -> Tensor:
-        """image, target (B, 3, H, W) in [0, 1], sides of 31 or more -> (B,)."""
-        if image.shape != target.shape or min(image.shape[2:]) < LPIPS_SMALLEST:
+        """(B, 3, H, W) twice, in [0, 1], from 31 px a side -> (B,)."""
+        if image.shape != target.shape or min(image.shape[2:]) < LPIPS_MIN_SIDE:
             raise InputError(
                 f"images are {tuple(image.shape)} and {tuple(target.shape)}; expected "
-                f"equal shapes with sides of {LPIPS_SMALLEST} pixels or more"
+                f"equal shapes with sides of {LPIPS_MIN_SIDE} pixels or more"
             )
         with exact_float32(image.device):
             # `normalize` maps [0, 1] to the [-1, 1] that the package computes in.
@@ -222,12 +223,12 @@ class Lpips(nn.Module):
 
 
 def lpips_metric(source: str | PathLike[str] | None = None) -> Lpips:
-    """`Lpips` with AlexNet's weights from `source`, as `load_backbone` finds them."""
+    """`Lpips` with AlexNet's weights from `source`, as `load_backbone` takes it."""
     return Lpips(load_backbone("alexnet", source))
 
 
 def _without_weights() -> Any:
-    """The package's metric with its own heads and a random AlexNet, no download."""
+    """The package's metric with its heads and a random AlexNet, without a download."""
     try:
         import lpips
     except ImportError as error:
@@ -235,7 +236,7 @@ def _without_weights() -> Any:
             f"LPIPS needs a package that is not installed ({error}); expected "
             'pip install "deepgin-book[train]"'
         ) from error
-    # The AlexNet is replaced at once, so its making must not move the random state.
+    # The random AlexNet is replaced, so the random state must not advance.
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torchvision deprecates what lpips passes
+        warnings.simplefilter("ignore")  # torchvision deprecates lpips's arguments
         return lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)

@@ -1,11 +1,11 @@
-"""The files that an evaluation leaves: tables to read and to compute with, pictures."""
+"""Write the reports of an evaluation: Markdown, CSV and HTML."""
 
 from pathlib import Path
 
 from gin.errors import InputError
 from gin.evaluation.evaluator import Evaluation
-from gin.evaluation.gallery import Page
-from gin.evaluation.report import Report, rows, write_csv
+from gin.evaluation.gallery import Gallery
+from gin.evaluation.report import Report, rows, to_csv
 from gin.evaluation.store import EvaluationFolder
 from gin.utils.files import atomic, check_new
 
@@ -23,22 +23,22 @@ class Reports:
         self.folder = EvaluationFolder(out.with_suffix(""))
 
     def check(self, resume: bool) -> None:
-        """Raise InputError if something would be lost, or cannot be written."""
+        """Raise InputError if a file would be replaced or cannot be written."""
         self.folder.check(resume)
         for suffix in (".md", ".csv", ".html"):
             check_new(self.out.with_suffix(suffix), force=resume)
 
     def write(self, evaluation: Evaluation, resume: bool = False) -> str:
-        """Write all three; -> the tables in Markdown.
+        """Write all three files; -> the tables in Markdown.
 
-        Raises InputError if one is there by now, unless `resume`.
+        Raises InputError if one of them exists, unless `resume`.
         """
-        found = rows(evaluation)
-        report = Report(evaluation, found).markdown()
+        table = rows(evaluation)
+        report = Report(evaluation, table).markdown()
         files = {
             self.out: report,
-            self.out.with_suffix(".csv"): write_csv(found),
-            self.out.with_suffix(".html"): Page(evaluation).html(),
+            self.out.with_suffix(".csv"): to_csv(table),
+            self.out.with_suffix(".html"): Gallery(evaluation).html(),
         }
         for path, text in files.items():
             with atomic(path, replace=resume) as temporary:

@@ -1,4 +1,4 @@
-"""The photographs and the masks of an evaluation, before anything is written."""
+"""Evaluation protocols: the datasets, sizes and masks that methods are measured on."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,10 +22,10 @@ from gin.data.mask_sets import (
 from gin.data.shards import Shards
 from gin.data.sources import Source, open_source
 from gin.errors import InputError
-from gin.evaluation.metrics import LPIPS_SMALLEST
+from gin.evaluation.metrics import LPIPS_MIN_SIDE
 from gin.inference.regions import SIDE
 from gin.masks import KINDS, Mask, area, check_mask, load_mask
-from gin.utils.files import named
+from gin.utils.files import split_name
 
 ORIGINAL = "original"
 SIZES = (str(SIDE), ORIGINAL)
@@ -34,10 +34,10 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Dataset:
-    """Photographs under the name that they have in the tables.
+    """Photographs, as `open_dataset` reads and checks them.
 
-    Checked by `open_dataset`: `sizes` are their (width, height), `fingerprint` is a
-    SHA-256 of names and pixels.
+    `name` is the dataset's in the tables, `sizes` are the photographs' (width, height)
+    in px, `fingerprint` is the SHA-256 of their names and pixels.
     """
 
     name: str
@@ -46,104 +46,110 @@ class Dataset:
     fingerprint: str
 
     def names(self) -> list[str]:
-        """The photographs' names, in their order."""
+        """The names of the photographs, in order."""
         return [self.source.name(index) for index in range(len(self.source))]
 
-    def target(self, index: int, size: str) -> tuple[int, int]:
-        """A photograph's (width, height) at a size of `SIZES`."""
+    def size_of(self, index: int, size: str) -> tuple[int, int]:
+        """The (width, height) in px of a photograph at a size of `SIZES`."""
         return self.sizes[index] if size == ORIGINAL else (SIDE, SIDE)
 
     def read(self, index: int, size: str) -> np.ndarray:
-        """A photograph at a size, uint8 (H, W, 3); to 256 px with the box filter."""
+        """A photograph at a size of `SIZES`, uint8 (H, W, 3).
+
+        At 256 px it is resized with the box filter.
+        """
         picture = self.source.read(index)
         if size != ORIGINAL:
-            picture = picture.resize(self.target(index, size), Image.Resampling.BOX)
+            picture = picture.resize((SIDE, SIDE), Image.Resampling.BOX)
         return np.asarray(picture)
 
 
 @dataclass(frozen=True)
-class Holes:
-    """Masks of a kind in `gin.masks.KINDS`, or from a folder of one's own.
+class MaskSet:
+    """A mask for each photograph: random of a kind in `gin.masks.KINDS`, or from files.
 
-    `invert` concerns the folder: black is missing if True, white if False, and None
-    is white too, but masks that look inverted are refused.
+    `name` is the kind, or the folder's name in the tables. `invert` applies to files:
+    True reads black as missing, False white, and None also white, but refuses masks
+    that look inverted.
     """
 
-    title: str
+    name: str
     folder: Path | None = None
     invert: bool | None = None
 
-    def of(self, dataset: Dataset, size: str, seed: int) -> Iterator[Mask]:
-        """The mask of each photograph at a size of `SIZES`, in their order.
+    def draw(self, dataset: Dataset, size: str, seed: int) -> Iterator[Mask]:
+        """The masks (H, W) of the photographs at a size of `SIZES`, in order.
 
-        At 256 px masks of other sizes are fitted. Raises InputError for a mask that
-        is missing or cannot be used.
+        At 256 px, masks in files are resized. Raises InputError for a mask that is
+        missing or cannot be used.
         """
         names = dataset.names()
         files = self._files(dataset)
         for index, (name, file) in enumerate(zip(names, files, strict=True)):
-            target = dataset.target(index, size)
+            width_height = dataset.size_of(index, size)
             if file is None:
-                yield draw(seed, name, self.title, target)
+                yield draw(seed, name, self.name, width_height)
             elif size == ORIGINAL:
-                yield file.draw(Path(name), target)
+                yield file.draw(Path(name), width_height)
             else:
-                yield _fit(file, name)
+                yield _resized(file, name)
 
     def check(self, datasets: Iterable[Dataset], sizes: Sequence[str]) -> None:
-        """Raise InputError for a folder whose masks cannot be used, or look inverted.
-
-        The kinds need no check.
-        """
+        """Raise InputError for mask files that cannot be used or look inverted."""
         if self.folder is None:
             return
         for dataset in datasets:
             paths = [file.path for file in self._files(dataset) if file]
             for size in sizes:
-                areas = [area(mask) for mask in self.of(dataset, size, seed=0)]
+                areas = [area(mask) for mask in self.draw(dataset, size, seed=0)]
                 if self.invert is None:
                     check_polarity(self.folder, paths, areas)
 
     def _files(self, dataset: Dataset) -> Sequence[MaskPicture | None]:
-        """A file for each photograph, or None where its mask is drawn."""
+        """The mask file of each photograph, or None for a random mask."""
         names = [Path(name) for name in dataset.names()]
         if self.folder is None:
             return [None] * len(names)
         return pair(names, self.folder, bool(self.invert))
 
 
-def _fit(file: MaskPicture, name: str) -> Mask:
-    """A mask of any size at 256 px."""
+def _resized(file: MaskPicture, name: str) -> Mask:
+    """The mask in a file at 256 px."""
     mask = fitted(load_mask(file.path, invert=bool(file.invert)), (SIDE, SIDE))
     check_mask(mask, f"{file.path} for {name} at {SIDE} px")
     return mask
 
 
 def open_dataset(text: str, root: Path | None = None) -> Dataset:
-    """`[NAME=]SPEC`, SPEC as in `gin.data.sources.open_source`; every photograph is read.
+    """Read and check every photograph of a dataset.
 
-    The name is the folder's or the list's, if none is given. Raises InputError for
-    shards, for a photograph that cannot be read or has a side below 31 px, and for a
-    name with a line break.
+    Args:
+        text: `[NAME=]SPEC`, SPEC as in `gin.data.sources.open_source`. Without NAME
+            the dataset has the name of its folder or list.
+        root: as in `gin.data.sources.open_source`.
+
+    Raises:
+        InputError: shards, a photograph that cannot be read or has a side below 31 px,
+            or a name with a line break.
     """
-    name, spec = named(text)
+    name, spec = split_name(text)
     source = open_source(spec, root)
     if isinstance(source, Shards):
         raise InputError(f"{spec}: shards have no order; expected a folder or a list")
-    name = name or _title(spec)
-    sizes, mark = [], Fingerprint()
+    name = name or _default_name(spec)
+    sizes, fingerprint = [], Fingerprint()
     bar = tqdm(range(len(source)), desc=f"checking {name}", leave=False, disable=None)
     for index in bar:
         picture = source.read(index)
         _check_photograph(source.name(index), picture.size)
         sizes.append(picture.size)
-        mark.add(source.name(index), np.asarray(picture))
-    return Dataset(name, source, tuple(sizes), mark.text())
+        fingerprint.add(source.name(index), np.asarray(picture))
+    return Dataset(name, source, tuple(sizes), fingerprint.text())
 
 
 def open_datasets(texts: Sequence[str], root: Path | None = None) -> list[Dataset]:
-    """`open_dataset` of each. Raises InputError if two have one name."""
-    names = [named(text)[0] or _title(text) for text in texts]
+    """`open_dataset` of each text. Raises InputError if two have the same name."""
+    names = [split_name(text)[0] or _default_name(text) for text in texts]
     for name in names:
         if names.count(name) > 1:
             raise InputError(
@@ -153,33 +159,38 @@ def open_datasets(texts: Sequence[str], root: Path | None = None) -> list[Datase
     return [open_dataset(text, root) for text in texts]
 
 
-def choose_masks(texts: Iterable[str], invert: bool | None = None) -> list[Holes]:
-    """ "all", kinds of `gin.masks.KINDS`, and folders `[NAME=]FOLDER`, each once.
+def choose_masks(texts: Iterable[str], invert: bool | None = None) -> list[MaskSet]:
+    """The sets of masks that `texts` name, without repetition.
 
-    Raises InputError for what is neither, and for `invert` without a folder.
+    Args:
+        texts: "all", kinds of `gin.masks.KINDS`, and folders as `[NAME=]FOLDER`.
+        invert: as `MaskSet` takes it.
+
+    Raises:
+        InputError: another text, a name that is taken, or `invert` without a folder.
     """
-    chosen: dict[str, Holes] = {}
+    chosen: dict[str, MaskSet] = {}
     for text in texts:
         if text == ALL or text in KINDS:
             for kind in KINDS if text == ALL else (text,):
-                chosen[kind] = Holes(kind)
+                chosen[kind] = MaskSet(kind)
             continue
-        name, folder = named(text)
+        name, folder = split_name(text)
         if not Path(folder).is_dir():
             raise InputError(
                 f"--masks {text}: expected all, {', '.join(KINDS)} or a folder"
             )
-        title = name or _title(folder)
-        if title in chosen or title in (ALL, *KINDS):
-            raise InputError(f"--masks {text}: {title} is taken; name it NAME={folder}")
-        chosen[title] = Holes(title, Path(folder), invert)
-    if invert is not None and not any(holes.folder for holes in chosen.values()):
+        name = name or _default_name(folder)
+        if name in chosen or name in (ALL, *KINDS):
+            raise InputError(f"--masks {text}: {name} is taken; name it NAME={folder}")
+        chosen[name] = MaskSet(name, Path(folder), invert)
+    if invert is not None and not any(masks.folder for masks in chosen.values()):
         raise InputError("--invert: goes with a folder of masks, found none")
     return list(chosen.values())
 
 
-def _title(spec: str) -> str:
-    """What to call a folder, a list or torchvision's dataset."""
+def _default_name(spec: str) -> str:
+    """The name of a folder, a list or a torchvision dataset."""
     if spec.startswith("torchvision:"):
         return spec.removeprefix("torchvision:").partition("?")[0]
     path = Path(spec).resolve()
@@ -189,15 +200,15 @@ def _title(spec: str) -> str:
 def _check_photograph(name: str, size: tuple[int, int]) -> None:
     if re.search(r"[\r\n]", name):
         raise InputError(f"{name!r}: expected a name without line breaks")
-    if min(size) < LPIPS_SMALLEST:
+    if min(size) < LPIPS_MIN_SIDE:
         raise InputError(
             f"{name}: {size[0]} x {size[1]} px; expected at least "
-            f"{LPIPS_SMALLEST} px a side, which LPIPS needs"
+            f"{LPIPS_MIN_SIDE} px a side, which LPIPS needs"
         )
 
 
 class Group(NamedTuple):
-    """The photographs of a dataset at one size under one kind of masks."""
+    """The names of a dataset, a size of `SIZES` and a set of masks."""
 
     dataset: str
     size: str
@@ -205,7 +216,11 @@ class Group(NamedTuple):
 
 
 class Preset(NamedTuple):
-    """A table of the paper: kinds of masks, sizes, and numbers of photographs."""
+    """The protocol of a table in the paper.
+
+    `masks` as `choose_masks` takes them, `sizes` of `SIZES`, and `photographs`, which
+    maps the expected numbers of photographs to the dataset's name.
+    """
 
     masks: tuple[str, ...]
     sizes: tuple[str, ...]
@@ -213,9 +228,8 @@ class Preset(NamedTuple):
 
 
 DEFAULT = Preset((ALL,), (str(SIDE),), {})
-# Pictures larger than 256 px were sub-sampled for Table 1 (section 6.1). Table 2 has
-# two sets of masks, rectangles and all three kinds: the first is a part of the second
-# here.
+# Table 1 sub-samples photographs larger than 256 px (section 6.1). Table 2 has two sets
+# of masks, rectangles and all three kinds; the second contains the first here.
 PRESETS = {
     "table1": Preset((ALL,), (ORIGINAL,), {3_000: "CelebA-HQ"}),
     "table2": Preset(
@@ -225,70 +239,73 @@ PRESETS = {
 
 
 class Cell(NamedTuple):
-    """What a group is made of."""
+    """A dataset at a size under a set of masks."""
 
     dataset: Dataset
     size: str
-    holes: Holes
+    masks: MaskSet
 
     @property
     def group(self) -> Group:
-        return Group(self.dataset.name, self.size, self.holes.title)
+        """The names of the three."""
+        return Group(self.dataset.name, self.size, self.masks.name)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Every dataset at every size under every kind of masks, from one seed."""
+class Protocol:
+    """Every dataset at every size under every set of masks.
+
+    `seed` is that of the random masks and of the bootstrap intervals.
+    """
 
     datasets: Sequence[Dataset]
-    masks: Sequence[Holes]
+    masks: Sequence[MaskSet]
     sizes: Sequence[str]
     seed: int
 
     def cells(self) -> list[Cell]:
-        """All groups with what they are made of, in the order of the tables."""
+        """All combinations, in the order of the tables."""
         return [
-            Cell(dataset, size, holes)
+            Cell(dataset, size, masks)
             for dataset in self.datasets
             for size in self.sizes
-            for holes in self.masks
+            for masks in self.masks
         ]
 
     def pools(self) -> dict[Group, list[Group]]:
-        """All kinds of masks at once -> the groups of each kind, as the tables go."""
-        found: dict[Group, list[Group]] = {}
+        """The group of all masks -> the groups that it pools, in order."""
+        pools: dict[Group, list[Group]] = {}
         for group in (cell.group for cell in self.cells()):
-            found.setdefault(group._replace(masks=ALL), []).append(group)
-        return found
+            pools.setdefault(group._replace(masks=ALL), []).append(group)
+        return pools
 
     def count(self) -> int:
-        """Photographs in all groups: what one method has to complete."""
+        """The number of completions by one method."""
         return sum(len(cell.dataset.sizes) for cell in self.cells())
 
     def check(self) -> None:
-        """Raise InputError for masks that cannot be used, or would share a file."""
+        """Raise InputError for masks that cannot be used or would share a file."""
         for dataset in self.datasets:
             mask_sets.places(Path(dataset.name), dataset.names())
-        for holes in self.masks:
-            holes.check(self.datasets, self.sizes)
+        for masks in self.masks:
+            masks.check(self.datasets, self.sizes)
 
     def settings(self) -> dict[str, str]:
-        """What the results depend on, in words."""
-        found = {"seed": str(self.seed), "sizes": ", ".join(self.sizes)}
-        for holes in self.masks:
-            polarity = ", inverted" if holes.invert else ""
-            own = "of one's own" if holes.folder else "drawn"
-            found[f"masks {holes.title}"] = own + polarity
+        """Name -> value of everything that the results depend on, as text."""
+        settings = {"seed": str(self.seed), "sizes": ", ".join(self.sizes)}
+        for masks in self.masks:
+            polarity = ", inverted" if masks.invert else ""
+            origin = "of one's own" if masks.folder else "drawn"
+            settings[f"masks {masks.name}"] = origin + polarity
         for dataset in self.datasets:
-            count = len(dataset.sizes)
-            found[f"data {dataset.name}"] = (
-                f"{count:,} photographs, SHA-256 {dataset.fingerprint}"
+            settings[f"data {dataset.name}"] = (
+                f"{len(dataset.sizes):,} photographs, SHA-256 {dataset.fingerprint}"
             )
-        return found
+        return settings
 
 
 def check_preset(preset: str, datasets: Iterable[Dataset]) -> None:
-    """Raise InputError for a dataset without the number of photographs of a preset."""
+    """Raise InputError for a dataset of another size than the preset's."""
     expected = PRESETS[preset].photographs
     for dataset in datasets:
         if len(dataset.sizes) not in expected:

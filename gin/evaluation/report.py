@@ -1,7 +1,6 @@
-"""An evaluation to read: its tables in Markdown, and how they were made.
+"""The tables of an evaluation in Markdown and CSV.
 
-Nothing here depends on the time or the place, so that the same evaluation gives the
-same bytes.
+The same evaluation gives the same bytes: nothing depends on the time or the folder.
 """
 
 import csv
@@ -28,8 +27,8 @@ from gin.evaluation.protocol import ALL, ORIGINAL, Group
 from gin.evaluation.store import HOLE
 from gin.masks import KINDS
 
-EVERY: dict[str, Metric] = {**METRICS, **SET_METRICS}
-SHORT = ("PSNR", "LPIPS")  # in the smaller tables; the CSV file has all
+ALL_METRICS: dict[str, Metric] = {**METRICS, **SET_METRICS}
+MAIN_METRICS = ("PSNR", "LPIPS")  # in the smaller tables; the CSV file has all
 DEFINITIONS = {
     "PSNR": "over the whole picture, RGB, data range 1; the mean of the pictures' own",
     "SSIM": "Gaussian window of 11 x 11 pixels, sigma 1.5, RGB, data range 1",
@@ -42,161 +41,163 @@ DEFINITIONS = {
     "pictures compare",
     "KID": "the same features, cubic kernel, unbiased: it may be below 0",
 }
-HOW = """\
+MEASUREMENT = """\
 A method sees white where pixels are missing. What it returns is pasted into the
-photograph, so that known pixels are exact, held to [0, 1] and rounded to 8 bits before
-it is measured. At 256 px the photograph is brought to 256 x 256 with the box filter; at
-its original size DeepGIN completes the phases of its sub-sampling, and other methods
-the whole picture. A photograph whose value is infinite or undefined under one method is
-left out for all methods in that mean. In brackets are 95 % bootstrap intervals over
-photographs; by the area of the hole, over holes. The best mean of a group is bold."""
+photograph, so that known pixels are exact, clamped to [0, 1] and rounded to 8 bits
+before it is measured. At 256 px the photograph is resized to 256 x 256 with the box
+filter; at its original size DeepGIN completes the phases of its sub-sampling, and other
+methods the whole picture. A photograph whose value is infinite or undefined under one
+method is left out for all methods in that mean. In brackets are 95 % bootstrap
+intervals over photographs; by the area of the hole, over holes. The best mean of a
+group is bold."""
 
 
 class Row(NamedTuple):
-    """One number: a metric of a method on a group, or on its holes of some area.
+    """The summary of a metric of a method on a group, or on its holes in a bucket.
 
-    `against` is "" or the method whose values are subtracted, image by image. FID and
-    KID have no interval, and count no images that were left out.
+    `hole` is "all" or one of `BUCKETS`. `minus` is "", or the method whose values are
+    subtracted, image by image. FID and KID have no interval.
     """
 
     group: Group
     hole: str
     method: str
     metric: str
-    against: str
+    minus: str
     summary: Summary
 
 
 class Report:
-    """The tables of an evaluation and of its `evaluation_summary.rows`."""
+    """The tables of an evaluation, from its `rows`."""
 
     def __init__(self, evaluation: Evaluation, rows: Sequence[Row]) -> None:
         self.evaluation, self.rows = evaluation, rows
-        self.plan = evaluation.plan
-        self.methods = [candidate.name for candidate in evaluation.present()]
-        self.short = [name for name in SHORT if name in metrics(evaluation)]
-        self._found = {row[:5]: row for row in rows}
+        self.protocol = evaluation.protocol
+        self.methods = [candidate.name for candidate in evaluation.methods()]
+        self.main = [name for name in MAIN_METRICS if name in evaluation.metrics()]
+        self._summaries = {row[:5]: row.summary for row in rows}
 
     def markdown(self) -> str:
-        """All tables, then how they were made."""
+        """All tables, then how they were measured."""
         parts = ["# Evaluation"]
-        for whole, groups in self.plan.pools().items():
-            several = [*groups, whole] if len(groups) > 1 else groups
-            count = f"Photographs under each kind of masks: {self._count(whole):,}."
-            parts += [f"## {heading(whole)}", count, self._main(several)]
-            parts += self._by_area(several[-1])
+        for pool, groups in self.protocol.pools().items():
+            groups = [*groups, pool] if len(groups) > 1 else groups
+            count = f"Photographs under each kind of masks: {self._count(pool):,}."
+            parts += [f"## {heading(pool)}", count, self._main_table(groups)]
+            parts += self._area_tables(groups[-1])
             if len(self.methods) > 1:
-                parts += self._against_first(several)
-        parts += ["## Masks", self._masks(), "## How it was measured", HOW]
-        parts += [self._definitions(), "## Settings", self._settings()]
+                parts += self._difference_table(groups)
+        parts += ["## Masks", self._mask_table()]
+        parts += ["## How it was measured", MEASUREMENT, self._definitions()]
+        parts += ["## Settings", self._settings()]
         return "\n\n".join(parts) + "\n"
 
-    def _main(self, groups: Iterable[Group]) -> str:
-        """Every method under every kind of masks, in every metric."""
+    def _main_table(self, groups: Iterable[Group]) -> str:
+        """Every method under every set of masks, in every metric."""
         lines = []
         for group in groups:
             for method in self.methods:
-                cells = [self._cell(group, ALL, method, name) for name in EVERY]
-                lines.append([title(group.masks), method, *cells])
-            for method, reason in self.evaluation.absent.items():
-                blank = [""] * (len(EVERY) - 1)
+                cells = [self._cell(group, ALL, method, name) for name in ALL_METRICS]
+                lines.append([mask_title(group.masks), method, *cells])
+            for method, reason in self.evaluation.missing_methods.items():
+                blank = [""] * (len(ALL_METRICS) - 1)
                 reason = f"not available: {reason}"
-                lines.append([title(group.masks), method, reason, *blank])
-        return grid(["masks", "method", *map(column, EVERY)], lines)
+                lines.append([mask_title(group.masks), method, reason, *blank])
+        return markdown_table(["masks", "method", *map(column, ALL_METRICS)], lines)
 
-    def _by_area(self, group: Group) -> list[str]:
-        """The short metrics of each bucket of holes, under a group's masks."""
+    def _area_tables(self, group: Group) -> list[str]:
+        """The main metrics of a group in each bucket of holes."""
         parts = []
-        for metric in self.short:
+        for metric in self.main:
             lines = [
                 [method, *(self._cell(group, b, method, metric) for b in BUCKETS)]
                 for method in self.methods
             ]
             parts.append(f"### {column(metric)} by the area of the hole")
-            parts.append(grid(["method", *BUCKETS], lines))
+            parts.append(markdown_table(["method", *BUCKETS], lines))
         return parts
 
-    def _against_first(self, groups: Iterable[Group]) -> list[str]:
+    def _difference_table(self, groups: Iterable[Group]) -> list[str]:
         """Differences from the first method, image by image."""
         first, *others = self.methods
         lines = [
             [
-                title(group.masks),
+                mask_title(group.masks),
                 method,
-                *(self._cell(group, ALL, method, name, first) for name in self.short),
+                *(self._cell(group, ALL, method, name, first) for name in self.main),
             ]
             for group in groups
             for method in others
         ]
-        head = ["masks", "method", *map(column, self.short)]
-        return [f"### Minus {first}, on the same photographs", grid(head, lines)]
+        table = markdown_table(["masks", "method", *map(column, self.main)], lines)
+        return [f"### Minus {first}, on the same photographs", table]
 
     def _count(self, group: Group) -> int:
-        (found,) = (d for d in self.plan.datasets if d.name == group.dataset)
-        return len(found.sizes)
+        (sizes,) = (d.sizes for d in self.protocol.datasets if d.name == group.dataset)
+        return len(sizes)
 
-    def _masks(self) -> str:
-        """How much each set of masks hides, and its SHA-256."""
-        lines = []
-        for group, digest in self.evaluation.masks.items():
-            hidden = self.hidden(group)
-            lines.append([heading(group), title(group.masks), hidden, f"`{digest}`"])
+    def _mask_table(self) -> str:
+        """The missing fraction of each set of masks, and its SHA-256."""
+        lines = [
+            [heading(group), mask_title(group.masks), self._area(group), f"`{digest}`"]
+            for group, digest in self.evaluation.masks.items()
+        ]
         head = ["photographs", "masks", "missing on average", "SHA-256 of the set"]
-        return grid(head, lines)
+        return markdown_table(head, lines)
 
-    def hidden(self, group: Group) -> str:
-        """The mean area of a group's holes."""
+    def _area(self, group: Group) -> str:
         if not self.methods:
             return "-"
-        holes = table(self.evaluation, [group], self.methods[0], HOLE)
-        return f"{100 * holes.mean():.1f} %"
+        areas = table(self.evaluation, [group], self.methods[0], HOLE)
+        return f"{100 * areas.mean():.1f} %"
 
     def _definitions(self) -> str:
         lines = []
-        for name in EVERY:
-            said = f"**{name}**: {DEFINITIONS[name]}"
-            if reason := self.evaluation.missing.get(name):
-                said = f"**{name}**: not available: {' '.join(reason.split())}"
+        for name in ALL_METRICS:
+            line = f"- **{name}**: {DEFINITIONS[name]}"
+            if reason := self.evaluation.missing_metrics.get(name):
+                line = f"- **{name}**: not available: {' '.join(reason.split())}"
             if left_out := self._left_out(name):
-                said += f"; left out of the means of all methods: {left_out}"
-            lines.append(f"- {said}.")
+                line += f"; left out of the means of all methods: {left_out}"
+            lines.append(f"{line}.")
         return "\n".join(lines)
 
     def _left_out(self, metric: str) -> str:
-        """The means over fewer photographs, which are the same for every method."""
+        """The counts of left-out photographs, which are the same for every method."""
         return "; ".join(
-            f"{heading(row.group)}, {title(row.group.masks)}: {counts}"
+            f"{heading(row.group)}, {mask_title(row.group.masks)}: {counts}"
             for row in self.rows
             if (row.hole, row.method, row.metric) == (ALL, self.methods[0], metric)
             and (counts := row.summary.left_out())
         )
 
     def _settings(self) -> str:
-        found = self.evaluation.settings().items()
-        return "\n".join(f"- {name}: {value}" for name, value in found)
+        settings = self.evaluation.settings().items()
+        return "\n".join(f"- {name}: {value}" for name, value in settings)
 
     def _cell(
-        self, group: Group, hole: str, method: str, metric: str, against: str = ""
+        self, group: Group, hole: str, method: str, metric: str, minus: str = ""
     ) -> str:
-        row = self._found.get((group, hole, method, metric, against))
-        if row is None:
-            missing = hole == ALL and metric in self.evaluation.missing
+        summary = self._summaries.get((group, hole, method, metric, minus))
+        if summary is None:
+            missing = hole == ALL and metric in self.evaluation.missing_metrics
             return "not available" if missing else "-"
-        said = numbers(row, EVERY[metric].digits, signed=bool(against))
-        rivals = [
-            self._found[group, hole, each, metric, ""].summary.mean
-            for each in self.methods
-            if (group, hole, each, metric, "") in self._found
-        ]
-        pick = max if EVERY[metric].better == "higher" else min
-        finite = [mean for mean in rivals if math.isfinite(mean)]
-        best = not against and len(finite) > 1 and row.summary.mean == pick(finite)
-        return f"**{said}**" if best else said
+        text = format_summary(summary, ALL_METRICS[metric].digits, signed=bool(minus))
+        best = not minus and self._is_best(summary.mean, group, hole, metric)
+        return f"**{text}**" if best else text
+
+    def _is_best(self, mean: float, group: Group, hole: str, metric: str) -> bool:
+        """Whether no other method has a better mean; False for a single method."""
+        keys = [(group, hole, method, metric, "") for method in self.methods]
+        means = [self._summaries[key].mean for key in keys if key in self._summaries]
+        finite = [m for m in means if math.isfinite(m)]
+        best = max if ALL_METRICS[metric].better == "higher" else min
+        return len(finite) > 1 and mean == best(finite)
 
 
-def numbers(row: Row, digits: int, signed: bool = False) -> str:
+def format_summary(summary: Summary, digits: int, signed: bool = False) -> str:
     """A mean and its interval: "24.31 [23.90, 24.80]"."""
-    mean, low, high, *_ = row.summary
+    mean, low, high, *_ = summary
     if math.isnan(mean):
         return "-"
     sign = "+" if signed else ""
@@ -206,106 +207,102 @@ def numbers(row: Row, digits: int, signed: bool = False) -> str:
 
 
 def column(metric: str) -> str:
-    """A metric with its unit and the better end."""
-    unit, better, _ = EVERY[metric]
+    """The head of a metric's column: "PSNR, dB ↑", with an arrow to the better end."""
+    unit, better, _ = ALL_METRICS[metric]
     arrow = "↑" if better == "higher" else "↓"
     return f"{metric}, {unit} {arrow}" if unit else f"{metric} {arrow}"
 
 
 def heading(group: Group) -> str:
-    """The photographs of a group and their size."""
+    """The dataset and the size of a group: "FFHQ, 256 px"."""
     size = "original size" if group.size == ORIGINAL else f"{group.size} px"
     return f"{group.dataset}, {size}"
 
 
-def title(masks: str) -> str:
-    """The masks of a group in words."""
+def mask_title(masks: str) -> str:
+    """The name of a set of masks in a table: "free form" for "free_form"."""
     return masks.replace("_", " ") if masks in KINDS else masks
 
 
-def grid(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
-    every = [head, ["---"] * len(head), *lines]
-    cells = (" | ".join(c.replace("|", "\\|") for c in line) for line in every)
-    return "\n".join(f"| {line} |" for line in cells)
+    rows = [head, ["---"] * len(head), *lines]
+    cells = (" | ".join(c.replace("|", "\\|") for c in row) for row in rows)
+    return "\n".join(f"| {row} |" for row in cells)
 
 
 def rows(evaluation: Evaluation) -> list[Row]:
     """All numbers of all tables.
 
-    Where there are several kinds of masks, a group of all of them follows. Its
-    intervals are over photographs, each with the mean over its masks, because a
-    photograph that is hard is hard under each mask.
+    Several sets of masks are also pooled. The intervals of a pool are over
+    photographs, each with its mean over the masks, because the values of a photograph
+    under different masks are correlated.
     """
-    found: list[Row] = []
-    for whole, groups in evaluation.plan.pools().items():
-        pools = {group: [group] for group in groups}
+    rows: list[Row] = []
+    for pool, groups in evaluation.protocol.pools().items():
+        parts = {group: [group] for group in groups}
         if len(groups) > 1:
-            pools[whole] = groups
-        for group, parts in tqdm(
-            pools.items(), desc="intervals", leave=False, disable=None
-        ):
-            found += _of_group(evaluation, group, parts)
-    return found
-
-
-def metrics(evaluation: Evaluation) -> list[str]:
-    """The metrics of single images that could be measured."""
-    return [name for name in METRICS if name not in evaluation.missing]
+            parts[pool] = groups
+        for group in tqdm(parts, desc="intervals", leave=False, disable=None):
+            rows += _group_rows(evaluation, group, parts[group])
+    return rows
 
 
 def table(
-    evaluation: Evaluation, parts: Sequence[Group], method: str, metric: str
+    evaluation: Evaluation, groups: Sequence[Group], method: str, metric: str
 ) -> np.ndarray:
     """Values (masks, photographs) of a method on groups of one dataset and size."""
-    (cell, *_) = (c for c in evaluation.plan.cells() if c.group == parts[0])
+    (cell, *_) = (c for c in evaluation.protocol.cells() if c.group == groups[0])
     names = cell.dataset.names()
     return np.array(
-        [[evaluation.values[part, n, method][metric] for n in names] for part in parts]
+        [[evaluation.values[g, n, method][metric] for n in names] for g in groups]
     )
 
 
-def write_csv(found: Iterable[Row]) -> str:
-    """One line a number, all digits."""
+def to_csv(rows: Iterable[Row]) -> str:
+    """CSV text with a line for each row, in full precision."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(
-        (*Group._fields, "hole", "method", "metric", "minus", *Summary._fields)
-    )
-    for row in found:
-        writer.writerow(
-            (*row.group, row.hole, row.method, row.metric, row.against, *row.summary)
-        )
+    writer.writerow((*Group._fields, *Row._fields[1:-1], *Summary._fields))
+    writer.writerows((*row.group, *row[1:-1], *row.summary) for row in rows)
     return stream.getvalue()
 
 
-def _of_group(
+def _group_rows(
     evaluation: Evaluation, group: Group, parts: Sequence[Group]
 ) -> Iterator[Row]:
-    """The rows of a group, which pools `parts`, method by method."""
-    methods = [candidate.name for candidate in evaluation.present()]
+    """The rows of `group`, which pools `parts`."""
+    methods = [candidate.name for candidate in evaluation.methods()]
     values = {
         metric: shared([table(evaluation, parts, m, metric) for m in methods])
-        for metric in metrics(evaluation)
+        for metric in evaluation.metrics()
     }  # metric -> (methods, masks, photographs)
-    for number, method in enumerate(methods):
-        areas = table(evaluation, parts, method, HOLE).ravel()
-        buckets = np.array([area_bucket(area) for area in areas])
+    for index, method in enumerate(methods):
+        areas = table(evaluation, parts, method, HOLE)
         for metric, array in values.items():
-            by_photograph = array.mean(axis=1)  # (methods, photographs)
-            summary = summarise(by_photograph[number], evaluation.plan.seed)
+            for hole, paired_with_first, summary in _summaries(
+                array, index, areas, evaluation.protocol.seed
+            ):
+                minus = methods[0] if paired_with_first else ""
+                yield Row(group, hole, method, metric, minus, summary)
+        for metric, value in evaluation.set_values.get((group, method), {}).items():
+            summary = Summary(value, math.nan, math.nan, areas.size, 0, 0)
             yield Row(group, ALL, method, metric, "", summary)
-            if number:
-                summary = paired(
-                    by_photograph[number], by_photograph[0], evaluation.plan.seed
-                )
-                yield Row(group, ALL, method, metric, methods[0], summary)
-            for bucket in BUCKETS:
-                in_bucket = array[number].ravel()[buckets == bucket]
-                if in_bucket.size:
-                    summary = summarise(in_bucket, evaluation.plan.seed)
-                    yield Row(group, bucket, method, metric, "", summary)
-        for metric in SET_METRICS:
-            if value := evaluation.sets.get((group, method)):
-                summary = Summary(value[metric], math.nan, math.nan, areas.size, 0, 0)
-                yield Row(group, ALL, method, metric, "", summary)
+
+
+def _summaries(
+    values: np.ndarray, index: int, areas: np.ndarray, seed: int
+) -> Iterator[tuple[str, bool, Summary]]:
+    """(bucket or "all", whether minus the first method, summary) of method `index`.
+
+    `values` (methods, masks, photographs), `areas` (masks, photographs).
+    """
+    means = values.mean(axis=1)  # (methods, photographs)
+    yield ALL, False, summarise(means[index], seed)
+    if index:
+        yield ALL, True, paired(means[index], means[0], seed)
+    buckets = np.array([area_bucket(area) for area in areas.ravel()])
+    for bucket in BUCKETS:
+        in_bucket = values[index].ravel()[buckets == bucket]
+        if in_bucket.size:
+            yield bucket, False, summarise(in_bucket, seed)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from gin.data import mask_sets
 from gin.errors import InputError
 from gin.evaluation.metrics import METRICS
-from gin.evaluation.protocol import Group, Plan
+from gin.evaluation.protocol import Group, Protocol
 from gin.masks import Mask, load_mask
 from gin.utils.files import append, atomic, check_folder, remove_partial
 
@@ -26,13 +26,13 @@ class EvaluationFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.run = path / "run.json"
+        self.settings_file = path / "run.json"
         self.records = Records(path / "records.csv", (*KEY, HOLE, *METRICS))
         self.times = Records(path / "times.csv", (*KEY, "seconds"))
 
     def check(self, resume: bool) -> None:
-        """Raise InputError unless there is something to resume, or nothing to lose."""
-        started = self.run.exists()
+        """Raise InputError unless the folder can be resumed, or is new or empty."""
+        started = self.settings_file.exists()
         if resume and not started:
             raise InputError(f"{self.path}: there is no evaluation to resume")
         if resume:
@@ -47,57 +47,58 @@ class EvaluationFolder:
         check_folder(self.path)
 
     def begin(self, settings: dict[str, str], resume: bool) -> None:
-        """Write down what is evaluated, or compare it with what was.
+        """Write the settings, or compare them with the written ones on `resume`.
 
-        Raises InputError as `check` does, and for other settings than before.
+        Raises InputError as `check` does, and for settings that differ.
         """
         self.check(resume)
         if resume:
             self._compare(settings)
             remove_partial(self.path, deep=True)
             return
-        with atomic(self.run) as temporary:
+        with atomic(self.settings_file) as temporary:
             temporary.write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
 
-    def write_masks(self, plan: Plan) -> dict[Group, str]:
-        """Write the masks that are not there; -> the SHA-256 of each group's.
+    def write_masks(self, protocol: Protocol) -> dict[Group, str]:
+        """Write the masks that are missing; -> the SHA-256 of each group's masks.
 
-        Raises InputError if one that is there is another one.
+        Raises InputError if a written mask differs from the protocol's.
         """
-        found = {}
-        with tqdm(total=plan.count(), desc="masks", leave=False, disable=None) as bar:
-            for cell in plan.cells():
-                mark = mask_sets.Fingerprint()
+        digests = {}
+        total = protocol.count()
+        with tqdm(total=total, desc="masks", leave=False, disable=None) as bar:
+            for cell in protocol.cells():
+                fingerprint = mask_sets.Fingerprint()
                 names = cell.dataset.names()
-                drawn = cell.holes.of(cell.dataset, cell.size, plan.seed)
-                paths = self.masks(cell.group, names)
-                for name, path, mask in zip(names, paths, drawn, strict=True):
-                    _keep(mask, path)
-                    mark.add(name, mask)
+                masks = cell.masks.draw(cell.dataset, cell.size, protocol.seed)
+                paths = self.mask_paths(cell.group, names)
+                for name, path, mask in zip(names, paths, masks, strict=True):
+                    _write_mask(mask, path)
+                    fingerprint.add(name, mask)
                     bar.update()
-                found[cell.group] = mark.text()
-        return found
+                digests[cell.group] = fingerprint.text()
+        return digests
 
-    def masks(self, group: Group, names: list[str]) -> list[Path]:
-        """Where the masks of a group lie."""
+    def mask_paths(self, group: Group, names: list[str]) -> list[Path]:
+        """The files of a group's masks, one for each photograph of `names`."""
         return mask_sets.places(self.path.joinpath("masks", *group), names)
 
-    def features(self, group: Group, method: str) -> Path:
-        """Where the features of a group's completions lie."""
+    def features_path(self, group: Group, method: str) -> Path:
+        """The file of Inception's features of a method's completions of a group."""
         return self.path.joinpath("features", *group, f"{method}.safetensors")
 
-    def measured(
+    def read_values(
         self, metrics: Iterable[str]
     ) -> dict[tuple[Group, str, str], dict[str, float]]:
-        """(group, photograph, method) -> what was measured; "hole" is among it.
+        """(group, photograph, method) -> metric -> value, with the area as "hole".
 
-        Raises InputError for a table that this evaluation did not write, such as one
-        with a row that lacks one of `metrics`.
+        Raises InputError for a table of another evaluation, a row without a value for
+        one of `metrics`, and a value that is not a number.
         """
         self.times.recover()
-        path, found = self.records.path, {}
+        path, measured = self.records.path, {}
         for row in self.records.recover():
-            *place, photograph, method = (row.pop(name) for name in KEY)
+            *group, photograph, method = (row.pop(name) for name in KEY)
             values = {n: _number(cell, path) for n, cell in row.items() if cell}
             for name in (HOLE, *metrics):
                 if name not in values:
@@ -107,10 +108,10 @@ class EvaluationFolder:
                     f"{path}: the hole of {photograph} is {values[HOLE]}; "
                     "expected a fraction, 0 to 1"
                 )
-            found[Group(*place), photograph, method] = values
-        return found
+            measured[Group(*group), photograph, method] = values
+        return measured
 
-    def add(
+    def append(
         self,
         group: Group,
         photograph: str,
@@ -118,35 +119,38 @@ class EvaluationFolder:
         values: dict[str, float],
         seconds: float,
     ) -> None:
-        """Keep a measurement; its time goes into a file of its own."""
+        """Write a measurement, and its time into a separate file."""
         key = dict(zip(KEY, (*group, photograph, method), strict=True))
         self.times.append({**key, "seconds": f"{seconds:.4f}"})
         self.records.append({**key, **values})
 
-    def pace(self) -> dict[str, float]:
-        """The mean seconds that each method took for an image."""
+    def seconds_per_image(self) -> dict[str, float]:
+        """Method -> mean seconds for an image."""
         seconds: dict[str, list[float]] = {}
         for row in self.times.recover():
-            taken = _number(row["seconds"], self.times.path)
-            seconds.setdefault(row["method"], []).append(taken)
-        return {method: sum(each) / len(each) for method, each in seconds.items()}
+            value = _number(row["seconds"], self.times.path)
+            seconds.setdefault(row["method"], []).append(value)
+        return {method: sum(s) / len(s) for method, s in seconds.items()}
 
     def _compare(self, settings: dict[str, str]) -> None:
-        begun = self._begun()
-        for key in {**begun, **settings}:
-            one, other = begun.get(key, "none"), settings.get(key, "none")
-            if one != other:
-                raise InputError(f"{self.run}: begun with {key}: {one}; found {other}")
+        written = self._settings()
+        for key in {**written, **settings}:
+            old, new = written.get(key, "none"), settings.get(key, "none")
+            if old != new:
+                raise InputError(
+                    f"{self.settings_file}: begun with {key}: {old}; found {new}"
+                )
 
-    def _begun(self) -> dict[str, str]:
-        """The settings of the evaluation that is in the folder."""
+    def _settings(self) -> dict[str, str]:
+        """The settings in the folder."""
+        path = self.settings_file
         try:
-            found = json.loads(self.run.read_text("utf-8"))
+            settings = json.loads(path.read_text("utf-8"))
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{self.run}: not readable ({error})") from error
-        if not isinstance(found, dict):
-            raise InputError(f"{self.run}: expected an evaluation's settings by name")
-        return found
+            raise InputError(f"{path}: not readable ({error})") from error
+        if not isinstance(settings, dict):
+            raise InputError(f"{path}: expected an evaluation's settings by name")
+        return settings
 
 
 def _number(cell: str, path: Path) -> float:
@@ -156,7 +160,7 @@ def _number(cell: str, path: Path) -> float:
         raise InputError(f"{path}: holds {cell!r}; expected a number") from error
 
 
-def _keep(mask: Mask, path: Path) -> None:
+def _write_mask(mask: Mask, path: Path) -> None:
     if not path.exists():
         mask_sets.write(mask, path)
     elif not np.array_equal(load_mask(path), mask):
@@ -168,45 +172,45 @@ def _visible(folder: Path) -> list[Path]:
 
 
 class Records:
-    """A CSV file that grows by whole rows.
+    """A CSV file that is appended to row by row.
 
-    Cells may not hold line breaks, so that a row is whole where its line is: what a
-    killed program left unfinished is cut off, and the next one goes on there.
+    Cells must not hold line breaks, so that each line is a row. `recover` cuts off the
+    last line if a killed program left it incomplete.
     """
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         self.path, self.columns = path, list(columns)
 
     def recover(self) -> list[dict[str, str]]:
-        """The rows that are there; the file is made, or made whole, for `append`.
+        """Read the rows; create the file, or cut off an incomplete last row.
 
-        Raises InputError if it holds another table.
+        Raises InputError for a file with other columns.
         """
         if not self.path.exists():
             with atomic(self.path) as temporary:
                 temporary.write_bytes(_line(self.columns))
         content = self.path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        header, *rows = _parsed(content[:whole]) or [[]]
+        complete = content.rfind(b"\n") + 1  # bytes
+        header, *rows = _parsed(content[:complete]) or [[]]
         if header != self.columns or any(len(row) != len(header) for row in rows):
             raise InputError(
                 f"{self.path}: not the table of this evaluation; "
                 f"expected the columns {', '.join(self.columns)}"
             )
-        if whole < len(content):
-            os.truncate(self.path, whole)
+        if complete < len(content):
+            os.truncate(self.path, complete)
         return [dict(zip(header, row, strict=True)) for row in rows]
 
     def append(self, row: Mapping[str, object]) -> None:
-        """Write a row; once this returns, a kill no longer loses it.
+        """Append a row, which is on the disk when this returns.
 
-        Raises InputError if the disk is full; `recover` then cuts off what is torn.
+        Raises InputError if the disk is full; `recover` then cuts off the rest.
         """
         append(self.path, _line([row.get(name, "") for name in self.columns]))
 
 
 def _parsed(content: bytes) -> list[list[str]]:
-    """The rows; none where the bytes are no CSV."""
+    """The rows of CSV text; none if it is not CSV."""
     text = content.decode("utf-8", "surrogateescape")
     try:
         return [*csv.reader(io.StringIO(text, newline=""))]

@@ -1,1 +1,1 @@
-"""What completes a photograph of any size: passes, crops, seams."""
+"""Inference on photographs of any size: passes of the network, crops, seams."""

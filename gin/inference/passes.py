@@ -1,4 +1,4 @@
-"""Passes of the network over batches: views, chunks, precision and progress.
+"""Passes of the network over batches: test-time augmentation, chunks, progress.
 
 Taught in book/20_any_photograph.md.
 """
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gin.generator import STRIDE, DeepGIN, composite
 
-# A view of a picture: quarter turns, and whether it is mirrored first.
+# Of an augmented image: rotations by 90 degrees, and whether it is flipped before.
 View = tuple[int, bool]
 UPRIGHT: tuple[View, ...] = ((0, False), (2, False), (0, True))
 SIDEWAYS: tuple[View, ...] = ((1, False), (3, False))
@@ -21,16 +21,17 @@ Callback = Callable[[float], None]
 
 @dataclass
 class Passes:
-    """Runs `net` on one batch after the other.
+    """Completes batches of images with a network.
 
-    Args:
-        net: on `device`.
-        precision: one of `devices.PRECISIONS`.
-        pixels_at_once: of a batch; the rest waits.
-        stages: 1 gives the completed pictures, 2 the coarse ones before them.
-        ensemble: average over five views.
-        callback: called with the share that is done, 0 to 1, after each pass.
-        batches: how many there will be.
+    Attributes:
+        net: the network, on `device`.
+        device: of the passes; inputs and outputs are on the CPU.
+        precision: one of `gin.utils.devices.PRECISIONS`.
+        pixels_at_once: the most pixels in one pass; larger batches are divided.
+        stages: 1 for the completed images, 2 for the coarse and the completed ones.
+        ensemble: whether results are averaged over five views.
+        callback: called after each pass with the fraction that is done, 0 to 1.
+        batches: the number of calls, for `callback`.
     """
 
     net: DeepGIN
@@ -43,36 +44,36 @@ class Passes:
     batches: int = 1
 
     def __post_init__(self) -> None:
-        self._batch = 0  # the number of this one
-        self._images = self._of = 0  # done, of all in this batch
+        self._batch = 0  # calls before this one
+        self._images_done = self._images_total = 0  # of this call
 
     def __call__(self, images: Tensor, masks: Tensor) -> Tensor:
-        """(B, 3, h, w), (B, 1, h, w) of any sides -> (B, 3 * stages, h, w)."""
+        """(B, 3, h, w) and (B, 1, h, w) of any size -> (B, 3 * stages, h, w)."""
         height, width = images.shape[2:]
         steps = STRIDE, STRIDE
         images, masks = pad(images, steps), pad(masks, steps)
         views = len(UPRIGHT + SIDEWAYS) if self.ensemble else 1
-        self._images, self._of = 0, views * len(images)
+        self._images_done, self._images_total = 0, views * len(images)
         done = (self._mean if self.ensemble else self._forward)(images, masks)
         self._batch += 1
         return done[..., :height, :width]
 
     def _mean(self, images: Tensor, masks: Tensor) -> Tensor:
-        """The mean over the five views; those of one shape form one batch."""
+        """The mean over the five views; views of one shape form one batch."""
         square = images.shape[2] == images.shape[3]
         groups = (UPRIGHT + SIDEWAYS,) if square else (UPRIGHT, SIDEWAYS)
         total = torch.zeros_like(images).repeat(1, self.stages, 1, 1)
         for views in groups:
             done = self._forward(
-                torch.cat([_turn(images, view) for view in views]),
-                torch.cat([_turn(masks, view) for view in views]),
+                torch.cat([_augment(images, view) for view in views]),
+                torch.cat([_augment(masks, view) for view in views]),
             )
             for part, view in zip(done.chunk(len(views)), views, strict=True):
-                total += _turn_back(part, view)
+                total += _undo(part, view)
         return total / (len(UPRIGHT) + len(SIDEWAYS))
 
     def _forward(self, images: Tensor, masks: Tensor) -> Tensor:
-        """As many at once as memory allows."""
+        """(N, 3, h, w) and (N, 1, h, w) -> (N, 3 * stages, h, w), in chunks."""
         count = max(1, self.pixels_at_once // images[0, 0].numel())
         chunks = zip(images.split(count), masks.split(count), strict=True)
         return torch.cat([self._one_pass(image, mask) for image, mask in chunks])
@@ -84,27 +85,31 @@ class Passes:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             done = self.net(image, mask)
         coarse = [composite(done.coarse, image, mask)] if self.stages == 2 else []
-        self._images += len(image)
+        self._images_done += len(image)
         if self.callback:
-            self.callback((self._batch + self._images / self._of) / self.batches)
+            fraction = self._images_done / self._images_total  # of this call
+            self.callback((self._batch + fraction) / self.batches)
         return torch.cat([*coarse, done.completed], 1).float().cpu()
 
 
 def pad(image: Tensor, steps: tuple[int, int]) -> Tensor:
-    """Mirror `image` at the bottom and right until `steps` divide its sides."""
+    """Pad by reflection at the bottom and right: (B, C, H, W) -> (B, C, H', W').
+
+    H' and W' are the next multiples of `steps`.
+    """
     sides = zip(image.shape[2:], steps, strict=True)
     height, width = ((0, -side % step) for side, step in sides)
-    # numpy mirrors again and again where the padding is larger than the picture.
+    # Unlike PyTorch, numpy can reflect by more than the size of the image.
     padded = np.pad(image.numpy(), ((0, 0), (0, 0), height, width), mode="reflect")
     return torch.from_numpy(padded)
 
 
-def _turn(image: Tensor, view: View) -> Tensor:
+def _augment(image: Tensor, view: View) -> Tensor:
     turns, mirrored = view
     return torch.rot90(image.flip(3) if mirrored else image, turns, (2, 3))
 
 
-def _turn_back(image: Tensor, view: View) -> Tensor:
+def _undo(image: Tensor, view: View) -> Tensor:
     turns, mirrored = view
     upright = torch.rot90(image, -turns, (2, 3))
     return upright.flip(3) if mirrored else upright

@@ -1,4 +1,4 @@
-"""Crops around groups of holes, so that the work follows the hole.
+"""Crops around groups of holes, whose cost depends on the holes' size.
 
 Taught in book/20_any_photograph.md.
 """
@@ -13,47 +13,50 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from torch.nn import functional as F
 
-CONTEXT = 3.0  # a crop's side over its hole's
-SIDE = 256  # px: the least side of a crop, and what the network sees at once
-DEPTH = 16  # px to the next known pixel: up to here a crop stays as sharp as it is
-CORE = 128  # px: what is kept of a tile
-CELL = 128  # px: holes in neighbouring cells are one group
-SAMPLED = 512  # px: the side at which a hole's depth is measured
+CONTEXT = 3.0  # side of a crop, as a multiple of its hole's
+SIDE = 256  # px: of a tile, the network's input; minimum side of a crop
+DEPTH = 16  # px to the next known pixel: crops with deeper holes are downscaled
+CORE = 128  # px: side of the centre of a tile, which is kept
+CELL = 128  # px: holes in neighbouring cells belong to one group
+SAMPLED = 512  # px: side of the mask on which a hole's depth is measured
 Window = tuple[slice, slice]
 Run = Callable[[Tensor, Tensor], Tensor]
 
 
 def crops(mask: np.ndarray) -> list[Window]:
-    """Windows of which no two overlap, around everything that is missing.
+    """Return disjoint windows that contain every missing pixel.
 
-    `mask` is (H, W) of {0, 1}. A window is `CONTEXT` times as high and as wide as
-    its holes, at least `SIDE` where the photograph is; at its edge it is shifted.
+    A window is `CONTEXT` times as high and as wide as its holes, and at least `SIDE`
+    if the photograph is. At the photograph's edge it is shifted inwards.
+
+    Args:
+        mask: (H, W) of {0, 1}, 1 = missing.
     """
     boxes = _boxes(mask)
     while True:
         windows = _windows(boxes, mask.shape)
-        count, group = _overlapping(windows)
+        count, groups = _overlapping(windows)
         if count == len(boxes):
             return [
                 (slice(top, bottom), slice(left, right))
                 for top, left, bottom, right in windows.tolist()
             ]
-        parts = [boxes[group == index] for index in range(count)]
-        boxes = np.array([[*b[:, :2].min(0), *b[:, 2:].max(0)] for b in parts])
+        merged = [boxes[groups == index] for index in range(count)]
+        boxes = np.array([[*b[:, :2].min(0), *b[:, 2:].max(0)] for b in merged])
 
 
 def _boxes(mask: np.ndarray) -> np.ndarray:
     """(N, 4): top, left, bottom, right of each group of holes in touching cells."""
-    rows = np.maximum.reduceat(mask, np.arange(0, mask.shape[0], CELL), axis=0)
-    cells = np.maximum.reduceat(rows, np.arange(0, mask.shape[1], CELL), axis=1)
+    bands = np.maximum.reduceat(mask, np.arange(0, mask.shape[0], CELL), axis=0)
+    cells = np.maximum.reduceat(bands, np.arange(0, mask.shape[1], CELL), axis=1)
     labels, _ = ndimage.label(cells, np.ones((3, 3)))
-    found = []
-    for down, across in ndimage.find_objects(labels):
-        top, left = down.start * CELL, across.start * CELL
-        part = mask[top : down.stop * CELL, left : across.stop * CELL]
+    boxes = []
+    for rows, columns in ndimage.find_objects(labels):
+        top, left = rows.start * CELL, columns.start * CELL
+        part = mask[top : rows.stop * CELL, left : columns.stop * CELL]
         y, x = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
-        found.append((top + y[0], left + x[0], top + y[-1] + 1, left + x[-1] + 1))
-    return np.array(found)
+        boxes.append((top + y[0], left + x[0], top + y[-1] + 1, left + x[-1] + 1))
+    return np.array(boxes)
 
 
 def _windows(boxes: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -66,7 +69,7 @@ def _windows(boxes: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _overlapping(windows: np.ndarray) -> tuple[int, np.ndarray]:
-    """How many groups of windows overlap, and the group of each."""
+    """The number of groups of overlapping windows, and the group of each window."""
     start, stop = windows[:, np.newaxis, :2], windows[np.newaxis, :, 2:]
     before = (start < stop).all(axis=2)  # (N, N)
     return connected_components(sparse.csr_array(before & before.T))
@@ -74,10 +77,13 @@ def _overlapping(windows: np.ndarray) -> tuple[int, np.ndarray]:
 
 @dataclass(frozen=True)
 class Crop:
-    """A part of a photograph, at the size at which it is completed.
+    """A window of a photograph, and the size at which it is completed.
 
-    `window` is on the photograph, `size` (h, w) of the smaller crop, and `tiles` are
-    windows on that: what the network sees, and what is kept of it.
+    Attributes:
+        window: rows and columns of the photograph.
+        size: (h, w) of the downscaled crop.
+        tiles: pairs of windows of the downscaled crop: the network's input, and the
+            part of its output that is kept.
     """
 
     window: Window
@@ -86,20 +92,23 @@ class Crop:
 
 
 def plan(mask: np.ndarray) -> list[Crop]:
-    """The crops that complete a photograph under `mask`, (H, W) of {0, 1}.
+    """Return the crops that cover the holes of a photograph.
 
-    A crop is made smaller until the network sees all of it, but no further than until
-    its hole is `DEPTH` deep: long scratches are completed tile by tile instead.
+    A crop is downscaled to `SIDE`, or until its hole is `DEPTH` px deep; long thin
+    holes are therefore completed tile by tile.
+
+    Args:
+        mask: (H, W) of {0, 1}, 1 = missing.
     """
-    found = []
+    planned = []
     for window in crops(mask):
         hole = mask[window]
         height, width = hole.shape
         factor = max(1, min(max(hole.shape) / SIDE, _depth(hole) / DEPTH))
         size = max(1, round(height / factor)), max(1, round(width / factor))
         weight = _weight(torch.from_numpy(hole).float()[None, None], size)
-        found.append(Crop(window, size, _tiles(_missing(weight)[0, 0].numpy())))
-    return found
+        planned.append(Crop(window, size, _tiles(_missing(weight)[0, 0].numpy())))
+    return planned
 
 
 def _depth(hole: np.ndarray) -> float:
@@ -122,47 +131,48 @@ def _tiles(hole: np.ndarray) -> list[tuple[Window, Window]]:
 
 
 def _span(start: int, length: int) -> slice:
-    """`SIDE` px around the core that begins at `start`, inside the picture."""
+    """`SIDE` px around the core from `start` on, within a side of `length` px."""
     side = min(SIDE, length)
     first = min(max(0, start - (SIDE - CORE) // 2), length - side)
     return slice(first, first + side)
 
 
 def complete(crop: Crop, image: Tensor, mask: Tensor, run: Run, stages: int) -> Tensor:
-    """What lies in the crop's window, completed by `run`, tile after tile.
+    """Complete the window of a crop, tile after tile.
 
-    Each tile sees what those before it have filled.
+    The results of earlier tiles are known pixels for later ones.
 
     Args:
-        image: (1, 3, H, W) in [0, 1], white where something is missing.
-        mask: (1, 1, H, W) of {0, 1}.
-        run: gives C channels, of which the last three are the best picture.
-        stages: how many pictures it gives, C / 3.
+        crop: one of `plan`.
+        image: (1, 3, H, W) in [0, 1], the window of the photograph, with white holes.
+        mask: (1, 1, H, W) of {0, 1}, 1 = missing.
+        run: completes images: (1, 3, h, w), (1, 1, h, w) -> (1, C, h, w). The last
+            three channels are the completed image.
+        stages: C / 3.
 
     Returns:
         (1, C, H, W).
     """
     shape = image.shape[2:]
-    image, mask = _shrunk(image, mask, crop.size)
+    image, mask = _downscaled(image, mask, crop.size)
     done = image.repeat(1, stages, 1, 1)
-    for (rows, columns), (down, across) in crop.tiles:
-        found = run(done[:, -3:, rows, columns], mask[..., rows, columns])
-        done[..., down, across] = found[
-            ..., _inside(down, rows), _inside(across, columns)
-        ]
-        mask[..., down, across] = 0
+    for (rows, columns), core in crop.tiles:
+        tile = run(done[:, -3:, rows, columns], mask[..., rows, columns])
+        kept = _relative(core[0], rows), _relative(core[1], columns)
+        done[..., *core] = tile[..., *kept]
+        mask[..., *core] = 0
     return done if shape == crop.size else F.interpolate(done, shape, mode="bicubic")
 
 
-def _inside(kept: slice, seen: slice) -> slice:
-    """Where `kept` lies in what is seen."""
-    return slice(kept.start - seen.start, kept.stop - seen.start)
+def _relative(inner: slice, outer: slice) -> slice:
+    """`inner`, counted from the start of `outer`."""
+    return slice(inner.start - outer.start, inner.stop - outer.start)
 
 
-def _shrunk(
+def _downscaled(
     image: Tensor, mask: Tensor, size: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
-    """The mean of what is known around each pixel of a smaller crop, and its mask."""
+    """The mean of the known pixels around each pixel of the smaller crop; its mask."""
     if size == image.shape[2:]:
         return image, mask.clone()
     weight = _weight(mask, size)
@@ -172,10 +182,10 @@ def _shrunk(
 
 
 def _weight(mask: Tensor, size: tuple[int, int]) -> Tensor:
-    """How much is known around each pixel of a smaller crop, 0 to 1."""
+    """The known fraction around each pixel of the smaller crop, 0 to 1."""
     return F.interpolate(1 - mask, size, mode="bilinear", antialias=True)
 
 
 def _missing(weight: Tensor) -> Tensor:
-    """Where less than half as much is known as where most is; something always is."""
+    """Where the known fraction is below half of its maximum, which is above 0."""
     return weight < weight.max() / 2

@@ -137,8 +137,11 @@ def no_room(path: Path, error: OSError) -> InputError:
     )
 
 
-def named(text: str) -> tuple[str | None, str]:
-    """Split `NAME=VALUE`; the name is None without one, or if `text` is a path."""
+def split_name(text: str) -> tuple[str | None, str]:
+    """`[NAME=]VALUE` as (name, value); the name may be None.
+
+    The text of an existing path is a value, even with an equals sign in it.
+    """
     match = _NAMED.fullmatch(text)
     if match is None or Path(text).exists():
         return None, text

@@ -24,7 +24,7 @@ from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 from gin.errors import InputError
 from gin.utils.files import atomic, check_regular
 
-SMALLEST = 16  # px: the generator's stride
+MIN_SIDE = 16  # px: the generator's stride
 # Colour channels of the modes that the network's input is made from.
 _COLOURS = {"L": 1, "LA": 1, "RGB": 3, "RGBA": 3, "I;16": 1, "I;16B": 1}
 # The mode suggested for an unsupported one; RGB for modes not listed.
@@ -248,10 +248,10 @@ class Photograph:
         check_lossless(photo, name)
         turned = upright(photo, name)
         picture = _in_plain_mode(turned, name)
-        if min(picture.size) < SMALLEST:
+        if min(picture.size) < MIN_SIDE:
             raise InputError(
                 f"{name}: {picture.width} x {picture.height} px; "
-                f"expected at least {SMALLEST} px a side"
+                f"expected at least {MIN_SIDE} px a side"
             )
         values = np.asarray(picture).reshape(picture.height, picture.width, -1)
         return cls(values, picture.mode, _metadata(turned, name))

@@ -12,7 +12,7 @@ from gin.baselines.deepfill.contextual_attention import (
     reduced,
 )
 from gin.errors import InputError
-from gin.training.cost import Tally
+from gin.training.cost import PeakMemory
 
 fusions = pytest.mark.parametrize("fused", [False, True])
 
@@ -197,12 +197,12 @@ def test_as_many_matrices_are_alive_as_it_says(
     batch, channels, side = 2, 1, 64
     x, mask = torch.rand(batch, channels, side, side), torch.zeros(batch, 1, side, side)
     x.requires_grad_(gradients)
-    with Tally() as tally, torch.set_grad_enabled(gradients):
+    with PeakMemory() as memory, torch.set_grad_enabled(gradients):
         found = contextual_attention(x, mask, fused)
         if gradients:
             found.sum().backward()
     one = 4 * batch * (side // 2) ** 4
-    assert matrices - 0.5 < tally.peak / one < matrices + 0.25
+    assert matrices - 0.5 < memory.peak / one < matrices + 0.25
 
 
 def test_what_cannot_be_matched_is_refused() -> None:

@@ -313,7 +313,8 @@ def test_the_trainer_stops_goes_on_and_ends_in_the_same_weights(
 
 @both
 def test_a_training_is_planned(recipe: Recipe, tmp_path: Path) -> None:
-    lines = plan(recipe, str(photographs(tmp_path / "data")), None, CPU)
+    learner = LEARNERS[recipe.network.variant]
+    lines = plan(recipe, photographs(tmp_path / "data"), None, CPU, learner)
     assert any("operations" in line or "FLOP" in line for line in lines)
 
 

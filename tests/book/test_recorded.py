@@ -79,7 +79,7 @@ def test_what_gin_evaluate_wrote(tmp_path: Path) -> None:
         row.method: row.summary.mean
         for row in found
         if (row.group.masks, row.hole, row.metric) == ("all", "all", "PSNR")
-        and not row.against
+        and not row.minus
         and row.group.size == size
     }
     assert {line[0] for line in lines} == whole.keys()

@@ -30,7 +30,7 @@ from gin.baselines.methods import Candidate
 from gin.data import mask_sets
 from gin.errors import InputError, Unavailable
 from gin.evaluation import evaluator as module
-from gin.evaluation.evaluator import Instruments
+from gin.evaluation.evaluator import MetricNetworks
 from gin.evaluation.fid_kid import Distribution
 from gin.evaluation.metrics import composite, measure
 from gin.evaluation.outputs import Reports
@@ -67,10 +67,10 @@ def test_sets_are_compared_by_kind_and_together(tmp_path: Path) -> None:
             hole = torch.from_numpy(mask)[None, None]
             filled = composite(tensor(np.full_like(image, 128)), tensor(image), hole)
             each.update(filled, tensor(image), [f"{number:03}.png"])
-        assert found.sets[SEEDED._replace(masks=kind), "grey"] == each.compute()
+        assert found.set_values[SEEDED._replace(masks=kind), "grey"] == each.compute()
         union |= {f"{kind}/{name}": pair for name, pair in each.features.items()}
     kinds.features = union
-    assert found.sets[SEEDED._replace(masks="all"), "grey"] == kinds.compute()
+    assert found.set_values[SEEDED._replace(masks="all"), "grey"] == kinds.compute()
 
 
 def test_the_masks_are_kept_and_hashed(tmp_path: Path) -> None:
@@ -157,9 +157,9 @@ def test_a_resumed_evaluation_measures_nothing_twice(
     monkeypatch.setattr(module, "complete", never)
     again = run(out, folder, resume=True)
     assert (tmp_path / "t" / "records.csv").read_bytes() == before
-    assert (again.values, again.sets, again.masks) == (
+    assert (again.values, again.set_values, again.masks) == (
         first.values,
-        first.sets,
+        first.set_values,
         first.masks,
     )
 
@@ -201,7 +201,7 @@ def test_what_is_not_available_is_said_and_the_others_go_on(tmp_path: Path) -> N
     absent = Candidate("absent", fails, "")
     options = {"candidates": (METHODS[0], absent, METHODS[1])}
     found = report(tmp_path / "t.md", photos(tmp_path), **options)
-    assert found.absent == {"absent": "no such | thing"}
+    assert found.missing_methods == {"absent": "no such | thing"}
     assert {method for _, _, method in found.values} == {"grey", "seen"}
     table = (tmp_path / "t.md").read_text("utf-8")
     assert table.count("| absent | not available: no such \\| thing |") == 4
@@ -210,7 +210,7 @@ def test_what_is_not_available_is_said_and_the_others_go_on(tmp_path: Path) -> N
 
 def test_one_photograph_has_no_fid(tmp_path: Path) -> None:
     found = report(tmp_path / "t.md", photos(tmp_path, 1), masks=["free_form"])
-    assert found.sets == {}
+    assert found.set_values == {}
     table = (tmp_path / "t.md").read_text("utf-8")
     assert "**FID**: not available: FID and KID need two images or more" in table
 
@@ -235,7 +235,7 @@ def test_nothing_available_is_a_report_too(tmp_path: Path) -> None:
             {"candidates": [*METHODS[:2], Candidate("mean", grey, "another")]},
             "begun with method mean: the mean; found another",
         ),
-        ({"instruments": Instruments()}, "FID and KID: Inception-v3; found none"),
+        ({"networks": MetricNetworks()}, "FID and KID: Inception-v3; found none"),
     ],
 )
 def test_another_evaluation_cannot_be_resumed(
@@ -296,7 +296,7 @@ def test_a_bad_measurement_is_named(
     with path.open("w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([header, first, second, *rows])
     with pytest.raises(InputError, match=words) as refused:
-        run(tmp_path / "t.md", folder, resume=True).folder.pace()
+        run(tmp_path / "t.md", folder, resume=True).folder.seconds_per_image()
     assert name in str(refused.value)
 
 
@@ -310,7 +310,9 @@ def test_other_tensors_in_place_of_features_are_named(
     run(tmp_path / "t.md", folder)
     path = next((tmp_path / "t" / "features").rglob("*.safetensors"))
     save_file({"000.png": features}, path)
-    with pytest.raises(InputError, match="safetensors: expected features of FID"):
+    with pytest.raises(
+        InputError, match=r"safetensors: holds other .* expected features of FID"
+    ):
         run(tmp_path / "t.md", folder, resume=True)
 
 
@@ -363,7 +365,7 @@ def test_settings_are_kept_in_words(tmp_path: Path) -> None:
 
 def test_times_lie_apart(tmp_path: Path) -> None:
     found = run(tmp_path / "t.md", photos(tmp_path))
-    pace = found.folder.pace()
+    pace = found.folder.seconds_per_image()
     assert list(pace) == ["grey", "seen", "mean"]
     assert min(pace.values()) >= 0
 
@@ -379,13 +381,13 @@ def test_a_network_that_cannot_be_had_leaves_a_gap(
 
     monkeypatch.setattr("gin.evaluation.evaluator.lpips_metric", none)
     monkeypatch.setattr("gin.evaluation.evaluator.inception", none)
-    found = Instruments.find(device="cpu")
+    found = MetricNetworks.load(device="cpu")
     assert (found.lpips, found.inception) == (None, None)
     assert found.missing == dict.fromkeys(("LPIPS", "FID", "KID"), "far away")
     with pytest.raises(InputError, match="far away"):
-        Instruments.find("w.pth", device="cpu")
+        MetricNetworks.load("w.pth", device="cpu")
     with pytest.raises(InputError, match="far away"):
-        Instruments.find(inception_weights="w.pth", device="cpu")
+        MetricNetworks.load(inception_weights="w.pth", device="cpu")
 
 
 def test_lpips_is_measured_where_it_is_to_be_had() -> None:
@@ -396,7 +398,7 @@ def test_lpips_is_measured_where_it_is_to_be_had() -> None:
     lpips = Lpips(with_biases("alexnet"))
     image = np.asarray(photograph(0))
     mask = mask_sets.draw(0, "a", "rectangular", image.shape[1::-1])
-    values = Instruments(lpips).measure(seen(image, mask), image, mask)
+    values = MetricNetworks(lpips).measure(seen(image, mask), image, mask)
     assert values["LPIPS"] == pytest.approx(0, abs=1e-9)
     assert values["PSNR"] == float("inf")
-    assert Instruments(lpips).measure(grey(image, mask), image, mask)["LPIPS"] > 0
+    assert MetricNetworks(lpips).measure(grey(image, mask), image, mask)["LPIPS"] > 0

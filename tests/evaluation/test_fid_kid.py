@@ -63,7 +63,7 @@ def test_kid_is_its_formula() -> None:
 
 
 def test_kid_beyond_what_fits_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gin.evaluation.fid_kid.LARGEST", 40)
+    monkeypatch.setattr("gin.evaluation.fid_kid.KID_SUBSET_SIZE", 40)
     x, y = features(200, 20)
     before = torch.get_rng_state()
     found = kid(x, y)

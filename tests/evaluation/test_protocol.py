@@ -15,24 +15,24 @@ from gin.evaluation.protocol import (
     ORIGINAL,
     PRESETS,
     SIZES,
-    Holes,
-    Plan,
+    MaskSet,
+    Protocol,
     check_preset,
     choose_masks,
-    named,
     open_dataset,
     open_datasets,
+    split_name,
 )
 
 
 def test_a_name_before_a_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert named("FFHQ 1k=data/ffhq") == ("FFHQ 1k", "data/ffhq")
-    assert named("data/ffhq") == (None, "data/ffhq")
-    assert named("data/a=b") == (None, "data/a=b")
-    assert named("torchvision:Places365?small=true")[0] is None
+    assert split_name("FFHQ 1k=data/ffhq") == ("FFHQ 1k", "data/ffhq")
+    assert split_name("data/ffhq") == (None, "data/ffhq")
+    assert split_name("data/a=b") == (None, "data/a=b")
+    assert split_name("torchvision:Places365?small=true")[0] is None
     Path("a=b").mkdir()
-    assert named("a=b") == (None, "a=b")
+    assert split_name("a=b") == (None, "a=b")
 
 
 def test_photographs_are_read_at_both_sizes(tmp_path: Path) -> None:
@@ -99,8 +99,8 @@ def test_datasets_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 def test_kinds_of_masks() -> None:
-    assert choose_masks(["all"]) == [Holes(kind) for kind in masks.KINDS]
-    assert choose_masks(["free_form", "all"])[0] == Holes("free_form")
+    assert choose_masks(["all"]) == [MaskSet(kind) for kind in masks.KINDS]
+    assert choose_masks(["free_form", "all"])[0] == MaskSet("free_form")
     assert len(choose_masks(["free_form", "all"])) == 3
 
 
@@ -137,17 +137,19 @@ def own(folder: Path, hidden: float = 0.25, count: int = 4, **size: int) -> Path
     return folder
 
 
-def plan(tmp_path: Path, masks: str, invert: bool | None = None, *sizes: str) -> Plan:
+def protocol(
+    tmp_path: Path, masks: str, invert: bool | None = None, *sizes: str
+) -> Protocol:
     datasets = open_datasets([str(photos(tmp_path))])
     chosen = choose_masks([masks], invert)
-    return Plan(datasets, chosen, sizes or (ORIGINAL,), seed=5)
+    return Protocol(datasets, chosen, sizes or (ORIGINAL,), seed=5)
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_drawn_masks_have_the_pictures_size_and_name(size: str, tmp_path: Path) -> None:
-    found = plan(tmp_path, "cellular_automata", None, size)
+    found = protocol(tmp_path, "cellular_automata", None, size)
     (dataset,), (holes,) = found.datasets, found.masks
-    drawn = list(holes.of(dataset, size, found.seed))
+    drawn = list(holes.draw(dataset, size, found.seed))
     sides = (256, 256) if size == "256" else (WIDTH, HEIGHT)
     expected = mask_sets.draw(5, "002.png", "cellular_automata", sides)
     assert len(drawn) == 4
@@ -155,11 +157,11 @@ def test_drawn_masks_have_the_pictures_size_and_name(size: str, tmp_path: Path) 
 
 
 def test_ones_own_masks_are_found_by_name_and_fitted(tmp_path: Path) -> None:
-    found = plan(tmp_path, str(own(tmp_path / "holes")), None, *SIZES)
+    found = protocol(tmp_path, str(own(tmp_path / "holes")), None, *SIZES)
     found.check()
     (dataset,), (holes,) = found.datasets, found.masks
     for size in SIZES:
-        mask = list(holes.of(dataset, size, 0))[3]
+        mask = list(holes.draw(dataset, size, 0))[3]
         height = mask.shape[0]
         assert mask.shape == ((256, 256) if size == "256" else (HEIGHT, WIDTH))
         assert mask[: height // 4].all()
@@ -169,7 +171,7 @@ def test_ones_own_masks_are_found_by_name_and_fitted(tmp_path: Path) -> None:
 def test_an_inverted_folder_is_noticed_and_named(tmp_path: Path) -> None:
     folder = own(tmp_path / "holes", hidden=0.75)
     with pytest.raises(InputError) as error:
-        plan(tmp_path, str(folder)).check()
+        protocol(tmp_path, str(folder)).check()
     said = str(error.value)
     for words in (
         f"{folder}: 4 of 4 masks",
@@ -178,36 +180,36 @@ def test_an_inverted_folder_is_noticed_and_named(tmp_path: Path) -> None:
         "--invert takes black as missing",
     ):
         assert words in said
-    inverted = plan(tmp_path, str(folder), True)
+    inverted = protocol(tmp_path, str(folder), True)
     inverted.check()
     (dataset,), (holes,) = inverted.datasets, inverted.masks
-    areas = [masks.area(mask) for mask in holes.of(dataset, ORIGINAL, 0)]
+    areas = [masks.area(mask) for mask in holes.draw(dataset, ORIGINAL, 0)]
     assert areas == [0.25] * 4
     assert "inverted" in inverted.settings()["masks holes"]
-    plan(tmp_path, str(folder), False).check()  # who says so means it
+    protocol(tmp_path, str(folder), False).check()  # who says so means it
 
 
 def test_an_inverted_folder_of_small_holes_is_named_too(tmp_path: Path) -> None:
     folder = own(tmp_path / "holes", hidden=0.975)
     with pytest.raises(InputError, match=r"000\.png.* 97.5 % .*white means.*--invert"):
-        plan(tmp_path, str(folder)).check()
+        protocol(tmp_path, str(folder)).check()
 
 
 def test_masks_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     few = own(tmp_path / "few", count=3)
     with pytest.raises(InputError, match=r"003\.png: expected one mask in .*few"):
-        plan(tmp_path, str(few)).check()
+        protocol(tmp_path, str(few)).check()
     small = own(tmp_path / "small", height=20, width=24)
-    plan(tmp_path, str(small), None, "256").check()
+    protocol(tmp_path, str(small), None, "256").check()
     with pytest.raises(InputError, match=r"000\.png.* 24 x 20 px.* 48 x 40 px"):
-        plan(tmp_path, str(small)).check()
+        protocol(tmp_path, str(small)).check()
 
 
 def test_two_photographs_whose_masks_would_share_a_file(tmp_path: Path) -> None:
     folder = photos(tmp_path, 1)
     photograph(0).save(folder / "000.bmp")
     with pytest.raises(InputError, match=r"000\.bmp and 000\.png: the masks of both"):
-        Plan(open_datasets([str(folder)]), choose_masks(["all"]), SIZES, 0).check()
+        Protocol(open_datasets([str(folder)]), choose_masks(["all"]), SIZES, 0).check()
 
 
 # --- presets -----------------------------------------------------------------------
@@ -232,4 +234,4 @@ def test_the_presets_are_the_papers() -> None:
     assert set(PRESETS["table2"].photographs) == {523, 1_000}
     assert set(PRESETS["table2"].sizes) == set(SIZES)
     for preset in PRESETS.values():
-        assert [holes.title for holes in choose_masks(preset.masks)] == [*masks.KINDS]
+        assert [holes.name for holes in choose_masks(preset.masks)] == [*masks.KINDS]

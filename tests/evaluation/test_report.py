@@ -20,10 +20,16 @@ from gin.data import mask_sets
 from gin.errors import InputError
 from gin.evaluation.bootstrap import Summary, area_bucket
 from gin.evaluation.evaluator import Evaluation
-from gin.evaluation.gallery import Page
+from gin.evaluation.gallery import Gallery
 from gin.evaluation.outputs import Reports
 from gin.evaluation.protocol import ALL, ORIGINAL, Group
-from gin.evaluation.report import Report, Row, column, grid, numbers, rows
+from gin.evaluation.report import (
+    Report,
+    column,
+    format_summary,
+    markdown_table,
+    rows,
+)
 
 WHOLE = Group("photos", ORIGINAL, ALL)
 
@@ -123,13 +129,13 @@ def test_a_pipe_does_not_break_a_table(place: Path) -> None:
             len(re.findall(r"(?<!\\)\|", line)) for line in table.strip().split("\n")
         }
         assert len(counts) == 1
-    assert grid(["a"], [["x|y"]]) == "| a |\n| --- |\n| x\\|y |"
+    assert markdown_table(["a"], [["x|y"]]) == "| a |\n| --- |\n| x\\|y |"
 
 
 def test_numbers_in_words() -> None:
     def said(mean: float, low: float, high: float, signed: bool = False) -> str:
         summary = Summary(mean, low, high, 3, 0, 0)
-        return numbers(Row(WHOLE, ALL, "m", "PSNR", "", summary), 2, signed)
+        return format_summary(summary, 2, signed)
 
     assert said(24.312, 23.9, 24.8) == "24.31 [23.90, 24.80]"
     assert said(1, -0.5, 2.5, signed=True) == "+1.00 [-0.50, +2.50]"
@@ -156,7 +162,7 @@ def test_identical_pairs_are_counted_and_left_out(tmp_path: Path) -> None:
 def psnr_summaries(evaluation: Evaluation, hole: str) -> dict[str, Summary]:
     """The summaries of PSNR over all kinds of masks, by "method" or "method-first"."""
     return {
-        "-".join(filter(None, (row.method, row.against))): row.summary
+        "-".join(filter(None, (row.method, row.minus))): row.summary
         for row in rows(evaluation)
         if (row.group.masks, row.hole, row.metric) == (ALL, hole, "PSNR")
     }
@@ -167,7 +173,7 @@ def test_a_photograph_not_finite_under_one_method_is_left_out_for_all(
     value: float, tmp_path: Path
 ) -> None:
     done = run(tmp_path / "t.md", photos(tmp_path, 5), candidates=METHODS[:2])
-    (cell, *_) = done.plan.cells()
+    (cell, *_) = done.protocol.cells()
     done.values[cell.group, cell.dataset.names()[2], "seen"]["PSNR"] = value
     by_name = psnr_summaries(done, ALL)
     assert {(s.images, s.infinite + s.undefined) for s in by_name.values()} == {(4, 1)}
@@ -180,7 +186,7 @@ def test_a_hole_not_finite_under_one_method_leaves_the_bucket_of_all(
     tmp_path: Path,
 ) -> None:
     done = run(tmp_path / "t.md", photos(tmp_path, 5), candidates=METHODS[:2])
-    (cell, *_) = done.plan.cells()
+    (cell, *_) = done.protocol.cells()
     values = done.values[cell.group, cell.dataset.names()[2], "seen"]
     values["PSNR"] = math.inf
     summaries = psnr_summaries(done, area_bucket(values["hole"]))
@@ -230,15 +236,15 @@ def test_every_link_of_the_page_leads_somewhere_near(place: Path) -> None:
 
 def test_the_page_shows_the_worst_the_median_and_the_best(tmp_path: Path) -> None:
     found = run(tmp_path / "t.md", photos(tmp_path, 5), masks=["rectangular"])
-    (cell,) = found.plan.cells()
+    (cell,) = found.protocol.cells()
     values = [found.values[cell.group, n, "grey"]["PSNR"] for n in cell.dataset.names()]
     order = np.argsort(values)
-    cases = Page(found).cases(cell)
+    cases = Gallery(found).cases(cell)
     assert cases == [("worst", order[0]), ("median", order[2]), ("best", order[4])]
     for name, value in zip(cell.dataset.names(), values, strict=True):
         found.values[cell.group, name, "grey"]["LPIPS"] = value  # the other way round
-    del found.missing["LPIPS"]
-    assert Page(found).cases(cell)[0] == ("worst", order[4])
+    del found.missing_metrics["LPIPS"]
+    assert Gallery(found).cases(cell)[0] == ("worst", order[4])
 
 
 def test_pictures_are_what_was_measured_and_no_larger_than_shown(

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from gin.baselines.methods import Candidate
 from gin.errors import Unavailable
 from gin.evaluation.bootstrap import paired, summarise
-from gin.evaluation.evaluator import Evaluation, Instruments
+from gin.evaluation.evaluator import Evaluation, MetricNetworks
 from gin.evaluation.outputs import Reports
-from gin.evaluation.protocol import ORIGINAL, Plan, choose_masks, open_datasets
+from gin.evaluation.protocol import ORIGINAL, Protocol, choose_masks, open_datasets
 
 WIDTH, HEIGHT = 48, 40  # of data_trees.photograph
 
@@ -59,12 +59,13 @@ def evaluation(
     masks: Sequence[str] = ("all",),
     sizes: Sequence[str] = (ORIGINAL,),
     seed: int = 0,
-    instruments: Instruments | None = None,
+    networks: MetricNetworks | None = None,
 ) -> Evaluation:
     """One that was not run yet."""
-    plan = Plan(open_datasets([str(photographs)]), choose_masks(masks), sizes, seed)
-    found = instruments or Instruments(None, Sums(), {"LPIPS": "not wanted"})
-    return Evaluation(plan, candidates, found, Reports(out).folder)
+    datasets = open_datasets([str(photographs)])
+    protocol = Protocol(datasets, choose_masks(masks), sizes, seed)
+    networks = networks or MetricNetworks(None, Sums(), {"LPIPS": "not wanted"})
+    return Evaluation(protocol, candidates, networks, Reports(out).folder)
 
 
 def run(out: Path, photographs: Path, resume: bool = False, **options) -> Evaluation:

@@ -7,18 +7,18 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from gin.errors import InputError
 from gin.masks import KINDS
 from gin.recipes import DEMO, GPU, SMOKE, Phase, Recipe, Schedule
-from gin.training.cost import PARTS, Cost, Parts, Rehearsal, Step, Tally
-from gin.training.dry_run import Pace, now, plan, segments
+from gin.training.cost import Cost, PeakMemory, Step, random_learner, step_cost
+from gin.training.dry_run import plan, segments, smaller, synchronised_time
 from gin.training.hardware import Hardware
+from gin.training.learner import Learner
 from gin.training.schedule import Clock, Timetable
 
 CPU = Hardware("cpu", precision="float32")
-WARM_UP, MAIN = Step("warm-up", 32, 1), Step("main", 32, 1)
+WARM_UP, MAIN = Step("warm-up", 32, 3), Step("main", 32, 3)
 
 
 SMALL = replace(
@@ -26,137 +26,117 @@ SMALL = replace(
 )
 
 
-def rehearse(recipe: Recipe) -> Rehearsal:
-    return Rehearsal(recipe, Fabric(accelerator="cpu", devices=1, precision="32-true"))
+def learner_of(recipe: Recipe) -> Learner:
+    fabric = Fabric(accelerator="cpu", devices=1, precision="32-true")
+    return random_learner(recipe, fabric)
 
 
 @pytest.fixture(scope="module")
-def rehearsal() -> Rehearsal:
-    return rehearse(SMALL)
+def learner() -> Learner:
+    return learner_of(SMALL)
 
 
 @pytest.fixture(scope="module")
-def costs(rehearsal) -> dict[str, Cost]:
-    return {step.stage: rehearsal.count(step) for step in (WARM_UP, MAIN)}
+def costs(learner) -> dict[str, Cost]:
+    return {step.stage: step_cost(learner, step) for step in (WARM_UP, MAIN)}
 
 
-def test_a_convolution_is_counted_as_on_paper():
-    with FakeTensorMode(), Tally() as tally:
-        nn.Conv2d(5, 7, 3)(torch.empty(2, 5, 10, 10))
-    assert tally.operations == 2 * (2 * 7 * 8 * 8) * (5 * 3 * 3)
+def convolutions(module: nn.Module, *inputs: torch.Tensor) -> int:
+    """Operations of a pass by their definition: 2 HW C_out C_in k^2 an image."""
+    total = 0
+
+    def add(conv: nn.Module, _: object, out: torch.Tensor) -> None:
+        nonlocal total
+        total += 2 * out.numel() * conv.weight[0].numel()
+
+    convs = [m for m in module.modules() if isinstance(m, nn.Conv2d)]
+    hooks = [conv.register_forward_hook(add) for conv in convs]
+    with torch.no_grad():
+        module(*inputs)
+    for hook in hooks:
+        hook.remove()
+    return total
+
+
+def test_a_warm_up_step_is_three_passes_of_the_generators(learner, costs):
+    """Forward, the gradient of the weights and that of the inputs."""
+    image, mask = torch.rand(3, 3, 32, 32), torch.ones(3, 1, 32, 32)
+    forward = convolutions(learner.net, image, mask)
+    assert 2.8 < costs["warm-up"].operations / forward <= 3
+
+
+def test_a_main_step_adds_discriminators_and_backbone(learner, costs):
+    image = torch.rand(3, 3, 32, 32)
+    discriminators = convolutions(learner.discriminators, image, image)
+    backbone = convolutions(learner._features, image)
+    added = costs["main"].operations - costs["warm-up"].operations
+    # Forward three times: of true and completed, then of completed again; backward
+    # five. The backbone sees I_out and I_compltd, and one true image of the three.
+    passes = 2 * backbone * 2 + backbone / 3
+    assert passes + 6 * discriminators < added < 1.2 * (passes + 8 * discriminators)
 
 
 def test_memory_is_given_back_and_views_take_none():
-    with Tally() as tally:
+    with PeakMemory() as memory:
         first = torch.empty(1000)
         second = first.reshape(10, 100)[1:] + 1  # 900
-        assert tally.live == 4 * 1900
+        assert memory.current == 4 * 1900
         del first
-        assert tally.live == 4 * 900
+        assert memory.current == 4 * 900
         del second
-    assert (tally.live, tally.peak) == (0, 4 * 1900)
+    assert (memory.current, memory.peak) == (0, 4 * 1900)
 
 
-def test_counting_changes_nothing_in_the_learner(rehearsal):
-    modules = (rehearsal.learner.net, rehearsal.learner.discriminators)
+def test_counting_changes_nothing_in_the_learner(learner):
+    modules = (learner.net, learner.discriminators)
     before = [t.clone() for m in modules for t in m.state_dict().values()]
-    rehearsal.count(WARM_UP)
+    step_cost(learner, MAIN)
     after = [t for m in modules for t in m.state_dict().values()]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
-    assert not rehearsal.learner.adam_g.state
+    assert not learner.adam_g.state
+    assert not learner.adam_d.state
     assert all(p.grad is None for m in modules for p in m.parameters())
 
 
-def test_parts_share_out_what_the_step_takes():
-    rehearsal = rehearse(SMOKE)  # with a refinement stage
-    cost, images, learner = rehearsal.count(MAIN), MAIN.images, rehearsal.learner
-    image, mask = rehearsal.inputs(MAIN)
-
-    def alone(module: nn.Module, *inputs: torch.Tensor) -> int:
-        with torch.no_grad(), Tally() as tally:
-            module(*inputs)
-        return tally.operations
-
-    generators = alone(learner.net, image, mask)
-    # Of true and completed for their own update, then of completed again.
-    discriminators = 3 * alone(learner.discriminators, image, image)
-    # Of I_out and I_compltd, and once for the photograph of the three.
-    features = 2 * alone(rehearsal.features, image)
-    features += features // (2 * images)
-    assert cost.parts["generators, forward"] == generators
-    assert cost.parts["discriminators, forward"] == discriminators
-    assert cost.parts["features, forward"] == features
-    assert cost.parts["optimiser"] == 0
-    assert cost.operations == sum(cost.of(part) for part in PARTS)
-
-
-def test_the_warm_up_is_the_generators_alone(costs):
-    warm_up, main = costs["warm-up"], costs["main"]
-    assert warm_up.operations == warm_up.of("generators") == main.of("generators")
-
-
-def test_backward_takes_about_twice_forward(costs):
-    parts = costs["main"].parts
-    ratio = parts["generators, backward"] / parts["generators, forward"]
-    assert 1.8 < ratio < 2.1  # the first layer's input needs no gradient
-    # The features' weights are frozen, so only their input's gradient is made, and
-    # none at all for the photograph itself.
-    assert 7 * parts["features, backward"] == 6 * parts["features, forward"]
-
-
-def test_memory_holds_weights_gradients_moments_and_the_average(costs, rehearsal):
-    learner = rehearsal.learner
-
+def test_memory_holds_weights_gradients_moments_and_the_average(costs, learner):
     def size(*modules: nn.Module) -> int:
         return sum(t.nbytes for m in modules for t in m.state_dict().values())
 
     copies = size(*[learner.net] * 4, learner.average)
-    copies += size(learner.discriminators, rehearsal.features)
+    copies += size(learner.discriminators, learner._features)
     assert copies < costs["warm-up"].memory < costs["main"].memory
 
 
-def test_memory_grows_with_the_batch(rehearsal, costs):
-    more = [rehearsal.count(WARM_UP._replace(batch_size=n)).memory for n in (2, 3)]
+def test_memory_grows_with_the_batch(learner, costs):
+    more = [step_cost(learner, WARM_UP._replace(images=n)).memory for n in (6, 9)]
     growth = more[0] - costs["warm-up"].memory
     assert growth > 0
     assert more[1] - more[0] == pytest.approx(growth, rel=0.02)
 
 
-def test_a_step_takes_the_time_of_its_parts():
-    cost = Cost({"generators, forward": 8.0, "features, backward": 6, "losses": 4}, 0)
-    assert Pace(networks=4.0, features=2.0, update=0.5).seconds(cost) == 2 + 5 + 0.5
-
-
-def test_parts_add_up_to_the_clock(rehearsal):
-    ticks = itertools.count()
-    with Parts(rehearsal, lambda: float(next(ticks))) as parts:
-        rehearsal.take("main", *rehearsal.inputs(MAIN))
-    assert sum(parts.counted.values()) == next(ticks) - 1
-    counted = dict(parts.counted)
-    rehearsal.take("warm-up", *rehearsal.inputs(WARM_UP))  # the hooks are gone
-    assert parts.counted == counted
-
-
-def test_phi_of_the_gpu_recipe_is_a_trifle():
+def test_the_backbone_of_the_gpu_recipe_adds_little():
     narrow = replace(GPU, network=replace(GPU.network, base_channels=8))
-    both = {
-        name: rehearse(recipe).count(MAIN)
-        for name, recipe in (
-            ("vgg19", replace(narrow, backbone="random")),
-            ("alexnet", narrow),
-        )
-    }
-    assert both["alexnet"].of("generators") == both["vgg19"].of("generators")
-    features = [both[name].of("features") + both[name].of("losses") for name in both]
-    assert features[1] < features[0] / 20
-    rehearse(narrow).look(torch.rand(1, 3, 32, 32))
+    random = learner_of(replace(narrow, backbone="random"))
+    alexnet = learner_of(narrow)
+    warm_up = step_cost(alexnet, WARM_UP).operations
+    assert step_cost(random, WARM_UP).operations == warm_up
+    added = [step_cost(net, MAIN).operations - warm_up for net in (random, alexnet)]
+    assert added[1] < added[0] / 10
+
+
+def test_a_step_beyond_the_limit_is_timed_with_one_small_image():
+    step = Step("main", 512, 12)
+    assert smaller(step, operations=1200, most=1200) == step
+    assert smaller(step, operations=1200, most=100) == Step("main", 512, 1)
+    assert smaller(step, operations=1200, most=25) == Step("main", 256, 1)
+    assert smaller(step, operations=1200, most=1) == Step("main", 128, 1)
 
 
 def test_the_clock_waits_for_any_accelerator(monkeypatch):
     waited = []
     monkeypatch.setattr(torch.accelerator, "synchronize", waited.append)
     for name in ("cpu", "mps", "cuda:1"):
-        now(torch.device(name))
+        synchronised_time(torch.device(name))
     assert waited == [torch.device("mps"), torch.device("cuda:1")]
 
 
@@ -164,7 +144,7 @@ EPOCHS = Schedule(unit="epochs", warm_up=3, flat=1, decay=5)
 PHASES = (Phase(0.0, 64, 3), Phase(0.4, 96, 2, 0.5), Phase(0.41, 96, 2))
 
 
-@pytest.mark.parametrize("count", [1, 7, 40])
+@pytest.mark.parametrize("photograph_count", [1, 7, 40])
 @pytest.mark.parametrize("world", [1, 3])
 @pytest.mark.parametrize(
     "recipe",
@@ -176,8 +156,10 @@ PHASES = (Phase(0.0, 64, 3), Phase(0.4, 96, 2, 0.5), Phase(0.41, 96, 2))
         replace(SMOKE, schedule=replace(EPOCHS, flat=0, decay=0)),
     ],
 )
-def test_segments_are_the_steps_that_the_timetable_takes(recipe, world, count):
-    timetable, clock, taken = Timetable(recipe, count), Clock(), []
+def test_segments_are_the_steps_that_the_timetable_takes(
+    recipe, world, photograph_count
+):
+    timetable, clock, taken = Timetable(recipe, photograph_count), Clock(), []
     while not timetable.finished(clock):
         phase = timetable.phase(clock)
         stage = "warm-up" if timetable.warming_up(clock) else "main"
@@ -188,13 +170,13 @@ def test_segments_are_the_steps_that_the_timetable_takes(recipe, world, count):
 
 
 def test_millions_of_steps_are_no_more_work():
-    found = segments(Timetable(Recipe(), 1_800_000))
-    assert [segment.steps for segment in found] == [4_500_000, 45_000_000]
+    schedule = segments(Timetable(Recipe(), 1_800_000))
+    assert [segment.steps for segment in schedule] == [4_500_000, 45_000_000]
 
 
 def test_the_demo_recipe_has_its_phases():
-    found = segments(Timetable(DEMO, 1000))
-    assert [(s.stage, s.step.image_size, s.steps) for s in found] == [
+    schedule = segments(Timetable(DEMO, 1000))
+    assert [(s.stage, s.step.image_size, s.steps) for s in schedule] == [
         ("warm-up", 128, 16_800),
         ("warm-up", 192, 1_200),
         ("main", 192, 2_400),
@@ -212,6 +194,8 @@ def test_the_plan_says_what_it_is_about(photographs):
     images = 20 * 2 * len(KINDS)  # two processes with a photograph each
     assert [row[0] for row in rows] == ["warm-up", "main"]
     assert all(row[3:6] == ["6", "20", str(images)] for row in rows)
+    assert "of it by a warm-up step" in text
+    assert "of it by a main step" in text
     assert "estimate" in text
 
 

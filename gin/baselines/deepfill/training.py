@@ -26,7 +26,7 @@ COARSE_WEIGHT = 1.2  # of stage 1, beside stage 2
 HOLE_WEIGHT = KNOWN_WEIGHT = 1.2
 ADVERSARIAL_WEIGHT = 0.001
 PENALTY_WEIGHT = 10.0
-SMALLEST = 16  # px a side of the picture: the box shrinks by one at most
+MIN_MASK_SIDE = 16  # px a side of the picture: the box shrinks by one at most
 
 
 class DeepFillLearner(Learner):
@@ -323,9 +323,9 @@ def random_box(height: int, width: int, rng: Generator) -> Box:
 
     Raises InputError for a side below 16 px.
     """
-    if min(height, width) < SMALLEST:
+    if min(height, width) < MIN_MASK_SIDE:
         raise InputError(
-            f"mask of {height} x {width} px: expected at least {SMALLEST} px a side"
+            f"mask of {height} x {width} px: expected at least {MIN_MASK_SIDE} px a side"
         )
     top = int(rng.integers(height - height // 2 + 1))
     left = int(rng.integers(width - width // 2 + 1))
