@@ -35,8 +35,9 @@ app = typer.Typer(
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line (`sys.argv` if None) and return the exit code.
 
-    The code is 0, 1 for a training that diverged, 2 for bad input, 130 after Ctrl-C
-    and 143 after SIGTERM. A code other than 0 comes with one line on stderr.
+    0, 1 for a training that diverged or photographs that failed (`--keep-going`), 2
+    for bad input, 130 after Ctrl-C, 143 after SIGTERM. A code other than 0 comes with
+    a line on stderr.
     """
     try:
         check_import_name()

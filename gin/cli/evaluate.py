@@ -14,6 +14,7 @@ from gin.cli.options import (
     PresetName,
     Root,
     _examples,
+    print_skipped_formats,
 )
 
 app = typer.Typer()
@@ -67,7 +68,7 @@ def evaluate(
         typer.Option(
             metavar="KIND|[NAME=]FOLDER",
             help="all (the default), rectangular, free-form, cellular; or a folder "
-            "with a mask for each photograph, with its name and any suffix.",
+            "with a mask for each photograph, found as for gin inpaint --mask.",
         ),
     ] = None,
     size: Annotated[
@@ -119,6 +120,7 @@ def evaluate(
     from gin.evaluation import protocol as protocols
     from gin.evaluation.evaluator import Evaluation, MetricNetworks
     from gin.evaluation.outputs import Reports
+    from gin.utils.files import split_name
 
     started = time.perf_counter()
     reports = Reports(out)
@@ -136,6 +138,7 @@ def evaluate(
         precision,
     )
     datasets = protocols.open_datasets(data, root)
+    print_skipped_formats(Path(split_name(text)[1]) for text in data)
     if preset is not None:
         protocols.check_preset(preset, datasets)
     sizes = [*(size or defaults.sizes)]

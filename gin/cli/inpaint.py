@@ -2,7 +2,8 @@
 
 import re
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ import typer
 from gin.cli.options import (
     Device,
     Force,
+    Format,
     Kind,
     MaskVariant,
     Precision,
@@ -20,14 +22,13 @@ from gin.cli.options import (
     Size,
     Weights,
     _examples,
+    print_skipped_formats,
 )
 from gin.errors import InputError
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
+    from gin.cli.jobs import Entry, Output
     from gin.data.mask_sets import MaskPicture, RandomMask
-    from gin.masks import Mask
 
 app = typer.Typer()
 
@@ -38,6 +39,7 @@ app = typer.Typer()
         "gin inpaint photos/ --mask masks/ --out results --ensemble",
         "gin inpaint photo.jpg --mask soft.png --threshold 64 --grow 4 --out results",
         "gin inpaint photos/ --random-mask cellular --seed 7 --out results",
+        "gin inpaint photos/ --mask masks/ --out results --skip-existing --keep-going",
     )
 )
 def inpaint(
@@ -46,14 +48,16 @@ def inpaint(
         typer.Argument(metavar="PHOTO", help="Photographs, or folders of them."),
     ],
     out: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="For the results, as PNG.")
+        Path,
+        typer.Option(metavar="FOLDER", help="For the results; mirrors nested folders."),
     ],
     mask: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE|FOLDER",
-            help="White is missing. One mask for all, or a folder with one mask for "
-            "each photograph, of the same name and any suffix.",
+            help="White is missing. One mask for all, or a folder with a mask for "
+            "each photograph, of its relative path or name, such as NAME.png, "
+            "NAME.mask.png or NAME_mask.png.",
         ),
     ] = None,
     random_mask: Annotated[
@@ -102,66 +106,129 @@ def inpaint(
         Size | None,
         typer.Option(help="paper: sides rounded to multiples of 256, as released."),
     ] = None,
+    convert: Annotated[
+        bool,
+        typer.Option("--convert", help="CMYK becomes sRGB, through its profile."),
+    ] = False,
+    file_format: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            help="Of the results. PNG keeps known pixels; jpg and webp are lossy. "
+            "same: as the photograph if JPEG or WebP, else PNG.",
+        ),
+    ] = Format.png,
+    quality: Annotated[
+        int | None,
+        typer.Option(min=1, max=100, help="Of jpg and webp; 95 unless given."),
+    ] = None,
     weights: Weights = None,
     device: Device = None,
     precision: Precision = None,
     force: Force = False,
+    skip_existing: Annotated[
+        bool,
+        typer.Option(
+            "--skip-existing",
+            help="Leave out photographs whose result exists, as after Ctrl-C.",
+        ),
+    ] = False,
+    keep_going: Annotated[
+        bool,
+        typer.Option(
+            "--keep-going",
+            help="Complete the others if a photograph fails, name it at the end and "
+            "exit with code 1.",
+        ),
+    ] = False,
 ) -> None:
     """Fill the holes of photographs. Known pixels and metadata stay as they are."""
     from tqdm import tqdm
 
-    from gin.cli.jobs import collect, plan
+    from gin.cli.jobs import Failures, collect, plan
     from gin.inpainting import Inpainter
-    from gin.masks import area
 
     started = time.perf_counter()
-    found = collect(photographs)
-    masks = _masks(found, mask, random_mask, seed, invert, grow, threshold)
-    jobs = plan(found, masks, out, force)
+    output = _output(out, file_format, quality, force, skip_existing)
+    entries = collect(photographs, mask)
+    choose = _mask_chooser(mask, random_mask, seed, invert, grow, threshold)
+    failures = Failures(keep_going)
+    jobs = plan(entries, choose, output, failures, convert)
+    skipped = len(entries) - len(jobs) - len(failures.messages)
     inpainter = Inpainter.from_pretrained(weights, device, precision)
-    parts = []
-
-    def complete(photo: "Image", mask: "Mask") -> "Image":
-        parts.append(area(mask))
-        return inpainter(
-            photo, mask, size=size, ensemble=ensemble, region=region, seam=seam
-        )
-
-    for job in tqdm(jobs, unit="photo", disable=None):
-        job.run(complete)
-    things = "photograph" if len(jobs) == 1 else "photographs"
-    seconds = time.perf_counter() - started
-    typer.echo(
-        f"{len(jobs)} {things} completed in {seconds:.1f} s, "
-        f"{100 * sum(parts) / len(parts):.2g} % missing: see {out}"
+    print_skipped_formats(photographs)
+    complete = partial(
+        inpainter, size=size, ensemble=ensemble, region=region, seam=seam
     )
+    areas: list[float] = []
+    for job in tqdm(jobs, unit="photo", disable=None):
+        with failures.of(job.photograph):
+            areas.append(job.run(complete))
+    seconds = time.perf_counter() - started
+    typer.echo(_summary(areas, seconds, skipped, failures.messages, out))
+    _report(failures.messages)
 
 
-def _masks(
-    photographs: list[Path],
+def _output(
+    folder: Path, file_format: Format, quality: int | None, force: bool, skip: bool
+) -> "Output":
+    from gin.cli.jobs import Output
+
+    if quality is not None and file_format is Format.png:
+        raise InputError("--quality: goes with --format jpg, webp or same, found png")
+    if force and skip:
+        raise InputError("--force and --skip-existing: expected one, found both")
+    return Output(folder, file_format.value, quality or 95, force, skip)
+
+
+def _mask_chooser(
     mask: Path | None,
     random_mask: Kind | None,
     seed: int | None,
     invert: bool | None,
     grow: int,
     threshold: int | None,
-) -> "list[MaskPicture] | list[RandomMask]":
-    from gin.data.mask_sets import RandomMask, pair
+) -> "Callable[[Entry], MaskPicture | RandomMask]":
+    from gin.cli.jobs import MaskFiles
+    from gin.data.mask_sets import RandomMask
 
     if mask is not None and random_mask is not None:
         raise InputError("--mask and --random-mask: expected one of them, found both")
     if mask is not None:
         if seed is not None:
             raise InputError("--seed: goes with --random-mask, found --mask")
-        pictures = pair(photographs, mask, invert)
-        return [replace(each, grow=grow, threshold=threshold) for each in pictures]
+        return MaskFiles(mask, invert, grow, threshold).chooser()
     if random_mask is None:
         raise InputError("expected --mask or --random-mask, found neither")
     given = {"--invert": invert, "--grow": grow or None, "--threshold": threshold}
     for option, value in given.items():
         if value is not None:
             raise InputError(f"{option}: goes with --mask, found --random-mask")
-    return [RandomMask(random_mask.name, seed or 0)] * len(photographs)
+    random = RandomMask(random_mask.name, seed or 0)
+    return lambda entry: random
+
+
+def _summary(
+    areas: list[float], seconds: float, skipped: int, failures: list[str], out: Path
+) -> str:
+    """The closing line: how many photographs were completed, skipped and failed."""
+    things = "photograph" if len(areas) == 1 else "photographs"
+    parts = [f"{len(areas)} {things} completed in {seconds:.1f} s"]
+    if areas:
+        parts.append(f"{100 * sum(areas) / len(areas):.2g} % missing")
+    if skipped:
+        parts.append(f"{skipped} skipped, whose results exist")
+    if failures:
+        parts.append(f"{len(failures)} failed")
+    return f"{', '.join(parts)}: see {out}"
+
+
+def _report(failures: list[str]) -> None:
+    """Print the photographs that failed, and exit with code 1 if there are any."""
+    for message in failures:
+        typer.echo(f"gin: {message}", err=True)
+    if failures:
+        raise typer.Exit(1)
 
 
 @app.command(

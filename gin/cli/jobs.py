@@ -1,36 +1,89 @@
-"""What `gin inpaint` will do: photographs, their masks, and where the results go.
+"""The batch of `gin inpaint`: photographs, their masks and the files for the results.
 
-All that can be refused is refused here, before the first completion.
-Taught in book/00_start.md.
+`plan` checks every file before the first completion. Taught in book/00_start.md.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from gin.data import mask_sets
-from gin.data.mask_sets import MaskPicture, RandomMask
-from gin.data.sources import find_photographs
+from gin.data.mask_sets import MaskFolder, MaskPicture, RandomMask
+from gin.data.sources import find_photographs, masks_among, nfc
 from gin.errors import InputError
-from gin.masks import Mask, area
+from gin.masks import Mask, area, load_mask
 from gin.utils.files import check_folder, check_new
-from gin.utils.images import Photograph, check_lossless, open_picture, write_png
+from gin.utils.images import (
+    Photograph,
+    check_format,
+    check_lossless,
+    cmyk_to_srgb,
+    open_picture,
+    write_picture,
+)
+
+SAME = "same"
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where results are written, and how.
+
+    Attributes:
+        folder: of the results; nested folders of photographs are mirrored in it.
+        format: "png", "jpg", "webp", or "same": the photograph's if that is JPEG or
+            WebP, else PNG.
+        quality: of JPEG and WebP, 1 to 100.
+        force: replace files that exist.
+        skip_existing: leave out photographs whose result exists.
+    """
+
+    folder: Path
+    format: str = "png"
+    quality: int = 95
+    force: bool = False
+    skip_existing: bool = False
+
+    def result(self, name: Path) -> Path:
+        """The file for the result of a photograph with a relative path."""
+        suffix = f".{self.format}"
+        if self.format == SAME:
+            lossy = name.suffix.lower() in (".jpg", ".jpeg", ".webp")
+            suffix = name.suffix if lossy else ".png"
+        return self.folder / name.with_name(f"{name.stem}{suffix}")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A photograph, and its path relative to the folder that was given."""
+
+    path: Path
+    name: Path
 
 
 @dataclass(frozen=True)
 class Job:
-    """One photograph to complete. A random mask is kept in `mask_copy`.
+    """One photograph to complete.
 
-    What `outputs` names is replaced only if `force`.
+    Attributes:
+        photograph: the file.
+        mask: its mask.
+        result: the file for the completed photograph.
+        mask_copy: the file for a random mask; None for a mask that is a file.
+        output: how the files are written.
+        convert: CMYK becomes sRGB.
     """
 
     photograph: Path
     mask: MaskPicture | RandomMask
     result: Path
     mask_copy: Path | None
-    force: bool = False
+    output: Output
+    convert: bool = False
 
     def inputs(self) -> list[Path]:
         """The files that are read."""
@@ -42,84 +95,202 @@ class Job:
         return [self.result, self.mask_copy] if self.mask_copy else [self.result]
 
     def load(self) -> tuple[Image.Image, Mask]:
-        """The photograph and its mask. Raises InputError if one cannot be used."""
-        picture = open_picture(self.photograph, check_lossless)
-        size = Photograph.read(picture).size
-        return picture, self.mask.draw(self.photograph, size)
+        """The photograph and its mask, uint8 (H, W).
 
-    def run(self, complete: Callable[[Image.Image, Mask], Image.Image]) -> None:
-        """Complete the photograph and write what `outputs` names."""
+        Raises:
+            InputError: one of them cannot be used, or the result's format has no
+                room for what the photograph holds.
+        """
+        picture = open_picture(self.photograph, check_lossless)
+        if self.convert and picture.mode == "CMYK":
+            picture = cmyk_to_srgb(picture, str(self.photograph))
+        photograph = Photograph.read(picture)
+        check_format(photograph.mode, self.result, str(self.photograph))
+        return picture, self.mask.draw(self.photograph, photograph.size)
+
+    def run(self, complete: Callable[[Image.Image, Mask], Image.Image]) -> float:
+        """Complete the photograph and write the `outputs`, the result last.
+
+        Returns:
+            The missing fraction, 0 to 1.
+
+        Raises:
+            InputError: as `load` does, or a file cannot be written.
+        """
         picture, mask = self.load()
         completed = complete(picture, mask)
-        if self.mask_copy:
-            mask_sets.write(mask, self.mask_copy, self.force)
-        write_png(completed, self.result, self.force)
+        if self.mask_copy and not self._is_kept(mask):
+            mask_sets.write(mask, self.mask_copy, self.output.force)
+        write_picture(completed, self.result, self.output.force, self.output.quality)
+        return area(mask)
+
+    def _is_kept(self, mask: Mask) -> bool:
+        """Whether an interrupted batch, which is continued, wrote this mask."""
+        path = self.mask_copy
+        if not (self.output.skip_existing and path and path.exists()):
+            return False
+        return np.array_equal(load_mask(path), mask)
 
 
-def collect(paths: Iterable[Path]) -> list[Path]:
-    """Files as they are, folders as the photographs in them, at any depth."""
-    return [
-        photograph
-        for path in paths
-        for photograph in (find_photographs(path) if path.is_dir() else [path])
-    ]
+@dataclass
+class Failures:
+    """The photographs that cannot be completed; with `keep_going` they are collected.
+
+    Attributes:
+        keep_going: collect errors instead of raising them.
+        messages: one sentence for each photograph.
+    """
+
+    keep_going: bool = False
+    messages: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def of(self, photograph: Path) -> Iterator[None]:
+        """Collect, or raise, the InputError or MemoryError of a photograph."""
+        try:
+            yield
+        except (InputError, MemoryError) as error:
+            if not self.keep_going:
+                raise
+            reason = str(error) or "not enough memory"
+            named = str(photograph) in reason
+            self.messages.append(reason if named else f"{photograph}: {reason}")
+
+
+def collect(paths: Iterable[Path], mask: Path | None = None) -> list[Entry]:
+    """Files as they are, folders as the photographs in them, at any depth.
+
+    Files that are masks of others among them are left out if `mask` is a folder.
+
+    Raises:
+        InputError: a folder has no photographs.
+    """
+    entries = []
+    for path in paths:
+        if path.is_dir():
+            photographs = find_photographs(path)
+            entries += [Entry(file, file.relative_to(path)) for file in photographs]
+        else:
+            entries.append(Entry(path, Path(path.name)))
+    paths = [entry.path for entry in entries]
+    masks = masks_among(paths) if mask is not None and mask.is_dir() else ()
+    return [entry for entry in entries if entry.path not in masks]
+
+
+@dataclass(frozen=True)
+class MaskFiles:
+    """The masks of `--mask`: one file for all photographs, or a folder with one each.
+
+    `invert`, `grow` and `threshold` are those of `MaskPicture`.
+    """
+
+    path: Path
+    invert: bool | None = None
+    grow: int = 0
+    threshold: int | None = None
+
+    def chooser(self) -> Callable[[Entry], MaskPicture]:
+        """The function that finds a photograph's mask.
+
+        Raises:
+            InputError: as `MaskFolder` does; the function as its `find` does.
+        """
+        options = self.invert, self.grow, self.threshold
+        if not self.path.is_dir():
+            return lambda entry: MaskPicture(self.path, *options)
+        folder = MaskFolder(self.path)
+        return lambda entry: MaskPicture(
+            folder.find(entry.name, str(entry.path)), *options
+        )
 
 
 def plan(
-    photographs: Sequence[Path],
-    masks: Sequence[MaskPicture | RandomMask],
-    out: Path,
-    force: bool,
+    entries: Sequence[Entry],
+    choose: Callable[[Entry], MaskPicture | RandomMask],
+    output: Output,
+    failures: Failures,
+    convert: bool = False,
 ) -> list[Job]:
-    """A checked job for each photograph; its result is a PNG of its name in `out`.
+    """A checked job for each photograph, without those whose result may be skipped.
 
-    Raises InputError, before anything is written, for what would lose a file (two
-    results of one name, a result that exists unless `force`, or that is an input),
-    for a folder that cannot be written and for every unusable picture.
+    Args:
+        entries: the photographs.
+        choose: the mask of a photograph.
+        output: where results are written, and how.
+        failures: collects the photographs that cannot be completed.
+        convert: CMYK becomes sRGB.
+
+    Raises:
+        InputError: before anything is written, for what would lose a file (two
+            results of one name, a result that exists, or that is an input), for a
+            folder that cannot be written, for masks that look inverted and, as
+            `failures` says, for every photograph or mask that cannot be used.
     """
     jobs = []
-    for photograph, mask in zip(photographs, masks, strict=True):
-        random = isinstance(mask, RandomMask)
-        copy = out / f"{photograph.stem}.mask.png" if random else None
-        result = out / f"{photograph.stem}.png"
-        jobs.append(Job(photograph, mask, result, copy, force))
-    _check_outputs(jobs, force)
-    check_folder(out)
-    areas = [area(job.load()[1]) for job in jobs]
-    _check_polarity(jobs, areas)
-    return jobs
+    for entry in entries:
+        with failures.of(entry.path):
+            jobs.append(_job(entry, choose(entry), output, convert))
+    _check_outputs(jobs, output)
+    check_folder(output.folder)
+    left = [j for j in jobs if not (output.skip_existing and j.result.is_file())]
+    usable, areas = _check_pictures(left, failures)
+    if len(left) == len(jobs):  # a batch that is continued was checked as a whole
+        _check_polarity(usable, areas)
+    return usable
+
+
+def _job(
+    entry: Entry, mask: MaskPicture | RandomMask, output: Output, convert: bool
+) -> Job:
+    result = output.result(entry.name)
+    random = isinstance(mask, RandomMask)
+    mask_copy = result.with_name(f"{entry.name.stem}.mask.png") if random else None
+    return Job(entry.path, mask, result, mask_copy, output, convert)
+
+
+def _check_pictures(
+    jobs: Iterable[Job], failures: Failures
+) -> tuple[list[Job], list[float]]:
+    """The jobs whose photographs and masks can be used, and the missing fractions."""
+    usable, areas = [], []
+    for job in jobs:
+        with failures.of(job.photograph):
+            areas.append(area(job.load()[1]))
+            usable.append(job)
+    return usable, areas
 
 
 def _check_polarity(jobs: Sequence[Job], areas: Sequence[float]) -> None:
-    """Raise InputError if the masks whose polarity nobody named look inverted."""
-    found = [
-        (job.mask.path, part)
-        for job, part in zip(jobs, areas, strict=True)
+    """Raise InputError if masks with `invert=None` look inverted."""
+    unsure = [
+        (job.mask.path, fraction)
+        for job, fraction in zip(jobs, areas, strict=True)
         if isinstance(job.mask, MaskPicture) and job.mask.invert is None
     ]
-    if found:
-        paths, parts = zip(*found, strict=True)
-        mask_sets.check_polarity(paths[0].parent, paths, parts)
+    if unsure:
+        paths, fractions = zip(*unsure, strict=True)
+        mask_sets.check_polarity(paths[0].parent, paths, fractions)
 
 
-def _check_outputs(jobs: Iterable[Job], force: bool) -> None:
+def _check_outputs(jobs: Iterable[Job], output: Output) -> None:
     inputs = {_identity(path) for job in jobs for path in job.inputs() if path.exists()}
-    makers: dict[str, Job] = {}
+    owners: dict[str, Job] = {}
     for job in jobs:
-        for output in job.outputs():
-            # Names that differ in case are one file on many systems.
-            first = makers.setdefault(str(output).casefold(), job)
-            if first is not job:
+        for path in job.outputs():
+            # Names that differ in case or Unicode form are one file on many systems.
+            owner = owners.setdefault(nfc(str(path)).casefold(), job)
+            if owner is not job:
                 raise InputError(
-                    f"{first.photograph} and {job.photograph}: both would be written "
-                    f"to {output}; rename one, or give them different folders"
+                    f"{owner.photograph} and {job.photograph}: both would be written "
+                    f"to {path}; rename one, or give them different folders"
                 )
-            if output.exists() and _identity(output) in inputs:
+            if path.exists() and _identity(path) in inputs:
                 raise InputError(
-                    f"{output}: is an input and would be overwritten; "
+                    f"{path}: is an input and would be overwritten; "
                     "name another folder for the results"
                 )
-            check_new(output, force)
+            replaceable = output.force or (output.skip_existing and path.is_file())
+            check_new(path, replaceable)
 
 
 def _identity(path: Path) -> tuple[int, int]:

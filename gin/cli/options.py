@@ -1,5 +1,6 @@
-"""Options shared by several commands."""
+"""Options and messages that several commands share."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -65,6 +66,15 @@ class Seam(StrEnum):
     none = "none"
 
 
+class Format(StrEnum):
+    """`gin.cli.jobs.Output.format`."""
+
+    png = "png"
+    jpg = "jpg"
+    webp = "webp"
+    same = "same"
+
+
 class EvaluationSize(StrEnum):
     """Sizes in an evaluation: `gin.evaluation.protocol.SIZES`."""
 
@@ -81,3 +91,11 @@ class PresetName(StrEnum):
 
 def _examples(*lines: str) -> str:
     return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))
+
+
+def print_skipped_formats(paths: Iterable[Path]) -> None:
+    """Print, in one line, how many files in folders of photographs are not read."""
+    from gin.data.sources import skipped_formats
+
+    if formats := skipped_formats(path for path in paths if path.is_dir()):
+        typer.echo(f"gin: skipped files of other formats: {formats}", err=True)

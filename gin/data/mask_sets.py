@@ -1,31 +1,38 @@
-"""Sets of masks, one for each photograph: from a seed, in a folder, told apart.
+"""Sets of masks, one for each photograph: drawn from a seed, or read from a folder.
 
-Everything that draws masks for named photographs draws them here, so that methods
-and programs meet the same holes. Taught in book/18_measuring.md.
+`gin inpaint` and `gin evaluate` both draw and find their masks here, so that all
+methods complete the same holes. Taught in book/18_measuring.md.
 """
 
 import hashlib
 import zlib
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 import numpy as np
 from PIL import Image
 
-from gin.data.sources import find_photographs
+from gin.data.sources import MASK_ENDINGS, find_pictures, nfc
 from gin.errors import InputError
 from gin.masks import KINDS, SUSPICIOUS, Mask, check_mask, grow, load_mask, make
 from gin.utils.images import write_png
 
 
 def draw(seed: int, name: str, kind: str, size: tuple[int, int]) -> Mask:
-    """The mask of a kind for a photograph, whatever is drawn before or after it.
+    """The random mask of a photograph, independent of the masks of others.
 
-    A function of the seed, the photograph's file name (folders before it do not
-    count), the kind, one of `gin.masks.KINDS`, and the size (width, height).
-    Raises InputError as `gin.masks.make` does.
+    Args:
+        seed: of the set.
+        name: the photograph's file name; folders before it do not count.
+        kind: one of `gin.masks.KINDS`.
+        size: (width, height) in px.
+
+    Returns:
+        uint8 (height, width) of {0, 1}; 1 = missing.
+
+    Raises:
+        InputError: as `gin.masks.make` does.
     """
     file = name.rpartition("/")[2].encode("utf-8", "surrogateescape")
     number = KINDS.index(kind) if kind in KINDS else len(KINDS)  # which make refuses
@@ -35,49 +42,56 @@ def draw(seed: int, name: str, kind: str, size: tuple[int, int]) -> Mask:
 
 
 def write(mask: Mask, path: Path, replace: bool = True) -> None:
-    """Write a mask as a picture, as `write_png` does: white is missing."""
+    """Write a mask as a PNG, white where it is missing, as `write_png` does."""
     write_png(Image.fromarray(mask * np.uint8(255)), path, replace)
 
 
 def places(folder: Path, names: Iterable[str]) -> list[Path]:
-    """Where in `folder` the masks of these photographs lie: `deep/a.jpg` in deep/a.png.
+    """The files for the masks of photographs: `deep/a.jpg` has `folder/deep/a.png`.
 
-    Raises InputError if two of them would share a file.
+    `MaskFolder` finds them there.
+
+    Raises:
+        InputError: two photographs would share a file.
     """
-    taken: dict[str, str] = {}
-    found = []
+    owners: dict[str, str] = {}
+    paths: list[Path] = []
     for name in names:
-        parts = [part for part in PurePosixPath(name).parts if part not in ("..", "/")]
-        path = folder.joinpath(*parts).with_suffix(".png")
-        # Names that differ in case are one file on many systems.
-        if (key := str(path).casefold()) in taken:
+        path = folder.joinpath(_inner(name)).with_suffix(".png")
+        # Names that differ in case or in Unicode's form are one file on many systems.
+        if (key := nfc(str(path)).casefold()) in owners:
             raise InputError(
-                f"{taken[key]} and {name}: the masks of both would be {path}; "
+                f"{owners[key]} and {name}: the masks of both would be {path}; "
                 "rename one, or name it once"
             )
-        taken[key] = name
-        found.append(path)
-    return found
+        owners[key] = name
+        paths.append(path)
+    return paths
+
+
+def _inner(name: str | PurePath) -> PurePosixPath:
+    """A relative path without `..`, and an absolute one without its root."""
+    parts = PurePosixPath(name).parts
+    return PurePosixPath(*(part for part in parts if part not in ("..", "/")))
 
 
 def fitted(mask: Mask, size: tuple[int, int]) -> Mask:
-    """`mask` at (width, height), by its nearest pixels."""
+    """`mask` resized to `size` = (width, height), to the nearest pixels."""
     picture = Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)
     return np.asarray(picture)
 
 
 class Fingerprint:
-    """The SHA-256 of a set: every name and mask in their order.
+    """The SHA-256 of the names and pixels of a set, in their order.
 
-    It is of the masks, not of their files, so that another PNG encoder changes
-    nothing.
+    Files do not count: another PNG encoder gives the same fingerprint.
     """
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
 
     def add(self, name: str, values: np.ndarray) -> None:
-        """Take in a named mask, or a named picture; values uint8."""
+        """Add a named mask or picture; `values` is uint8 of any shape."""
         shape = "x".join(map(str, values.shape))
         # No name has a line break, so no two sets read the same.
         line = f"{name}\n{shape}\n".encode("utf-8", "surrogateescape")
@@ -85,38 +99,48 @@ class Fingerprint:
         self._hash.update(np.ascontiguousarray(values).data)
 
     def text(self) -> str:
-        """64 hexadecimal digits."""
+        """The fingerprint as 64 hexadecimal digits."""
         return self._hash.hexdigest()
 
 
 def check_polarity(folder: Path, paths: Sequence[Path], areas: Sequence[float]) -> None:
-    """Raise InputError if masks in which white is missing look inverted.
+    """Check that masks, read as white = missing, do not look inverted.
 
-    They do if most of `areas`, the missing fractions of the masks in `paths`, are
-    above 60 %: then it is what they leave that makes a hole of a usual size.
+    Args:
+        folder: the masks' folder, for the message.
+        paths: the masks.
+        areas: the missing fraction of each mask, 0 to 1.
+
+    Raises:
+        InputError: more than half of the masks hide more than 60 % of the picture.
     """
     large = [
-        (path, part)
-        for path, part in zip(paths, areas, strict=True)
-        if part > SUSPICIOUS
+        (path, fraction)
+        for path, fraction in zip(paths, areas, strict=True)
+        if fraction > SUSPICIOUS
     ]
     if 2 * len(large) <= len(areas):
         return
-    path, part = large[0]
+    path, fraction = large[0]
     raise InputError(
         f"{folder}: {len(large):,} of {len(areas):,} masks hide more than "
-        f"{100 * SUSPICIOUS:.0f} % of a picture, such as {path} ({100 * part:.1f} %); "
-        "expected white where pixels are missing, so they look inverted: --invert "
-        "takes black as missing, --no-invert takes them as they are"
+        f"{100 * SUSPICIOUS:.0f} % of a picture, such as {path} "
+        f"({100 * fraction:.1f} %); expected white where pixels are missing, so they "
+        "look inverted: --invert takes black as missing, --no-invert takes them as "
+        "they are"
     )
 
 
 @dataclass(frozen=True)
 class MaskPicture:
-    """A mask in a file: white is missing, or black if `invert`.
+    """A mask in a picture file.
 
-    None is white too, but masks that look inverted are refused. `grow` is in pixels,
-    and `threshold` as in `gin.masks.load_mask`.
+    Attributes:
+        path: the file.
+        invert: black is missing if True, white if False. None means white too, and
+            `check_polarity` may refuse the mask.
+        grow: px by which holes are widened; negative values shrink them.
+        threshold: as in `gin.masks.load_mask`.
     """
 
     path: Path
@@ -125,7 +149,12 @@ class MaskPicture:
     threshold: int | None = None
 
     def draw(self, photograph: Path, size: tuple[int, int]) -> Mask:
-        """The mask, checked against the photograph's (width, height)."""
+        """The mask, uint8 (height, width), of a photograph of `size` (width, height).
+
+        Raises:
+            InputError: as `gin.masks.load_mask` does, or if the photograph is the
+                mask's own file.
+        """
         if _same_file(photograph, self.path):
             raise InputError(
                 f"{photograph}: is given as photograph and as mask; expected two files"
@@ -139,13 +168,13 @@ class MaskPicture:
 
 @dataclass(frozen=True)
 class RandomMask:
-    """A mask of a kind in `gin.masks.KINDS`, whatever is done before or after it."""
+    """A mask of a kind in `gin.masks.KINDS`, drawn from a seed."""
 
     kind: str
     seed: int
 
     def draw(self, photograph: Path, size: tuple[int, int]) -> Mask:
-        """A function of kind, seed, and the photograph's name and (width, height)."""
+        """The mask, uint8 (height, width), as `draw` draws it for the file's name."""
         return draw(self.seed, photograph.name, self.kind, size)
 
 
@@ -153,27 +182,77 @@ def _same_file(one: Path, other: Path) -> bool:
     return one.exists() and other.exists() and one.samefile(other)
 
 
-def pair(
-    photographs: Iterable[Path], where: Path, invert: bool | None
-) -> list[MaskPicture]:
-    """The mask of each photograph: the file `where`, or one of its stem in a folder.
+class MaskFolder:
+    """The masks in a folder, at any depth, found by the names of photographs.
 
-    Raises InputError if a photograph has no mask in the folder, or several.
+    A picture is the mask of `deep/a.jpg` if it is, with any suffix, the first of
+    these that exists:
+
+    1. `deep/a.png`, the same relative path;
+    2. `a.png` in any folder;
+    3. `deep/a.mask.png`, or `a.mask.png` in any folder; then the same for
+       `a_mask.png` and for `a_mask001.png`.
+
+    Names are compared in Unicode's form NFC. A picture that has a mask as in 3. in
+    its own folder is a photograph or a result, not a mask.
+
+    Raises:
+        InputError: there is no such folder, or no picture in it.
     """
-    photographs = list(photographs)
-    if not where.is_dir():
-        return [MaskPicture(where, invert)] * len(photographs)
-    by_stem = defaultdict(list)
-    for path in find_photographs(where):
-        by_stem[path.stem].append(path)
-    masks = []
-    for photograph in photographs:
-        found = by_stem[photograph.stem]
-        if len(found) != 1:
-            names = " and ".join(map(str, found)) or "none"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        by_path: dict[str, list[Path]] = {}
+        for path in find_pictures(folder):
+            by_path.setdefault(_key(path.relative_to(folder)), []).append(path)
+        self._by_path: dict[str, list[Path]] = {}
+        self._by_stem: dict[str, list[Path]] = {}
+        for key, paths in by_path.items():
+            if not any(key + ending in by_path for ending in MASK_ENDINGS):
+                self._by_path[key] = paths
+                self._by_stem.setdefault(_stem(key), []).extend(paths)
+
+    def find(self, photograph: PurePath, label: str = "") -> Path:
+        """The mask of a photograph.
+
+        Args:
+            photograph: its path relative to the folder of photographs.
+            label: what to call it in messages; by default its relative path.
+
+        Raises:
+            InputError: there is no mask, or several have the same name.
+        """
+        key = _key(photograph)
+        for ending in ("", *MASK_ENDINGS):
+            paths = self._by_path.get(key + ending)
+            if paths := paths or self._by_stem.get(_stem(key) + ending):
+                break
+        if not paths or len(paths) > 1:
+            stem, names = photograph.stem, " and ".join(map(str, paths or ()))
             raise InputError(
-                f"{photograph}: expected one mask in {where} with its name and any "
-                f"suffix, such as {photograph.stem}.png; found {names}"
+                f"{label or photograph}: expected one mask in {self.folder} with its "
+                f"name and any suffix, such as {stem}.png or {stem}_mask.png; "
+                f"found {names or 'none'}"
             )
-        masks.append(MaskPicture(found[0], invert))
-    return masks
+        return paths[0]
+
+
+def _key(path: PurePath) -> str:
+    """A relative path without its suffix, as names are compared."""
+    return nfc(_inner(path.as_posix()).with_suffix("").as_posix())
+
+
+def _stem(key: str) -> str:
+    return key.rpartition("/")[2]
+
+
+def pair(
+    photographs: Iterable[Path], folder: Path, invert: bool | None
+) -> list[MaskPicture]:
+    """The mask in `folder` of each photograph, named by its relative path.
+
+    Raises:
+        InputError: as `MaskFolder` does.
+    """
+    masks = MaskFolder(folder)
+    return [MaskPicture(masks.find(path), invert) for path in photographs]

@@ -9,8 +9,10 @@ import difflib
 import inspect
 import os
 import re
+import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,16 @@ from gin.errors import InputError
 from gin.utils.files import check_regular
 from gin.utils.images import open_picture, to_rgb
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+HEIC = (".heic", ".heif", ".hif")  # read with pillow-heif, the extra `heic`
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"),
+    *(".avif", ".jp2", ".j2k", ".tga", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
+MASK_ENDINGS = (
+    ".mask",
+    "_mask",
+    "_mask001",
+)  # of a mask's stem, after its photograph's
 ROOT_LINE = "# root: "  # how a list of photographs begins
 
 
@@ -116,20 +127,69 @@ def open_source(
 
 
 def find_photographs(folder: str | os.PathLike[str]) -> list[Path]:
-    """The photographs under `folder`, at any depth, in the order of their names.
+    """The photographs under `folder`, at any depth, sorted by path.
 
-    A name that begins with a dot, or one in a folder of such a name, is none's.
-    Raises InputError if there is no such folder or no photograph in it.
+    Masks that lie beside their photographs (`masks_among`) are left out.
+
+    Raises:
+        InputError: there is no such folder, or no photograph in it.
+    """
+    pictures = find_pictures(folder)
+    masks = masks_among(pictures)
+    return [path for path in pictures if path not in masks]
+
+
+def find_pictures(folder: str | os.PathLike[str]) -> list[Path]:
+    """All pictures under `folder`, masks too, at any depth, sorted by path.
+
+    Files and folders whose names begin with a dot are ignored.
+
+    Raises:
+        InputError: there is no such folder, or no picture in it.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected one with photographs")
-    found = sorted(path for path in folder.rglob("*") if _is_photograph(path, folder))
-    if not found:
+    pictures = [path for path in _files(folder) if _is_picture(path)]
+    if not pictures:
+        skipped = skipped_formats([folder])
         raise InputError(
             f"{folder}: no photographs in it; expected {', '.join(SUFFIXES)}"
+            + f"; found {skipped}" * bool(skipped)
         )
-    return found
+    return pictures
+
+
+def masks_among(paths: Sequence[Path]) -> set[Path]:
+    """The paths that name the mask of another one in the same folder.
+
+    The mask of `a.jpg` is `a.mask.png`, `a_mask.png` or `a_mask001.png`, with any
+    suffix. Names are compared in Unicode's form NFC.
+    """
+    stems = {(path.parent, nfc(path.stem)) for path in paths}
+    return {
+        path
+        for path in paths
+        for ending in MASK_ENDINGS
+        if (stem := nfc(path.stem)).endswith(ending)
+        and (path.parent, stem.removesuffix(ending)) in stems
+    }
+
+
+def nfc(text: str) -> str:
+    """`text` in Unicode's form NFC: macOS writes an accent as a letter of its own."""
+    return unicodedata.normalize("NFC", text)
+
+
+def skipped_formats(folders: Iterable[Path]) -> str:
+    """How many files of which suffixes are no pictures: "2 .gif, 1 .txt", or ""."""
+    files = (path for folder in folders for path in _files(folder))
+    counts = Counter(
+        path.suffix.lower() or "without suffix"
+        for path in files
+        if not _is_picture(path)
+    )
+    return ", ".join(f"{count:,} {suffix}" for suffix, count in sorted(counts.items()))
 
 
 def read_list(path: Path, root: str | os.PathLike[str] | None = None) -> Files:
@@ -156,9 +216,18 @@ def read_list(path: Path, root: str | os.PathLike[str] | None = None) -> Files:
     return Files(folder if root is None else Path(root), lines)
 
 
-def _is_photograph(path: Path, folder: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    return path.suffix.lower() in SUFFIXES and not hidden and not path.is_dir()
+def _files(folder: Path) -> list[Path]:
+    """The files under `folder`, sorted; names that begin with a dot are left out."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and not path.is_dir()
+    )
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in (*SUFFIXES, *HEIC)
 
 
 def _open_torchvision(

@@ -1,4 +1,4 @@
-"""Photographs: reading image files, conversion to arrays and back, writing PNG.
+"""Photographs: reading image files, conversion to arrays and back, writing.
 
 Known pixels, transparency and metadata are preserved.
 
@@ -13,10 +13,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 from PIL.ExifTags import IFD
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
@@ -78,6 +78,7 @@ def read_picture(
     with failures_named(name):
         if not stream.seek(0, os.SEEK_END):
             raise InputError(f"{name}: the file is empty, expected a picture")
+        _register_heif(stream, name)
         # From a stream: opened by name, Pillow garbles uncompressed TIFFs that
         # their orientation turns.
         with Image.open(stream) as picture:
@@ -113,6 +114,31 @@ def to_rgb(picture: Image.Image, name: str) -> Image.Image:
         eight_bits = np.asarray(picture).clip(0, 65535) >> 8
         picture = Image.fromarray(eight_bits.astype(np.uint8))
     return picture if picture.mode == "RGB" else picture.convert("RGB")
+
+
+def cmyk_to_srgb(picture: Image.Image, name: str) -> Image.Image:
+    """A CMYK picture, turned upright, in sRGB; metadata are kept.
+
+    Colours go through the picture's own profile, perceptually; without one they are
+    converted as Pillow does.
+
+    Raises:
+        InputError: the profile is damaged or not one for CMYK; `name` opens the
+            message.
+    """
+    picture = upright(picture, name)
+    info = dict(picture.info)
+    if profile := _bytes(info.pop("icc_profile", None)):
+        srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+        with failures_named(name, "its colour profile cannot be used"):
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            result = ImageCms.profileToProfile(picture, source, srgb, outputMode="RGB")
+        assert result is not None
+        info["icc_profile"] = srgb.tobytes()
+    else:
+        result = picture.convert("RGB")
+    result.info = info
+    return result
 
 
 def upright(picture: Image.Image, name: str) -> Image.Image:
@@ -169,6 +195,25 @@ def failures_named(
         raise InputError(f"{name}: {what} ({reason})") from error
 
 
+def _register_heif(stream: BinaryIO, name: str) -> None:
+    """Teach Pillow HEIC, if the file is one: the box `ftyp` names its brands.
+
+    Raises InputError, starting with `name`, if pillow-heif is not installed.
+    """
+    stream.seek(0)
+    box = stream.read(64)
+    if not re.match(rb"....ftyp(?:he[iv]|m[is]f1)", box, re.DOTALL) or b"avi" in box:
+        return
+    try:
+        from pillow_heif import register_heif_opener
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{name}: is HEIC, which pillow-heif reads: "
+            'pip install "deepgin-book[heic]"'
+        ) from error
+    register_heif_opener()
+
+
 def _colour_chunks(stream: BinaryIO) -> dict[str, bytes]:
     """Read `COLOUR_CHUNKS` before a PNG's pixels; the stream's position is kept."""
     chunks: dict[str, bytes] = {}
@@ -200,6 +245,8 @@ def _bits(photo: ImageFile.ImageFile) -> int:
         return max(photo.tag_v2.get(BITSPERSAMPLE, (1,)))
     if photo.format in ("JPEG2000", "AVIF"):
         return _bits_in_header(photo)
+    if photo.format == "HEIF":
+        return int(photo.info.get("bit_depth", 8))
     arguments = photo.tile[0].args if photo.tile else ()
     if photo.format == "PPM" and isinstance(arguments, tuple):
         return int(arguments[-1]).bit_length()  # the largest value
@@ -310,9 +357,10 @@ def _in_plain_mode(picture: Image.Image, name: str) -> Image.Image:
         return picture.convert(picture.mode + "A")
     if picture.mode not in _COLOURS:
         suggested = _SUGGESTED.get(picture.mode, "RGB")
+        option = " (--convert)" if picture.mode == "CMYK" else ""
         raise InputError(
             f"{name}: its mode is {picture.mode}; expected L, LA, P, RGB, RGBA or "
-            f"I;16, so convert it to {suggested} first"
+            f"I;16, so convert it to {suggested} first{option}"
         )
     return picture
 
@@ -368,25 +416,75 @@ def _exif(exif: Image.Exif) -> bytes:
 
 
 def write_png(picture: Image.Image, path: Path, replace: bool = True) -> None:
-    """Write `picture`, atomically, with the metadata in its `info`.
+    """Write `picture` as PNG, atomically, with the metadata in its `info`.
 
     The colour profile, a PNG's `COLOUR_CHUNKS`, EXIF, resolution, text, XMP and a
-    JPEG's comment are kept. Raises InputError if the file cannot be written (no
-    permission, disk full), or exists and `replace` is false.
+    JPEG's comment are kept.
+
+    Raises:
+        InputError: the file cannot be written (no permission, disk full), or exists
+            and may not be replaced.
     """
     info = picture.info
+    dpi = info["dpi"] if _is_resolution(info.get("dpi")) else None
+    _write(picture, path, replace, "PNG", dpi=dpi, pnginfo=_chunks(info))
+
+
+def write_picture(
+    picture: Image.Image, path: Path, replace: bool = True, quality: int = 95
+) -> None:
+    """Write `picture` in the format of the path's suffix: PNG, JPEG or WebP.
+
+    JPEG and WebP are lossy, with a `quality` of 1 to 100. They keep the colour
+    profile, EXIF and XMP, JPEG resolution and comment too.
+
+    Raises:
+        InputError: as `write_png` does.
+    """
+    xmp = _bytes(picture.info.get("xmp")) or b""
+    options: dict[str, Any] = {"quality": quality, "xmp": xmp}
+    match path.suffix.lower():
+        case ".png":
+            write_png(picture, path, replace)
+        case ".webp":
+            _write(picture, path, replace, "WEBP", **options)
+        case _:
+            if _is_resolution(picture.info.get("dpi")):
+                options["dpi"] = picture.info["dpi"]
+            _write(picture, path, replace, "JPEG", subsampling=0, **options)
+
+
+def check_format(mode: str, path: Path, name: str) -> None:
+    """Check that the format of `path` holds a picture of `mode`, for `write_picture`.
+
+    Raises:
+        InputError: JPEG has no transparency, and JPEG and WebP have 8 bits a channel;
+            `name` opens the message.
+    """
+    suffix = path.suffix.lower()
+    lossless = suffix == ".png" or not mode.startswith("I")
+    if not lossless or (suffix in (".jpg", ".jpeg") and mode.endswith("A")):
+        lost = "transparency" if lossless else "16 bits a channel"
+        raise InputError(
+            f"{name}: has {lost}, which {suffix} files cannot hold; "
+            "expected --format png"
+        )
+
+
+def _write(
+    picture: Image.Image, path: Path, replace: bool, file_format: str, **options: Any
+) -> None:
+    info = picture.info
+    options["icc_profile"] = _bytes(info.get("icc_profile"))
+    if file_format == "PNG" or info.get("exif"):
+        options["exif"] = info.get("exif")
     try:
         with atomic(path, replace) as temporary:
-            picture.save(
-                temporary,
-                "PNG",
-                icc_profile=_bytes(info.get("icc_profile")),
-                exif=info.get("exif"),
-                dpi=info["dpi"] if _is_resolution(info.get("dpi")) else None,
-                pnginfo=_chunks(info),
-            )
-    except OSError as error:
-        reason = error.strerror or error
+            picture.save(temporary, file_format, **options)
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: EXIF beyond JPEG's 64 kB
+        reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: cannot be written ({reason})") from error
 
 

@@ -544,8 +544,8 @@ def test_folders_of_photographs_find_their_masks(folder: Path, weights: str) -> 
     assert main(["inpaint", "photos", "good.png", *options]) == 2  # good has no mask
     assert not Path("new").exists()
     assert main(["inpaint", "photos", *options]) == 0
-    results = sorted(Path("new/folder").iterdir())
-    assert [path.name for path in results] == ["tall.v2.png", "wide.png"]
+    results = [Path("new/folder/deep/tall.v2.png"), Path("new/folder/wide.png")]
+    assert sorted(Path("new/folder").rglob("*.png")) == results
     missing = np.asarray(hole(40, 64)) > 0
     before, after = pixels("photos/deep/tall.v2.png"), pixels(results[0])
     assert np.array_equal(after[~missing], before[~missing])

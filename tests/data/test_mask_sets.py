@@ -1,15 +1,17 @@
 """One mask for each photograph: drawn, named, placed, hashed, and not inverted."""
 
 import hashlib
+import unicodedata
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gin import masks
 from gin.data import mask_sets
-from gin.data.mask_sets import RandomMask
+from gin.data.mask_sets import MaskFolder, RandomMask
 from gin.errors import InputError
 
 
@@ -129,3 +131,80 @@ def test_drawn_masks_do_not_look_inverted() -> None:
         drawn = [mask_sets.draw(0, f"{i}", kind, (64, 64)) for i in range(40)]
         areas = [masks.area(mask) for mask in drawn]
         mask_sets.check_polarity(Path("m"), [Path("m")] * 40, areas)
+
+
+# --- masks in a folder -------------------------------------------------------------
+
+
+def pictures(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (16, 16)).save(folder / name)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("photograph", "files", "mask"),
+    [
+        ("deep/a.jpg", ["a.png", "deep/a.bmp", "other/a.png"], "deep/a.bmp"),
+        ("deep/a.jpg", ["a.png", "a_mask.png/b.png"], "a.png"),
+        ("deep/a.jpg", ["deep/a_mask.png", "flat/a.png"], "flat/a.png"),
+        ("deep/a.jpg", ["flat/a_mask.png", "b.png"], "flat/a_mask.png"),
+        ("a.jpg", ["a_mask.png", "deep/a.mask.png"], "deep/a.mask.png"),
+        ("a.jpg", ["a_mask001.png", "a_mask.webp"], "a_mask.webp"),
+        ("a.jpg", ["a_mask001.png", "a_mask002.png"], "a_mask001.png"),
+        ("a.jpg", ["a.png", "a.mask.png"], "a.mask.png"),  # a.png is a result
+        ("deep/a.jpg", ["deep/a.png", "deep/a.mask.png", "a.png"], "a.png"),
+        ("../up/a.jpg", ["up/a.png", "a.png"], "up/a.png"),
+        ("/far/a.jpg", ["far/a.png", "a.png"], "far/a.png"),
+        ("a.v2.jpg", ["a.v2.png", "a.png"], "a.v2.png"),
+    ],
+)
+def test_the_mask_of_a_photograph_is_found_by_one_rule(
+    tmp_path: Path, photograph: str, files: list[str], mask: str
+) -> None:
+    folder = MaskFolder(pictures(tmp_path, *files))
+    assert folder.find(Path(photograph)) == tmp_path / mask
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_names_match_in_any_unicode_form(tmp_path: Path, form: str) -> None:
+    other = {"NFC": "NFD", "NFD": "NFC"}[form]
+    name = unicodedata.normalize(form, "Zürich/café.jpg")
+    for mask in ("Zürich/café.png", "café_mask.png"):
+        folder = tmp_path / mask[-8:]
+        pictures(folder, unicodedata.normalize(other, mask))
+        found = MaskFolder(folder).find(Path(name))
+        assert unicodedata.normalize("NFC", found.name) == mask.rpartition("/")[2]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (["b.png"], r"a.jpg: expected one mask in .*a_mask.png; found none"),
+        (["a.png", "a.bmp"], r"found .*a.bmp and .*a.png"),
+        (["one/a.png", "two/a.png"], r"found .*one.a.png and .*two.a.png"),
+        ([".ipynb_checkpoints/a.png", ".a.png", "b.png"], r"found none"),
+    ],
+)
+def test_a_photograph_needs_one_mask(
+    tmp_path: Path, files: list[str], message: str
+) -> None:
+    folder = MaskFolder(pictures(tmp_path, *files))
+    with pytest.raises(InputError, match=message):
+        folder.find(Path("a.jpg"))
+
+
+def test_masks_are_found_where_they_were_placed(tmp_path: Path) -> None:
+    names = ["a.jpg", "deep/a.jpg", "../up/a.jpg", "/far/a.tif", "a.v2.png", "Set[3]"]
+    written = mask_sets.places(tmp_path, names)
+    for path in written:
+        mask_sets.write(np.eye(16, dtype=np.uint8), path)
+    pairs = mask_sets.pair([Path(name) for name in names], tmp_path, None)
+    assert [mask.path for mask in pairs] == written
+
+
+def test_names_in_two_unicode_forms_share_a_mask(tmp_path: Path) -> None:
+    names = [unicodedata.normalize(form, "é.jpg") for form in ("NFC", "NFD")]
+    with pytest.raises(InputError, match="the masks of both"):
+        mask_sets.places(tmp_path, names)

@@ -12,7 +12,14 @@ from data_trees import folder_of, photograph
 from PIL import Image
 
 import gin
-from gin.data.sources import SUFFIXES, Files, Source, find_photographs, open_source
+from gin.data.sources import (
+    SUFFIXES,
+    Files,
+    Source,
+    find_photographs,
+    open_source,
+    skipped_formats,
+)
 from gin.utils.images import decode
 
 
@@ -38,7 +45,7 @@ def test_every_suffix_is_found_and_read(tmp_path: Path, suffix: str) -> None:
     read = source.read(0)
     assert read.mode == "RGB"
     difference = np.asarray(read, int) - np.asarray(smooth, int)
-    lossless = suffix not in (".jpg", ".jpeg", ".webp")
+    lossless = suffix not in (".jpg", ".jpeg", ".webp", ".avif")
     assert abs(difference).max() <= (0 if lossless else 8)
 
 
@@ -142,6 +149,35 @@ def test_names_that_begin_with_a_dot_are_no_photographs(tmp_path: Path) -> None:
     (root / "000.png").unlink()
     with pytest.raises(gin.InputError, match="no photographs in it"):
         open_source(root)
+
+
+def test_jupyters_checkpoints_are_no_photographs(tmp_path: Path) -> None:
+    root = folder_of(tmp_path, 1)
+    folder_of(root / "deep" / ".ipynb_checkpoints", 2)
+    assert names(open_source(root)) == ["000.png"]
+
+
+@pytest.mark.parametrize("mask", ["a.mask.png", "a_mask.bmp", "a_mask001.png"])
+def test_masks_beside_their_photographs_are_no_photographs(
+    tmp_path: Path, mask: str
+) -> None:
+    for name in ("a.jpg", mask, "b_mask.png"):  # b_mask has no photograph b
+        photograph(0).save(tmp_path / name)
+    (tmp_path / "deep").mkdir()
+    photograph(0).save(tmp_path / "deep" / mask)
+    expected = ["a.jpg", "b_mask.png", f"deep/{mask}"]
+    assert names(open_source(tmp_path)) == expected
+
+
+def test_formats_that_are_skipped_are_counted(tmp_path: Path) -> None:
+    for name in ("a.gif", "b.GIF", "deep/c.txt", "README", ".hidden.gif"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    expected = "2 .gif, 1 .txt, 1 without suffix"
+    with pytest.raises(gin.InputError, match=f"; found {expected}$"):
+        open_source(tmp_path)
+    photograph(0).save(tmp_path / "a.png")
+    assert skipped_formats([tmp_path]) == expected
 
 
 def test_a_named_pipe_among_photographs_is_refused(tmp_path: Path) -> None:

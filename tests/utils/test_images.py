@@ -5,6 +5,7 @@ import io
 import os
 import re
 import struct
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from gin.utils.images import (
     COLOUR_CHUNKS,
     Photograph,
     check_lossless,
+    cmyk_to_srgb,
     open_picture,
     read_picture,
     write_png,
@@ -175,7 +177,7 @@ def test_other_modes_are_refused_in_a_sentence(mode: str, instead: str) -> None:
         Photograph.read(picture)
     assert str(refusal.value) == (
         f"the photograph: its mode is {mode}; expected L, LA, P, RGB, RGBA or I;16, "
-        f"so convert it to {instead} first"
+        f"so convert it to {instead} first{' (--convert)' * (mode == 'CMYK')}"
     )
     if mode != "LAB":  # needs its profile
         Photograph.read(picture.convert(instead))
@@ -631,3 +633,101 @@ def test_a_lossy_tiff_is_not_compressed_again(tmp_path: Path) -> None:
     result.save(tmp_path / "out.tif")
     same = np.asarray(open_picture(tmp_path / "out.tif")) == np.asarray(picture)
     assert same[MASK == 0].all()
+
+
+# --- HEIC and CMYK -----------------------------------------------------------------
+
+HEIC_START = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+
+
+def test_heic_without_its_reader_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "phone.heic"
+    path.write_bytes(HEIC_START)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    message = r'phone.heic: is HEIC, which .* pip install "deepgin-book\[heic\]"'
+    with pytest.raises(InputError, match=message):
+        open_picture(path)
+
+
+@pytest.mark.parametrize("suffix", ["avif", "png"])
+def test_other_formats_do_not_need_the_reader_of_heic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    Image.fromarray(noise(3)).save(tmp_path / f"a.{suffix}")
+    assert open_picture(tmp_path / f"a.{suffix}").size == (WIDTH, HEIGHT)
+
+
+def test_heic_is_read(tmp_path: Path) -> None:
+    heif = pytest.importorskip("pillow_heif")
+    path = tmp_path / "phone.heic"
+    shades = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (48, 1))
+    smooth = Image.fromarray(shades).convert("RGB")
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    heif.from_pillow(smooth).save(path, quality=95, exif=exif.tobytes())
+    photograph = Photograph.read(open_picture(path, check_lossless))
+    assert photograph.mode == "RGB"
+    difference = np.abs(photograph.values.astype(int) - np.asarray(smooth))
+    assert difference.max() <= 8
+    assert b"Maker" in photograph.info["exif"]
+
+
+def test_heic_of_ten_bits_is_refused_as_other_deep_colours_are(tmp_path: Path) -> None:
+    heif = pytest.importorskip("pillow_heif")
+    path = tmp_path / "deep.heic"
+    values = np.zeros((48, 64, 3), np.uint16)
+    heif.from_bytes("RGB;16", (64, 48), values.tobytes()).save(path)
+    with pytest.raises(InputError, match="deep.heic: has 1. bits a channel"):
+        open_picture(path, check_lossless)
+
+
+def profile_of_black_ink() -> bytes:
+    """A CMYK profile in which black ink alone darkens: grey whatever C, M and Y."""
+    ramp = bytes(range(256))
+    corners = [(0 if ink & 1 else 255, 128, 128) for ink in range(16)]  # L, a, b
+    table = b"mft1" + bytes(4) + bytes((4, 3, 2, 0))
+    for row in range(9):
+        table += struct.pack(">i", 65536 * (row % 4 == 0))  # identity
+    table += ramp * 4 + b"".join(map(bytes, corners)) + ramp * 3
+    start = 128 + 4 + 12
+    head = struct.pack(">I4xI4s4s4s", start + len(table), 0x02400000, *HEAD)
+    head += bytes(12) + b"acsp" + bytes(28)
+    head += struct.pack(">3i", 63190, 65536, 54061)  # D50
+    tags = struct.pack(">I4sII", 1, b"A2B0", start, len(table))
+    return head.ljust(128, b"\0") + tags + table
+
+
+HEAD = (b"prtr", b"CMYK", b"Lab ")
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "tif"])
+def test_cmyk_goes_through_its_profile(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"print.{suffix}"
+    inks = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+    inks[..., 0] = 255  # cyan everywhere
+    inks[:, WIDTH // 2 :, 3] = 255
+    exif = Image.Exif()
+    exif[ORIENTATION] = 3  # the black half is left when it is upright
+    Image.fromarray(inks, "CMYK").save(
+        path, icc_profile=profile_of_black_ink(), exif=exif, quality=100
+    )
+    converted = cmyk_to_srgb(open_picture(path, check_lossless), str(path))
+    photograph = Photograph.read(converted)
+    assert photograph.mode == "RGB"
+    left, right = photograph.values[:, :10], photograph.values[:, -10:]
+    assert left.max() <= 5
+    assert right.min() >= 250  # plain conversion would give cyan: no red
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(photograph.info["icc_profile"]))
+    assert "sRGB" in ImageCms.getProfileDescription(profile)
+    assert not Photograph.read(open_picture(path).convert("RGB")).values[..., 0].any()
+
+
+def test_cmyk_without_a_usable_profile() -> None:
+    picture = Image.fromarray(noise(4), "CMYK")
+    assert np.array_equal(cmyk_to_srgb(picture, "a.tif"), picture.convert("RGB"))
+    picture.info["icc_profile"] = b"no profile"
+    with pytest.raises(InputError, match="a.tif: its colour profile cannot be used"):
+        cmyk_to_srgb(picture, "a.tif")

@@ -112,7 +112,7 @@ class Source extends Part {
     const { samples } = model.get("options");
     this.root.setAttribute("aria-label", "Photograph");
     this.file = make("input", {
-      type: "file", accept: "image/*,.tif,.tiff", "aria-label": "Photograph to upload",
+      type: "file", accept: "image/*,.tif,.tiff,.heic,.heif,.avif,.jp2,.tga,.ppm", "aria-label": "Photograph to upload",
       hidden: "", onchange: () => this.#upload(this.file.files[0]),
     });
     const upload = make("button", { type: "button", onclick: () => this.file.click() }, "Upload a photograph");
