@@ -35,6 +35,7 @@ ADDED = {
         "gin.ui.painter",
     ),
     "export": ("onnx", "onnxruntime", "onnxscript"),
+    "heic": ("pillow_heif",),
 }
 # Starts in an environment that looks like one without the hidden packages.
 PROGRAM = """
