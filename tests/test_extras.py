@@ -35,7 +35,7 @@ ADDED = {
         "gin.ui.painter",
     ),
     "export": ("onnx", "onnxruntime", "onnxscript"),
-    "heic": ("pillow_heif",),
+    "heic": (),  # a format, and no module
 }
 # Starts in an environment that looks like one without the hidden packages.
 PROGRAM = """
