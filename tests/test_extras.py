@@ -35,6 +35,7 @@ ADDED = {
         "gin.ui.painter",
     ),
     "export": ("onnx", "onnxruntime", "onnxscript"),
+    "heic": (),  # a format, and no module
 }
 # Starts in an environment that looks like one without the hidden packages.
 PROGRAM = """

@@ -75,6 +75,7 @@ class CoarseStage(nn.Module):
         self.decoder = _decoder(layer, quarter, widths)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, 5, H, W) -> (B, 3, H, W), H and W multiples of 4."""
         return self.decoder(self.dilated(self.encoder(x)))
 
 
