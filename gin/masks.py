@@ -175,26 +175,31 @@ def load_mask(
 
 
 def read_mask(mask: Image.Image | Mask, size: tuple[int, int]) -> Mask:
-    """A mask from a picture, as `load_mask` reads it, or from an array.
+    """Read a mask from an image or from an array.
 
-    An array is (H, W) or (H, W, 1) of {0, 1} or {0, 255}, of any real type or bool;
-    1 or 255 = missing. `size` is the photograph's (width, height). Raises InputError
-    as `load_mask` and `check_mask` do, for a path, for other values, and for a picture
-    that hides more than 60 % (an array is taken as it is).
+    Args:
+        mask: an image that `load_mask` accepts, with at most 60 % missing; or an array
+            (H, W) or (H, W, 1) of {0, 1} or {0, 255}, of any real dtype or bool,
+            1 or 255 = missing.
+        size: (width, height) of the photograph.
+
+    Raises:
+        InputError: `mask` is a path or has other values, hides more than 60 % as an
+            image, or `load_mask` or `check_mask` refuses it.
     """
     if not isinstance(mask, Image.Image):
         array = _from_array(mask)
         check_mask(array, "mask", size)
         return array.astype(np.uint8)
-    found = load_mask(mask, size)
-    if (missing := area(found)) > SUSPICIOUS:
+    loaded = load_mask(mask, size)
+    if (missing := area(loaded)) > SUSPICIOUS:
         raise InputError(
             f"the mask: {100 * missing:.1f} % of it is white, which means missing, so "
             "it may be inverted; expected at most "
             f"{100 * SUSPICIOUS:.0f} %, or an array: gin.masks.load_mask(mask) takes "
             "it as it is, load_mask(mask, invert=True) inverts it"
         )
-    return found
+    return loaded
 
 
 def _from_array(mask: object) -> np.ndarray:

@@ -4,6 +4,7 @@ Taught in book/17_main_stage.md.
 """
 
 import json
+import re
 import reprlib
 from collections.abc import Sequence
 from dataclasses import asdict, fields, is_dataclass
@@ -43,15 +44,20 @@ OLD_NAMES = {
 
 
 def read_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
-    """The recipe of a name in `gin.recipes.RECIPES`, or in a YAML file, changed.
+    """Read a recipe by name or from a YAML file, and apply changes.
 
-    A file holds the parts that differ from `PAPER`, or from the recipe that its
-    key `base` names. A change is "optimiser.clip=1.0": the path of a value, and the
-    value as in YAML. Neither can name a class or a module, or refer to other values.
+    Neither a file nor a change can name a class or a module, or refer to other values.
+
+    Args:
+        name: a key of `gin.recipes.RECIPES`, or a file with the values that differ from
+            `PAPER`, or from the recipe that its key `base` names. Field names of older
+            versions are accepted (`OLD_NAMES`).
+        changes: such as "optimiser.clip=1.0": the path of a value, and the value in
+            YAML.
 
     Raises:
-        InputError: no such recipe or value, or a value of the wrong type; a file above
-            1 MiB, or with YAML's aliases.
+        InputError: no such recipe or value, a value of the wrong type or not among its
+            choices, a file above 1 MiB, or one with YAML aliases.
     """
     values = _named(name) if name in RECIPES else _from_file(Path(name))
     for change in changes:
@@ -60,9 +66,10 @@ def read_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
 
 
 def _load_yaml(text: str | bytes) -> Any:
-    """Plain values from YAML without aliases. Raises InputError for anything else.
+    """Load plain values from YAML without aliases, which could expand to gigabytes.
 
-    A few lines of aliases stand for gigabytes.
+    Raises:
+        InputError: anything else.
     """
     try:
         for event in yaml.parse(text, yaml.SafeLoader):
@@ -86,7 +93,7 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
 
 
 def flat(recipe: Recipe) -> dict[str, Any]:
-    """Every value under its path, as in {"optimiser.clip": 1.0}."""
+    """Return every value under its path, as in {"optimiser.clip": 1.0}."""
     values: dict[str, Any] = {}
     for name, section in _plain(recipe).items():
         if isinstance(section, dict):
@@ -97,10 +104,10 @@ def flat(recipe: Recipe) -> dict[str, Any]:
 
 
 def current_state(state: dict[str, Any]) -> dict[str, Any]:
-    """A checkpoint's `state`, with the recipe as `flat` gives it today.
+    """Return a checkpoint's `state` with the recipe under its current paths.
 
-    Old paths are renamed by `OLD_NAMES`, and a path that the checkpoint lacks has its
-    default value. Everything else in the state is left as it is.
+    `OLD_NAMES` are replaced, and a path that the checkpoint does not have gets its
+    default value. Other keys are unchanged.
     """
     return {**flat(PAPER), **_renamed(state)}
 
@@ -140,18 +147,18 @@ def _from_file(path: Path) -> dict[str, Any]:
     if path.stat().st_size > MAX_FILE_BYTES:
         raise InputError(f"{path}: above {MAX_FILE_BYTES:,} bytes; expected a recipe")
     try:
-        found = _load_yaml(path.read_bytes()) or {}
+        content = _load_yaml(path.read_bytes()) or {}
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise InputError(f"{path}: expected sections such as `network:`, found none")
-    base = str(found.pop("base", "paper"))
+    base = str(content.pop("base", "paper"))
     if base not in RECIPES:
         raise InputError(
             f"{path}: base is {base!r}; expected one of {', '.join(RECIPES)}"
         )
     values = _named(base)
-    _merge(values, _renamed(found), str(path))
+    _merge(values, _renamed(content), str(path))
     return values
 
 
@@ -181,9 +188,12 @@ def _change(values: dict[str, Any], change: str) -> None:
 
 
 def _put(values: dict[str, Any], key: str, value: Any, where: str) -> None:
-    """Raises InputError unless the value is plain, alone or in a list.
+    """Set a value, after a check that it is plain, or a list of plain values.
 
-    In other places jsonargparse takes a name for that of a class, and imports it.
+    In other places jsonargparse would import a class that a value names.
+
+    Raises:
+        InputError: there is no such key, or the value is not plain.
     """
     if key not in values:
         raise InputError(f"{where}: the recipe has no {key}")
@@ -198,7 +208,7 @@ def _put(values: dict[str, Any], key: str, value: Any, where: str) -> None:
 
 
 def _check_phase(phase: Any, where: str) -> None:
-    known = {each.name for each in fields(Phase)}
+    known = {field.name for field in fields(Phase)}
     if not isinstance(phase, dict) or not phase.keys() <= known:
         raise InputError(
             f"{where}: one of phases is {reprlib.repr(phase)}; expected its "
@@ -209,12 +219,12 @@ def _check_phase(phase: Any, where: str) -> None:
 
 
 def _check_value(key: str, value: Any, where: str) -> None:
-    for each in value if isinstance(value, list) else [value]:
-        if not isinstance(each, str | int | float | None):
+    for item in value if isinstance(value, list) else [value]:
+        if not isinstance(item, str | int | float | None):
             raise InputError(
-                f"{where}: {key} is {reprlib.repr(each)}; expected a number or a text"
+                f"{where}: {key} is {reprlib.repr(item)}; expected a number or a text"
             )
-        if isinstance(each, int) and abs(each) >= MAX_INTEGER:
+        if isinstance(item, int) and abs(item) >= MAX_INTEGER:
             raise InputError(f"{where}: {key} is beyond {MAX_INTEGER:,}; expected less")
 
 
@@ -224,7 +234,9 @@ def _typed(values: dict[str, Any], name: str) -> Recipe:
     try:
         recipe = parser.instantiate(parser.parse_object({"recipe": values})).recipe
     except (ArgumentError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split()).replace("typing.Literal", "value of ")
+        reason = " ".join(str(error).split())
+        reason = re.sub(r'Parser key "recipe\.(.*?)":', r"\1:", reason)
+        reason = reason.replace("Expected a typing.Literal", "expected one of ")
         raise InputError(f"{name}: not a usable recipe ({reason})") from error
     _check_null(recipe, name)
     return recipe
