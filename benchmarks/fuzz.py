@@ -39,6 +39,7 @@ from PIL import Image
 
 import gin
 from gin.cli.app import main
+from gin.utils.files import LOCK
 from gin.weights.released import released_names
 
 HANG = 10.0  # seconds
@@ -446,8 +447,7 @@ def temporaries(folder: Path) -> set[Path]:
     return {
         path
         for path in folder.rglob("*")
-        if (path.name.startswith(".") or "partial" in path.name)
-        and path.suffix != ".lock"
+        if (path.name.startswith(".") or "partial" in path.name) and path.name != LOCK
     }
 
 

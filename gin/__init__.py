@@ -5,8 +5,9 @@ Masks are 1 where a pixel is missing; images are RGB in [0, 1].
 
 import os
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
+
+from gin.errors import check_import_name
 
 if TYPE_CHECKING:
     from gin import masks, subsampling
@@ -55,27 +56,6 @@ _MODULES = {
     "push_to_hub": "weights.checkpoints",
     "save": "weights.checkpoints",
 }
-
-
-def check_import_name() -> None:
-    """Refuse to run beside `gin-config`, whose files and ours overwrite each other.
-
-    Both install into a folder called `gin`, so parts of both would be imported, which
-    fails later with a misleading message.
-
-    Raises:
-        ImportError: `gin-config` is installed in this environment.
-    """
-    try:
-        installed = version("gin-config")
-    except PackageNotFoundError:
-        return
-    raise ImportError(
-        f"gin-config {installed} is installed in this environment and has the same "
-        "import name, gin, as deepgin-book, so the two overwrite each other: use a "
-        "separate environment, or run `pip uninstall gin-config` and then reinstall "
-        "deepgin-book with `pip install --force-reinstall --no-deps deepgin-book`."
-    )
 
 
 check_import_name()  # before the slow import of torch

@@ -78,10 +78,12 @@ class EdgePadding(torch.autograd.Function):
 
 
 class ReplicateConv2d(nn.Conv2d):
-    """A convolution whose input is padded with `pad_replicate`."""
+    """A convolution that pads with `pad_replicate`, or as PyTorch in other modes."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) -> (B, C_out, H / stride, W / stride)."""
+        if self.padding_mode != "replicate":
+            return super().forward(x)
         x = pad_replicate(x, self.dilation[0] * (self.kernel_size[0] - 1) // 2)
         return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation)
 

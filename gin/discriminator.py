@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gin.errors import InputError
+from gin.utils.devices import no_autocast
 
 PADDINGS = ("paper", "released")
 
@@ -21,7 +22,7 @@ class NormalisedConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) -> (B, C_out, H', W')."""
-        with torch.autocast(x.device.type, enabled=False):
+        with no_autocast(x.device):
             weight = self.weight
         return F.conv2d(x, weight, self.bias, self.stride)
 

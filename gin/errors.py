@@ -1,5 +1,7 @@
 """Exceptions, each of which the command line turns into an exit code."""
 
+from importlib.metadata import PackageNotFoundError, version
+
 
 class InputError(ValueError):
     """Input that cannot be used.
@@ -30,3 +32,24 @@ class Terminated(BaseException):
 
     It derives from BaseException, so `except Exception` does not catch it.
     """
+
+
+def check_import_name() -> None:
+    """Refuse to run beside `gin-config`, whose files and ours overwrite each other.
+
+    Both install into a folder called `gin`, so parts of both would be imported, which
+    fails later with a misleading message.
+
+    Raises:
+        ImportError: `gin-config` is installed in this environment.
+    """
+    try:
+        installed = version("gin-config")
+    except PackageNotFoundError:
+        return
+    raise ImportError(
+        f"gin-config {installed} is installed in this environment and has the same "
+        "import name, gin, as deepgin-book, so the two overwrite each other: use a "
+        "separate environment, or run `pip uninstall gin-config` and then reinstall "
+        "deepgin-book with `pip install --force-reinstall --no-deps deepgin-book`."
+    )

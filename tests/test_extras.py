@@ -59,6 +59,7 @@ class InstalledOnly(PathFinder):
                 yield distribution
 
 sys.meta_path[:] = [f for f in sys.meta_path if f is not PathFinder] + [InstalledOnly]
+sys.path.insert(0, "book")  # where the chapters find `support`
 for name in names:
     try:
         import_module(name)

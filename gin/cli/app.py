@@ -16,10 +16,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gin import check_import_name
 from gin.cli import evaluate, info, inpaint, train
 from gin.cli.options import Force, Weights, _examples
-from gin.errors import InputError, Interrupted, Terminated
+from gin.errors import InputError, Interrupted, Terminated, check_import_name
 
 BAD_INPUT, DIVERGED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 # Usage errors are click's class in some versions of typer, typer's own in others.

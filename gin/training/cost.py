@@ -16,6 +16,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.module_tracker import ModuleTracker
 
 from gin.recipes import Recipe
 from gin.training.learner import Learner, phi
@@ -80,6 +81,16 @@ def take_step(learner: Learner, stage: str, image: Tensor, mask: Tensor) -> None
     take(image, mask, 1.0)
 
 
+class _NoModules(ModuleTracker):
+    """A tracker without hooks, which fail under `torch.autograd.grad`."""
+
+    def __enter__(self) -> "_NoModules":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+
 def step_cost(learner: Learner, step: Step) -> Cost:
     """The cost of `step` once the optimisers hold their moments.
 
@@ -96,7 +107,9 @@ def step_cost(learner: Learner, step: Step) -> Cost:
             image, mask = random_batch(step, learner.fabric.device)
             take_step(learner, step.stage, image, mask)  # makes gradients and moments
             memory.peak = memory.current
-            with FlopCounterMode(display=False) as counter:
+            counter = FlopCounterMode(display=False)
+            counter.mod_tracker = _NoModules()
+            with counter:
                 take_step(learner, step.stage, image, mask)
     finally:
         _reset(learner)

@@ -246,7 +246,7 @@ def test_python_adds_no_lines_of_its_own(folder: Path) -> None:
         (("--mask", "mask.png", "--region", "here"), "here.*auto.*whole"),
         (("--mask", "mask.png", "--seam", "visible"), "visible.*harmonic.*none"),
         (("--mask", "good.png"), "good.png: is given as photograph and as mask"),
-        (("--mask", "swapped.png"), "swapped.png: .* coloured.*may be swapped"),
+        (("--mask", "swapped.png"), "swapped.png.*: .* coloured.*may be swapped"),
         (("--mask", "most.png"), "1 of 1 masks hide more than 60 %.*--no-invert"),
         (("--mask", "mask.png", "--grow", "-99"), "mask.png.*0 % .*nothing to fill"),
         (("--random-mask", "cellular", "--seed", "-1"), "--seed"),

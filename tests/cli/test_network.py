@@ -93,7 +93,11 @@ def run(tmp_path: Path, own: dict[str, str], attempts: Callable[[], list[str]]) 
     gin.save(gin.DeepGIN("StdResBlk (Coarse only)", 2), work / "w.safetensors")
 
     def ran(line: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
-        command = [sys.executable, str(TESTS / "gin_program.py"), *line.split()]
+        command = [
+            sys.executable,
+            str(TESTS / "helpers" / "gin_program.py"),
+            *line.split(),
+        ]
         text = {"capture_output": True, "text": True, "check": False}
         return subprocess.run(command, cwd=work, env=own, **text), attempts()
 

@@ -311,7 +311,7 @@ def server(
     folder = tmp_path_factory.mktemp("voila")
     photo.save(folder / "photo.png")
     own = {f"JUPYTER_{x}_DIR": str(folder / x) for x in ("CONFIG", "DATA", "RUNTIME")}
-    program = [sys.executable, str(ROOT / "tests" / "gin_program.py")]
+    program = [sys.executable, str(ROOT / "tests" / "helpers" / "gin_program.py")]
     process = subprocess.Popen(
         [*program, "app", "--photo", "photo.png", "--no-browser"],
         cwd=folder,

@@ -22,6 +22,7 @@ from gin.baselines.deepfill.layers import (
 from gin.baselines.interface import Method, method
 from gin.errors import InputError
 from gin.generator import Completion, composite
+from gin.utils.devices import no_autocast
 
 STRIDE = 8  # features are 4 times smaller than the image, and compared at half of that
 CRITIC_STRIDE = 16
@@ -299,7 +300,7 @@ class NormalisedConv2d(SameConv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) -> (B, C_out, ceil(H / stride), ceil(W / stride))."""
-        with torch.autocast(x.device.type, enabled=False):
+        with no_autocast(x.device):
             weight = self.weight
         return self._conv_forward(self.padded(x), weight, self.bias)
 
