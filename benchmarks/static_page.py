@@ -1,6 +1,6 @@
 """The page without a kernel: what it loads, how soon it is ready, how fast it fills.
 
-Drives chapter 21's scripts in Chromium, on the site that the tests build, from this
+Drives chapter 23's scripts in Chromium, on the site that the tests build, from this
 machine. Ready: the page is there, the network loaded and started.
 
     python benchmarks/static_page.py

@@ -1,6 +1,6 @@
 """Convolutions and the three residual blocks that Table 1 compares.
 
-Taught in book/04_seeing_far.md.
+Taught in book/04_spd.md.
 """
 
 from collections.abc import Sequence

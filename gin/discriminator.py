@@ -1,6 +1,6 @@
 """The two conditional SN-PatchGAN discriminators.
 
-Taught in book/09_judges.md and book/11_hinge.md.
+Taught in book/09_discriminators.md and book/11_adversarial.md.
 """
 
 import torch

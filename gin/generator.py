@@ -1,6 +1,6 @@
 """The coarse and the refinement generator, DeepGIN and Table 1's variants.
 
-Taught in book/02_network.md, book/05_coarse.md and book/07_mssa.md.
+Taught in book/03_network.md, book/05_stages.md and book/07_mssa.md.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Two initialisations of the generators.
 
-Taught in book/16_warm_up.md.
+Taught in book/17_warm_up.md.
 """
 
 from torch import nn

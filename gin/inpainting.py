@@ -1,6 +1,6 @@
 """Inpainting of photographs of any size: `Inpainter`.
 
-Taught in book/00_start.md and book/20_any_photograph.md.
+Taught in book/00_start.md and book/22_any_photograph.md.
 """
 
 from collections.abc import Callable, Iterable, Iterator

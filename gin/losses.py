@@ -3,7 +3,7 @@
 Each term is a scalar in float32 or float64. Inputs of lower precision, as under
 autocast, are converted before any arithmetic.
 
-Taught in book/10_l1.md, book/11_hinge.md, book/12_perceptual.md,
+Taught in book/10_l1.md, book/11_adversarial.md, book/12_perceptual.md,
 book/13_style.md, book/14_variation.md and book/15_total.md.
 """
 

@@ -1,6 +1,6 @@
 """Hyper-parameters of a training as typed dataclasses, and recipes by name.
 
-Taught in book/16_warm_up.md.
+Taught in book/17_warm_up.md.
 """
 
 import math

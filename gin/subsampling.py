@@ -3,7 +3,7 @@
 The paper's sub-sampling (sections 5.1 and 5.2) takes every s-th pixel without
 filtering; all phases together hold every pixel.
 
-Taught in book/03_batches.md.
+Taught in book/16_data.md.
 """
 
 import numpy as np

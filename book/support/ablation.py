@@ -1,7 +1,7 @@
 """Table 1 made small: what several trainings of each variant can say, and how surely.
 
 Scores are arrays (V, S, P): variants, seeds, photographs. Both of the latter were drawn
-by chance, so an interval counts both. Taught in book/19_tables.md.
+by chance, so an interval counts both. Taught in book/20_table_1.md.
 """
 
 import csv

@@ -1,6 +1,6 @@
 """The paper's claims, and what of them is checked here: `claims.yml` read and judged.
 
-Taught in book/19_tables.md.
+Taught in book/20_table_1.md.
 """
 
 import html

@@ -3,7 +3,7 @@
 Drawn by `support.figures.curves`. In `book/`, `python -m support.curves LOG TABLE.csv`
 writes a table.
 
-Taught in book/17_main_stage.md.
+Taught in book/18_main_stage.md.
 """
 
 import csv

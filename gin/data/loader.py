@@ -5,7 +5,7 @@ the number of workers and a training resumes at any step. Photographs are number
 the start of the training: of N photographs, number n is drawn in epoch n // N. All
 batches have the same size; a batch may contain the end of one epoch and the start of
 the next.
-Taught in book/03_batches.md.
+Taught in book/16_data.md.
 """
 
 import itertools

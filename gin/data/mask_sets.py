@@ -1,7 +1,7 @@
 """Sets of masks, one for each photograph: drawn from a seed, or read from a folder.
 
 `gin inpaint` and `gin evaluate` both draw and find their masks here, so that all
-methods complete the same holes. Taught in book/18_measuring.md.
+methods complete the same holes. Taught in book/19_metrics.md.
 """
 
 import hashlib

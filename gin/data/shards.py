@@ -4,7 +4,7 @@ A shard contains samples: files with the same name and different suffixes are on
 sample, whose picture is one photograph. Shards are not unpacked or cached. URLs have
 one of the `SCHEMES`; all other names are local files, never commands.
 
-Taught in book/03_batches.md.
+Taught in book/16_data.md.
 """
 
 import itertools

@@ -2,7 +2,7 @@
 
 Photographs are upright, mode RGB, 8 bits; `open_source` opens a source by its name.
 
-Taught in book/03_batches.md.
+Taught in book/16_data.md.
 """
 
 import difflib

@@ -3,7 +3,7 @@
 Paper, section 5.1: photographs are resized to 512 x 512 px and sub-sampled to
 256 x 256 px; each has one mask of each kind.
 
-Taught in book/03_batches.md.
+Taught in book/16_data.md.
 """
 
 from collections.abc import Callable

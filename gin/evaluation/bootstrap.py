@@ -1,6 +1,6 @@
 """Bootstrap intervals of means over images, paired differences, buckets of hole areas.
 
-Taught in book/18_measuring.md.
+Taught in book/19_metrics.md.
 """
 
 import math

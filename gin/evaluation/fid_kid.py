@@ -1,6 +1,6 @@
 """FID and KID: distances between a set of completions and the set of photographs.
 
-Taught in book/18_measuring.md.
+Taught in book/19_metrics.md.
 """
 
 import warnings

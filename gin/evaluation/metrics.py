@@ -1,6 +1,6 @@
 """Metrics between a completed image and the photograph, one value for each image.
 
-Taught in book/18_measuring.md.
+Taught in book/19_metrics.md.
 """
 
 import warnings

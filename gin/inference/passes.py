@@ -1,6 +1,6 @@
 """Passes of the network over batches: test-time augmentation, chunks, progress.
 
-Taught in book/20_any_photograph.md.
+Taught in book/22_any_photograph.md.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Crops around groups of holes, whose cost depends on the holes' size.
 
-Taught in book/20_any_photograph.md.
+Taught in book/22_any_photograph.md.
 """
 
 from collections.abc import Callable

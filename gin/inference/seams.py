@@ -1,6 +1,6 @@
 """A harmonic correction that removes the step in brightness at a hole's border.
 
-Taught in book/20_any_photograph.md.
+Taught in book/22_any_photograph.md.
 """
 
 import numpy as np

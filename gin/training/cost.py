@@ -3,7 +3,7 @@
 The learner's own step runs on tensors that have shapes and no values, so the count
 includes everything that the step does.
 
-Taught in book/17_main_stage.md.
+Taught in book/18_main_stage.md.
 """
 
 import weakref

@@ -1,6 +1,6 @@
 """The plan of a training before it starts: steps, operations, memory and time.
 
-Taught in book/17_main_stage.md.
+Taught in book/18_main_stage.md.
 """
 
 import os

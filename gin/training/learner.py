@@ -1,6 +1,6 @@
 """One step of the warm-up stage, and one of the main stage (paper, section 5.1).
 
-Taught in book/17_main_stage.md.
+Taught in book/18_main_stage.md.
 """
 
 from collections.abc import Callable

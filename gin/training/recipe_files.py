@@ -1,6 +1,6 @@
 """Recipes as YAML files, and changes to a recipe from the command line.
 
-Taught in book/17_main_stage.md.
+Taught in book/18_main_stage.md.
 """
 
 import json

@@ -2,7 +2,7 @@
 
 Every file is written whole or not at all.
 
-Taught in book/16_warm_up.md.
+Taught in book/17_warm_up.md.
 """
 
 import sys

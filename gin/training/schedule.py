@@ -3,7 +3,7 @@
 All of them are functions of the recipe and the clock, so a resumed training continues
 as if it had not stopped. Paper, section 5.1.
 
-Taught in book/16_warm_up.md.
+Taught in book/17_warm_up.md.
 """
 
 import math

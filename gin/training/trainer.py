@@ -1,7 +1,7 @@
 """The two stages of section 5.1: warm-up, then generators against discriminators.
 
 Lightning Fabric handles the device, the precision and the processes. Taught in
-book/16_warm_up.md.
+book/17_warm_up.md.
 """
 
 import itertools

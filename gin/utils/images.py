@@ -2,7 +2,7 @@
 
 Known pixels, transparency and metadata are preserved.
 
-Taught in book/20_any_photograph.md.
+Taught in book/22_any_photograph.md.
 """
 
 import io

@@ -1,6 +1,6 @@
 """Checkpoints: saving, loading and locating weights with their configuration.
 
-Taught in book/02_network.md.
+Taught in book/03_network.md.
 """
 
 import json

@@ -1,6 +1,6 @@
 """ONNX export of DeepGIN, for programs and browsers without PyTorch.
 
-Taught in book/21_paint.md.
+Taught in book/23_paint.md.
 """
 
 import copy

@@ -1,6 +1,6 @@
 """Loading the authors' published generator into `gin.DeepGIN`.
 
-Taught in book/02_network.md.
+Taught in book/03_network.md.
 """
 
 from collections.abc import Iterator, Mapping

@@ -330,7 +330,7 @@ def test_the_page_has_every_claim_and_its_status() -> None:
         assert shown.count(f'<details class="{name}">') == count
         assert shown.count(f'<input type="checkbox" checked class="{name}">') == 1
         assert f".claims:has(input.{name}:not(:checked)) details.{name}" in shown
-    assert 'href="19_tables.html"' in shown
+    assert 'href="20_table_1.html"' in shown
     assert "relative difference 5e-08" in shown
 
 

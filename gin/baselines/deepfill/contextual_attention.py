@@ -3,7 +3,7 @@
 Yu et al., Generative Image Inpainting with Contextual Attention (CVPR 2018), section
 4, in plain batched tensor operations.
 
-Taught in book/19_tables.md.
+Taught in book/20_table_1.md.
 """
 
 import torch

@@ -1,6 +1,6 @@
 """The layers of DeepFillv1 and v2, with TensorFlow's padding.
 
-Taught in book/19_tables.md.
+Taught in book/20_table_1.md.
 """
 
 from collections.abc import Callable

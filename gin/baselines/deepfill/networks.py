@@ -1,6 +1,6 @@
 """The two stages that DeepFillv1 and v2 have in common.
 
-Taught in book/19_tables.md.
+Taught in book/20_table_1.md.
 """
 
 from typing import ClassVar, NamedTuple
