@@ -4,10 +4,10 @@ from importlib.metadata import PackageNotFoundError, version
 
 
 class InputError(ValueError):
-    """Input that cannot be used.
+    """Input that cannot be used; the command line prints it and exits with code 2.
 
     The message is one sentence with the file or argument, its value and the expected
-    values. The command line prints it and exits with code 2.
+    values.
     """
 
 
@@ -18,8 +18,7 @@ class Unavailable(InputError):
 class Interrupted(Exception):
     """A signal or a limit has stopped a training, after it saved a checkpoint.
 
-    Attributes:
-        code: the exit code of the program; 0 after a limit.
+    `code` is the exit code of the program: 0 after a limit.
     """
 
     def __init__(self, reason: str, steps: int, code: int) -> None:
@@ -28,20 +27,16 @@ class Interrupted(Exception):
 
 
 class Terminated(BaseException):
-    """SIGTERM, raised as an exception so that partly written files are removed.
+    """SIGTERM as an exception, so that partly written files are removed.
 
-    It derives from BaseException, so `except Exception` does not catch it.
+    `except Exception` does not catch it.
     """
 
 
 def check_import_name() -> None:
-    """Refuse to run beside `gin-config`, whose files and ours overwrite each other.
+    """Raise ImportError beside `gin-config`, which has the same import name, gin.
 
-    Both install into a folder called `gin`, so parts of both would be imported, which
-    fails later with a misleading message.
-
-    Raises:
-        ImportError: `gin-config` is installed in this environment.
+    Parts of both would be imported, which fails later with a misleading message.
     """
     try:
         installed = version("gin-config")

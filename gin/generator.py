@@ -29,19 +29,12 @@ STRIDE = 16  # of the deepest features of G2
 
 @dataclass(frozen=True)
 class Variant:
-    """One row of Table 1.
+    """One row of Table 1."""
 
-    Attributes:
-        block: "standard", "dilated" or "spd".
-        attention_scales: 0 for none, 1 for SA, 3 for MSSA.
-        back_projection: whether G2 ends with back projection.
-        refinement: whether there is a G2.
-    """
-
-    block: str = "standard"
-    attention_scales: int = 0
-    back_projection: bool = False
-    refinement: bool = True
+    block: str = "standard"  #: "standard", "dilated" or "spd"
+    attention_scales: int = 0  #: 0 for none, 1 for SA, 3 for MSSA
+    back_projection: bool = False  #: whether G2 ends with back projection
+    refinement: bool = True  #: whether there is a G2
 
 
 _TABLE_1 = {
@@ -57,19 +50,12 @@ VARIANTS = tuple(_TABLE_1)
 
 
 class Completion(NamedTuple):
-    """The outputs of DeepGIN.
+    """The outputs of DeepGIN."""
 
-    Attributes:
-        coarse: I_coarse, (B, 3, H, W).
-        low_res: I_lr, (B, 3, H/4, W/4), None without back projection.
-        out: I_out, (B, 3, H, W), None for "StdResBlk (Coarse only)".
-        completed: I_compltd, (B, 3, H, W): the known pixels, and the prediction in
-            the hole.
-    """
-
-    coarse: Tensor
-    low_res: Tensor | None
-    out: Tensor | None
+    coarse: Tensor  #: I_coarse, (B, 3, H, W)
+    low_res: Tensor | None  #: I_lr, (B, 3, H/4, W/4), None without back projection
+    out: Tensor | None  #: I_out, (B, 3, H, W), None for "StdResBlk (Coarse only)"
+    #: I_compltd, (B, 3, H, W): the known pixels, and the prediction in the hole
     completed: Tensor
 
 
@@ -100,12 +86,7 @@ def _encoder(base_channels: int) -> nn.ModuleList:
 
 
 class CoarseGenerator(nn.Module):
-    """G1, the coarse reconstruction stage (section 4.1, Fig. 2).
-
-    Args:
-        base_channels: the base width c.
-        block: of the six residual blocks, see `Variant`.
-    """
+    """G1, the coarse reconstruction stage, of base width c (section 4.1, Fig. 2)."""
 
     def __init__(self, base_channels: int, block: str = "spd") -> None:
         super().__init__()
@@ -128,9 +109,8 @@ class CoarseGenerator(nn.Module):
 class Skip(nn.Module):
     """A skip connection of MSSA (section 4.1): a convolution, SA, and a fusion.
 
-    Args:
-        encoded: channels of the encoder's features.
-        decoded: channels of the decoder's features.
+    `encoded` and `decoded` are the channels of the encoder's and the decoder's
+    features.
     """
 
     def __init__(self, encoded: int, decoded: int) -> None:
@@ -146,12 +126,7 @@ class Skip(nn.Module):
 
 
 class RefinementGenerator(nn.Module):
-    """G2, the refinement stage, with the parts that the variant has (Fig. 2).
-
-    Args:
-        base_channels: the base width c.
-        variant: a row of Table 1.
-    """
+    """G2, the refinement stage, with the parts of a `variant` of Table 1 (Fig. 2)."""
 
     def __init__(self, base_channels: int, variant: Variant) -> None:
         super().__init__()
@@ -179,15 +154,10 @@ class RefinementGenerator(nn.Module):
     def forward(
         self, coarse: Tensor, mask: Tensor, paste: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, Tensor | None]:
-        """Refine the coarse image.
+        """Return I_out (B, 3, H, W), and I_lr (B, 3, H/4, W/4) or None.
 
-        Args:
-            coarse: (B, 3, H, W).
-            mask: (B, 1, H, W) of 0 and 1.
-            paste: applied to the raw image before back projection.
-
-        Returns:
-            I_out (B, 3, H, W), and I_lr (B, 3, H/4, W/4) or None.
+        `coarse` is (B, 3, H, W), `mask` (B, 1, H, W) of 0 and 1. `paste` is applied to
+        the raw image before back projection.
         """
         x = torch.cat([coarse, mask], dim=1)
         encoded = []
@@ -210,16 +180,15 @@ class RefinementGenerator(nn.Module):
 class DeepGIN(nn.Module):
     """The two-stage inpainting network, in any of Table 1's seven variants.
 
+    Raises InputError for an unknown variant, a base width that is not even and
+    positive, or (in `forward`) tensors of the wrong shape.
+
     Args:
         variant: one of `VARIANTS`.
         base_channels: the base width c, 64 in the paper; even.
-        composite: False as the paper writes it (G2 sees I_coarse, back
-            projection the raw output); True as released (the known pixels are
-            pasted before G2 and before back projection).
-
-    Raises:
-        InputError: an unknown variant, a base width that is not even and
-            positive, or (in `forward`) tensors of the wrong shape.
+        composite: False as the paper writes it (G2 sees I_coarse, back projection the
+            raw output); True as released (the known pixels are pasted before G2 and
+            before back projection).
     """
 
     def __init__(
@@ -250,12 +219,8 @@ class DeepGIN(nn.Module):
     def forward(self, image: Tensor, mask: Tensor) -> Completion:
         """Complete `image` where `mask` is 1; the pixels there are not read.
 
-        Args:
-            image: (B, 3, H, W) in [0, 1]; H and W are divisible by 16.
-            mask: (B, 1, H, W) of 0 and 1, 1 = missing.
-
-        Returns:
-            The outputs, not clamped to [0, 1].
+        `image` is (B, 3, H, W) in [0, 1], H and W divisible by 16; `mask` is (B, 1, H,
+        W) of 0 and 1, 1 = missing. The outputs are not clamped to [0, 1].
         """
         _check_shapes(image, mask)
         masked = composite(torch.ones_like(image), image, mask)

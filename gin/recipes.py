@@ -21,24 +21,19 @@ MAX_BATCH_PIXELS = 2**30
 
 @dataclass(frozen=True)
 class NetworkRecipe:
-    """The networks and their initialisation (paper, section 4.1 and Table 1).
+    """The networks and their initialisation (paper, section 4.1 and Table 1)."""
 
-    Attributes:
-        variant: one of `gin.VARIANTS`, or "deepfillv1" or "deepfillv2", for which
-            only `base_channels` can be chosen.
-        base_channels: the base width, 64 in the paper.
-        composite: whether known pixels are pasted before G2 and before back
-            projection, as released.
-        padding: of the discriminators, see `gin.Discriminators`.
-        initialisation: of the generators: "paper" or "identity" (see
-            `gin.initialisation`), or a weights file that `gin.save` wrote. The
-            discriminators have PyTorch's default initialisation.
-    """
-
+    #: one of `gin.VARIANTS`, or "deepfillv1" or "deepfillv2", for which only
+    #: `base_channels` can be chosen
     variant: str = "SPDResBlk-MSSA-BP"
-    base_channels: int = 64
+    base_channels: int = 64  #: the base width, 64 in the paper
+    #: whether known pixels are pasted before G2 and before back projection, as released
     composite: bool = False
+    #: of the discriminators, see `gin.Discriminators`
     padding: PaperOrReleased = "paper"
+    #: of the generators: "paper" or "identity" (see `gin.initialisation`), or a weights
+    #: file that `gin.save` wrote. The discriminators have PyTorch's default
+    #: initialisation.
     initialisation: str = "paper"
 
 
@@ -49,39 +44,30 @@ class LossRecipe:
     The defaults are those of section 5.1. Most of a main step's time goes into the
     network phi of Eqs. 4 and 5. Cheaper are a smaller `feature_size`, `compared`
     "completed", trailing `layer_weights` of 0, and `Recipe.backbone` "alexnet".
-
-    Attributes:
-        hole_weight: lambda_hole of Eq. 1.
-        adversarial_weight: of the generators' hinge loss in Eq. 7.
-        perceptual_weight: of Eq. 4 in Eq. 7; at 0 the term is not computed.
-        style_weight: of Eq. 5 in Eq. 7; at 0 the term is not computed.
-        variation_weight: of Eq. 6 in Eq. 7.
-        l1: the variant of Eq. 1, see `gin.losses.l1_loss`.
-        style: the variant of Eq. 5, see `gin.losses.style_loss`.
-        variation: the variant of Eq. 6, see `gin.losses.total_variation`.
-        layer_weights: of the five VGG layers, in Eq. 4 and in Eq. 5. Layers after
-            the last weight above 0 are not computed.
-        discriminator_factor: multiplies Eq. 3.
-        layer_outputs: "convolution", before the ReLU, or "released", see
-            `gin.vgg.Features`.
-        feature_size: the side in px to which images are resized for phi; None keeps
-            their size (the paper does not say).
-        compared: the images in Eqs. 4 and 5: "both" I_out and I_compltd (paper), or
-            "completed", I_compltd alone.
     """
 
-    hole_weight: float = 5.0
-    adversarial_weight: float = 0.001
+    hole_weight: float = 5.0  #: lambda_hole of Eq. 1.
+    adversarial_weight: float = 0.001  #: of the generators' hinge loss in Eq. 7.
+    #: of Eq. 4 in Eq. 7; at 0 the term is not computed.
     perceptual_weight: float = 0.05
-    style_weight: float = 80.0
-    variation_weight: float = 0.1
-    l1: PaperOrReleased = "paper"
+    style_weight: float = 80.0  #: of Eq. 5 in Eq. 7; at 0 the term is not computed.
+    variation_weight: float = 0.1  #: of Eq. 6 in Eq. 7.
+    l1: PaperOrReleased = "paper"  #: the variant of Eq. 1, see `gin.losses.l1_loss`.
+    #: the variant of Eq. 5, see `gin.losses.style_loss`.
     style: PaperOrReleased = "paper"
+    #: the variant of Eq. 6, see `gin.losses.total_variation`.
     variation: PaperOrReleased = "paper"
+    #: of the five VGG layers, in Eq. 4 and in Eq. 5. Layers after the last weight above
+    #: 0 are not computed.
     layer_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0)
-    discriminator_factor: float = 1.0
+    discriminator_factor: float = 1.0  #: multiplies Eq. 3.
+    #: "convolution", before the ReLU, or "released", see `gin.vgg.Features`
     layer_outputs: Literal["convolution", "released"] = "convolution"
+    #: the side in px to which images are resized for phi; None keeps their size (the
+    #: paper does not say)
     feature_size: int | None = 224
+    #: the images in Eqs. 4 and 5: "both" I_out and I_compltd (paper), or "completed",
+    #: I_compltd alone.
     compared: Literal["both", "completed"] = "both"
 
     @property
@@ -104,118 +90,83 @@ RELEASED_LOSSES = LossRecipe(
 
 @dataclass(frozen=True)
 class DataRecipe:
-    """How photographs become batches (paper, section 5.1).
+    """How photographs become batches (paper, section 5.1)."""
 
-    Attributes:
-        view: "phase" resizes to twice `image_size`, whatever the aspect ratio, and
-            takes one of the four phases of stride 2; "crop" cuts out a square at a
-            random position and scale.
-        image_size: side of a sample in px.
-        batch_size: photographs in a batch of one process; each of them has three
-            masks.
-        augment: rotate by a random multiple of 90 degrees and flip at random, as
-            released.
-        free_form_variant: of `gin.masks.free_form`; "alternate" takes both in turn.
-    """
-
+    #: "phase" resizes to twice `image_size`, whatever the aspect ratio, and takes one
+    #: of the four phases of stride 2; "crop" cuts out a square at a random position and
+    #: scale
     view: Literal["phase", "crop"] = "phase"
-    image_size: int = 256
+    image_size: int = 256  #: side of a sample in px
+    #: photographs in a batch of one process; each of them has three masks
     batch_size: int = 4
+    #: rotate by a random multiple of 90 degrees and flip at random, as released
     augment: bool = False
+    #: of `gin.masks.free_form`; "alternate" takes both in turn
     free_form_variant: Literal["paper", "released", "alternate"] = "paper"
 
 
 @dataclass(frozen=True)
 class Phase:
-    """Batches of another size, from a fraction of the training on.
+    """Batches of another size, from a fraction of the training on."""
 
-    Attributes:
-        start: the fraction of the training, from 0, below 1.
-        image_size: takes the place of `DataRecipe.image_size`.
-        batch_size: takes the place of `DataRecipe.batch_size`.
-        recolour_probability: of `gin.data.transforms.recolour`, for each photograph.
-    """
-
-    start: float
-    image_size: int
-    batch_size: int
+    start: float  #: the fraction of the training, from 0, below 1
+    image_size: int  #: takes the place of `DataRecipe.image_size`
+    batch_size: int  #: takes the place of `DataRecipe.batch_size`
+    #: of `gin.data.transforms.recolour`, for each photograph
     recolour_probability: float = 0.0
 
 
 @dataclass(frozen=True)
 class OptimiserRecipe:
-    """The settings of Adam (paper, section 5.1) and the order of the two updates.
+    """The settings of Adam (paper, section 5.1) and the order of the two updates."""
 
-    Attributes:
-        warm_up_lr: learning rate of the generators in the warm-up stage.
-        generator_lr: learning rate of the generators in the main stage.
-        discriminator_lr: learning rate of the discriminators.
-        betas: Adam's decay rates.
-        lr_warmup_steps: steps over which the learning rates rise linearly at the
-            start of each stage.
-        order: "paper" updates the discriminators first, and their new maps enter
-            the generators' loss; "released" updates the generators first, and both
-            losses have the same completed images.
-        clip: maximum norm of the gradient at the generators' update, None for no
-            maximum. As released, the norm includes the discriminators' gradient.
-        ema_decay: decay of the exponential moving average of the generators'
-            weights, None for no average.
-    """
-
-    warm_up_lr: float = 1e-4
-    generator_lr: float = 1e-4
-    discriminator_lr: float = 4e-4
-    betas: tuple[float, float] = (0.5, 0.999)
+    warm_up_lr: float = 1e-4  #: learning rate of the generators in the warm-up stage
+    generator_lr: float = 1e-4  #: learning rate of the generators in the main stage
+    discriminator_lr: float = 4e-4  #: learning rate of the discriminators
+    betas: tuple[float, float] = (0.5, 0.999)  #: Adam's decay rates
+    #: steps over which the learning rates rise linearly at the start of each stage
     lr_warmup_steps: int = 0
+    #: "paper" updates the discriminators first, and their new maps enter the
+    #: generators' loss; "released" updates the generators first, and both losses have
+    #: the same completed images
     order: PaperOrReleased = "paper"
+    #: maximum norm of the gradient at the generators' update, None for no maximum. As
+    #: released, the norm includes the discriminators' gradient.
     clip: float | None = None
+    #: decay of the exponential moving average of the generators' weights, None for no
+    #: average
     ema_decay: float | None = None
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """The lengths of the warm-up stage and of the main stage (paper, section 5.1).
+    """The lengths of the warm-up stage and of the main stage (paper, section 5.1)."""
 
-    Attributes:
-        unit: of `warm_up`, `flat` and `decay`.
-        warm_up: length of the warm-up stage.
-        flat: length of the main stage's first part, at constant learning rates.
-        decay: length of its second part, in which the learning rates fall to 0.
-        shape: of the learning rates' fall.
-        save_steps: steps from one validation and checkpoint to the next; None stands
-            for every five minutes.
-    """
-
-    unit: Literal["epochs", "steps"] = "epochs"
-    warm_up: int = 10
-    flat: int = 10
-    decay: int = 90
-    shape: Literal["linear", "cosine"] = "linear"
+    unit: Literal["epochs", "steps"] = "epochs"  #: of `warm_up`, `flat` and `decay`
+    warm_up: int = 10  #: length of the warm-up stage
+    flat: int = 10  #: length of the main stage's first part, at constant learning rates
+    decay: int = 90  #: length of its second part, in which the learning rates fall to 0
+    shape: Literal["linear", "cosine"] = "linear"  #: of the learning rates' fall
+    #: steps from one validation and checkpoint to the next; None stands for every five
+    #: minutes
     save_steps: int | None = None
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that the result of a training depends on, except data and seed.
+    """Everything that the result of a training depends on, except data and seed."""
 
-    Attributes:
-        network: the networks.
-        data: the batches.
-        losses: the loss terms.
-        optimiser: Adam and the order of updates.
-        schedule: the lengths of the stages.
-        phases: batches of other sizes, each from its start to the next one's.
-        backbone: the network phi. "vgg19" is the paper's; "alexnet" puts LPIPS of
-            I_compltd in place of Eq. 4 and has no Eq. 5; "random", VGG-19 with
-            random weights, needs no download; None has neither Eq. 4 nor Eq. 5.
-    """
-
-    network: NetworkRecipe = field(default_factory=NetworkRecipe)
-    data: DataRecipe = field(default_factory=DataRecipe)
-    losses: LossRecipe = field(default_factory=LossRecipe)
+    network: NetworkRecipe = field(default_factory=NetworkRecipe)  #: the networks
+    data: DataRecipe = field(default_factory=DataRecipe)  #: the batches
+    losses: LossRecipe = field(default_factory=LossRecipe)  #: the loss terms
+    #: Adam and the order of updates
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
-    schedule: Schedule = field(default_factory=Schedule)
+    schedule: Schedule = field(default_factory=Schedule)  #: the lengths of the stages
+    #: batches of other sizes, each from its start to the next one's
     phases: tuple[Phase, ...] = ()
+    #: the network phi. "vgg19" is the paper's; "alexnet" puts LPIPS of I_compltd in
+    #: place of Eq. 4 and has no Eq. 5; "random", VGG-19 with random weights, needs no
+    #: download; None has neither Eq. 4 nor Eq. 5.
     backbone: Literal["vgg19", "alexnet", "random"] | None = "vgg19"
 
 

@@ -24,23 +24,17 @@ class Features(nn.Module):
     """VGG's maps at conv1_1 ... conv5_1 (paper, section 4.2, Eqs. 4 and 5).
 
     The weights are frozen, and the module stays in evaluation mode. Gradients flow to
-    the image.
+    the image. `name` and `source` are those of the backbone. Raises InputError for an
+    argument that has another value.
 
     Args:
         backbone: the weights of VGG-19, or of VGG16, whose layers have the same names.
         layer_outputs: "convolution" (paper) for the outputs of the convolutions;
-            "released" for relu1_1 ... relu4_1 and conv5_1, because in the authors'
-            code an in-place ReLU overwrites the first four.
-        size: side in px of the square to which images are resized (released: 224);
-            None keeps their size.
+            "released" for relu1_1 ... relu4_1 and conv5_1, because in the authors' code
+            an in-place ReLU overwrites the first four.
+        size: side in px of the square to which images are resized (released: 224); None
+            keeps their size.
         layers: the number of maps, 1 to 5, from the first.
-
-    Attributes:
-        name: of the backbone.
-        source: of its weights.
-
-    Raises:
-        InputError: an argument has another value.
     """
 
     mean: Tensor
@@ -77,17 +71,10 @@ class Features(nn.Module):
         return super().train(False)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Return the maps of `image`.
+        """Return the maps of `image` (B, 3, H, W) in [0, 1], H and W from 16 px.
 
-        Args:
-            image: (B, 3, H, W) in [0, 1], H and W from 16 px.
-
-        Returns:
-            (B, 64, H, W), (B, 128, H/2, W/2), ... (B, 512, H/16, W/16), with sides
-            rounded down.
-
-        Raises:
-            InputError: the image has another shape.
+        They are (B, 64, H, W), (B, 128, H/2, W/2), ... (B, 512, H/16, W/16), with sides
+        rounded down. Raises InputError for an image of another shape.
         """
         if (
             image.ndim != 4

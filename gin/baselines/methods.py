@@ -27,17 +27,11 @@ _PACKAGES = {"telea": "cv2", "navier-stokes": "cv2", "biharmonic": "skimage"}
 
 @dataclass(frozen=True)
 class Candidate:
-    """A method to be compared.
+    """A method to be compared."""
 
-    Attributes:
-        name: in tables.
-        method: image and mask -> completed image.
-        description: of weights, precision and version, in reports.
-    """
-
-    name: str
-    method: Method
-    description: str
+    name: str  #: in tables
+    method: Method  #: image and mask -> completed image
+    description: str  #: of weights, precision and version, in reports
 
 
 def candidates(
@@ -49,17 +43,11 @@ def candidates(
 ) -> list[Candidate]:
     """DeepGIN under every name in `weights`, then the baselines.
 
-    Args:
-        weights: name -> weights, as for `gin.weights.checkpoints.network`.
-        baselines: pairs of a name of `CLASSICAL` and None, or of `LEARNT` and a
-            weights file, whose name is appended if a name occurs twice.
-        ensemble: add DeepGIN as the mean over five views.
-        device: of the networks, as for `choose_device`.
-        precision: of DeepGIN, as for `choose_precision`.
-
-    Raises:
-        InputError: an unknown name, two equal names, or weights, a device or a
-            precision that cannot be used.
+    `weights` maps names to weights, as for `gin.weights.checkpoints.network`.
+    `baselines` are pairs of a name of `CLASSICAL` and None, or of `LEARNT` and a
+    weights file, whose name is appended if a name occurs twice. `ensemble` adds DeepGIN
+    as the mean over five views. Raises InputError for an unknown name, two equal names,
+    or weights, a device or a precision that cannot be used.
     """
     methods: list[Candidate] = []
     for name, source in weights.items():

@@ -34,9 +34,9 @@ app = typer.Typer(
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line (`sys.argv` if None) and return the exit code.
 
-    0, 1 for a training that diverged or photographs that failed (`--keep-going`), 2
-    for bad input, 130 after Ctrl-C, 143 after SIGTERM. A code other than 0 comes with
-    a line on stderr.
+    0, 1 for a training that diverged or photographs that failed (`--keep-going`), 2 for
+    bad input, 130 after Ctrl-C, 143 after SIGTERM. A code other than 0 comes with a
+    line on stderr.
     """
     try:
         check_import_name()

@@ -33,22 +33,15 @@ SAME = "same"
 
 @dataclass(frozen=True)
 class Output:
-    """Where results are written, and how.
+    """Where results are written, and how."""
 
-    Attributes:
-        folder: of the results; nested folders of photographs are mirrored in it.
-        format: "png", "jpg", "webp", or "same": the photograph's if that is JPEG or
-            WebP, else PNG.
-        quality: of JPEG and WebP, 1 to 100.
-        force: replace files that exist.
-        skip_existing: leave out photographs whose result exists.
-    """
-
-    folder: Path
+    folder: Path  #: of the results; nested folders of photographs are mirrored in it
+    #: "png", "jpg", "webp", or "same": the photograph's if that is JPEG or WebP, else
+    #: PNG
     format: str = "png"
-    quality: int = 95
-    force: bool = False
-    skip_existing: bool = False
+    quality: int = 95  #: of JPEG and WebP, 1 to 100
+    force: bool = False  #: replace files that exist
+    skip_existing: bool = False  #: leave out photographs whose result exists
 
     def result(self, name: Path) -> Path:
         """The file for the result of a photograph with a relative path."""
@@ -69,23 +62,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Job:
-    """One photograph to complete.
+    """One photograph to complete."""
 
-    Attributes:
-        photograph: the file.
-        mask: its mask.
-        result: the file for the completed photograph.
-        mask_copy: the file for a random mask; None for a mask that is a file.
-        output: how the files are written.
-        convert: CMYK becomes sRGB.
-    """
-
-    photograph: Path
-    mask: MaskPicture | RandomMask
-    result: Path
+    photograph: Path  #: the file
+    mask: MaskPicture | RandomMask  #: its mask
+    result: Path  #: the file for the completed photograph
+    #: the file for a random mask; None for a mask that is a file
     mask_copy: Path | None
-    output: Output
-    convert: bool = False
+    output: Output  #: how the files are written
+    convert: bool = False  #: CMYK becomes sRGB
 
     def inputs(self) -> list[Path]:
         """The files that are read."""
@@ -99,9 +84,8 @@ class Job:
     def load(self) -> tuple[Image.Image, Mask]:
         """The photograph and its mask, uint8 (H, W).
 
-        Raises:
-            InputError: one of them cannot be used, or the result's format has no
-                room for what the photograph holds.
+        Raises InputError if one of them cannot be used, or the result's format cannot
+        hold the photograph.
         """
         picture = open_picture(self.photograph, check_lossless)
         if self.convert and picture.mode == "CMYK":
@@ -111,13 +95,9 @@ class Job:
         return picture, self.mask.draw(self.photograph, photograph.size)
 
     def run(self, complete: Callable[[Image.Image, Mask], Image.Image]) -> float:
-        """Complete the photograph and write the `outputs`, the result last.
+        """Complete the photograph, write the `outputs`; -> the missing fraction.
 
-        Returns:
-            The missing fraction, 0 to 1.
-
-        Raises:
-            InputError: as `load` does, or a file cannot be written.
+        Raises InputError as `load` does, or if a file cannot be written.
         """
         picture, mask = self.load()
         completed = complete(picture, mask)
@@ -136,14 +116,10 @@ class Job:
 
 @dataclass
 class Failures:
-    """The photographs that cannot be completed; with `keep_going` they are collected.
+    """The photographs that cannot be completed; `keep_going` collects them."""
 
-    Attributes:
-        keep_going: collect errors instead of raising them.
-        messages: one sentence for each photograph.
-    """
-
-    keep_going: bool = False
+    keep_going: bool = False  #: collect errors instead of raising them
+    #: one sentence for each photograph
     messages: list[str] = field(default_factory=list)
 
     @contextmanager
@@ -162,10 +138,8 @@ class Failures:
 def collect(paths: Iterable[Path], mask: Path | None = None) -> list[Entry]:
     """Files as they are, folders as the photographs in them, at any depth.
 
-    Files that are masks of others among them are left out if `mask` is a folder.
-
-    Raises:
-        InputError: a folder has no photographs.
+    Files that are masks of others among them are left out if `mask` is a folder. Raises
+    InputError if a folder has no photographs.
     """
     entries = []
     for path in paths:
@@ -194,8 +168,7 @@ class MaskFiles:
     def chooser(self) -> Callable[[Entry], MaskPicture]:
         """The function that finds a photograph's mask.
 
-        Raises:
-            InputError: as `MaskFolder` does; the function as its `find` does.
+        Raises InputError as `MaskFolder` does; the function as its `find` does.
         """
         options = self.invert, self.grow, self.threshold
         if not self.path.is_dir():
@@ -215,18 +188,12 @@ def plan(
 ) -> list[Job]:
     """A checked job for each photograph, without those whose result may be skipped.
 
-    Args:
-        entries: the photographs.
-        choose: the mask of a photograph.
-        output: where results are written, and how.
-        failures: collects the photographs that cannot be completed.
-        convert: CMYK becomes sRGB.
-
-    Raises:
-        InputError: before anything is written, for what would lose a file (two
-            results of one name, a result that exists, or that is an input), for a
-            folder that cannot be written, for masks that look inverted and, as
-            `failures` says, for every photograph or mask that cannot be used.
+    `choose` gives the mask of a photograph, `failures` collects the photographs that
+    cannot be completed, and with `convert` CMYK becomes sRGB. Before anything is
+    written, raises InputError for whatever would lose a file (two results of one name,
+    a result that exists, or that is an input), for a folder that cannot be written, for
+    masks that look inverted and, as `failures` determines, for every photograph or mask
+    that cannot be used.
     """
     jobs = []
     for entry in entries:
@@ -247,16 +214,10 @@ def run(
     failures: Failures,
     processes: Processes,
 ) -> list[float]:
-    """Run this process's share of the jobs.
+    """Run this process's share of the jobs; return the missing fractions of all.
 
-    In the first process `failures` then has those of all.
-
-    Returns:
-        The missing fractions of what all processes completed.
-
-    Raises:
-        InputError, MemoryError: in the first process, that of any process, after the
-            others have run their shares.
+    In the first process `failures` then has those of all. An InputError or MemoryError
+    of any process is raised in the first one, after the others have run their shares.
     """
     own, areas = Failures(failures.keep_going), []
     error: Exception | None = None

@@ -1,4 +1,4 @@
-"""The processes of a batch, which share its photographs out by their numbers."""
+"""The processes of a batch, each of which takes every N-th item."""
 
 import os
 from collections.abc import Sequence
@@ -22,11 +22,9 @@ class Processes:
     def launch(cls, devices: int, device: str | None) -> "Processes":
         """Start `devices` processes, or join those that torchrun or SLURM started.
 
-        Returns in each process once all have called it. With several processes it
-        needs lightning-fabric, which the extra `train` brings.
-
-        Raises:
-            InputError: as `gin.training.hardware.launch` does.
+        Returns in each process once all have called it. Several processes need
+        lightning-fabric, from the extra `train`. Raises InputError as
+        `gin.training.hardware.launch` does.
         """
         if devices == 1 and os.environ.get("WORLD_SIZE", "1") == "1":
             return cls()

@@ -2,9 +2,8 @@
 
 A shard contains samples: files with the same name and different suffixes are one
 sample, whose picture is one photograph. Shards are not unpacked or cached. URLs have
-one of the `SCHEMES`; all other names are local files, never commands.
-
-Taught in book/16_data.md.
+one of the `SCHEMES`; all other names are local files, never commands. Taught in
+book/16_data.md.
 """
 
 import itertools
@@ -45,9 +44,9 @@ class Shards:
     """The URLs of shards and the number of photographs in each.
 
     In each epoch the shards are shuffled, joined, and divided into parts of equal
-    length, one for each reader (rank and worker), so that each photograph is read
-    once. Each reader shuffles its part in a buffer. The order of an epoch depends on
-    the seed, the epoch, and the number of readers.
+    length, one for each reader (rank and worker), so that each photograph is read once.
+    Each reader shuffles its part in a buffer. The order of an epoch depends on the
+    seed, the epoch, and the number of readers.
     """
 
     urls: tuple[str, ...]
@@ -107,10 +106,10 @@ class Shards:
 def open_shards(spec: str) -> Shards:
     """The shards that `spec` names: `shards/*.tar`, `https://host/{000..127}.tar`.
 
-    URLs are https or http, and s3 or gs with fsspec's packages for these. The number
-    of photographs in each shard is read from a `sizes.json` beside it, or from the
-    headers of a local tar file. Raises InputError for shards that do not exist, URLs
-    without a `sizes.json`, and URLs of another scheme.
+    URLs are https or http, and s3 or gs with fsspec's packages for these. The number of
+    photographs in each shard is read from a `sizes.json` beside it, or from the headers
+    of a local tar file. Raises InputError for shards that do not exist, URLs without a
+    `sizes.json`, and URLs of another scheme.
     """
     urls = _expand(spec)
     for url in urls:
@@ -128,9 +127,9 @@ def open_shards(spec: str) -> Shards:
 
 
 def write_sizes(folder: Path) -> Path:
-    """Count the photographs of each `.tar` in `folder` and write its `sizes.json`.
+    """Count the photographs of each `.tar` in `folder`; return the new `sizes.json`.
 
-    Returns the path of `sizes.json`. Raises InputError for a folder without shards.
+    Raises InputError for a folder without shards.
     """
     sizes = {path.name: _count(str(path)) for path in sorted(folder.glob("*.tar"))}
     if not sizes:

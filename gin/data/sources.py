@@ -1,7 +1,6 @@
 """Sources of photographs: folders, lists of files, torchvision's datasets, shards.
 
 Photographs are upright, mode RGB, 8 bits; `open_source` opens a source by its name.
-
 Taught in book/16_data.md.
 """
 
@@ -132,10 +131,8 @@ def open_source(
 def find_photographs(folder: str | os.PathLike[str]) -> list[Path]:
     """The photographs under `folder`, at any depth, sorted by path.
 
-    Masks that lie beside their photographs (`masks_among`) are left out.
-
-    Raises:
-        InputError: there is no such folder, or no photograph in it.
+    Masks that lie beside their photographs (`masks_among`) are left out. Raises
+    InputError if there is no such folder, or no photograph in it.
     """
     pictures = find_pictures(folder)
     masks = masks_among(pictures)
@@ -145,10 +142,8 @@ def find_photographs(folder: str | os.PathLike[str]) -> list[Path]:
 def find_pictures(folder: str | os.PathLike[str]) -> list[Path]:
     """All pictures under `folder`, masks too, at any depth, sorted by path.
 
-    Files and folders whose names begin with a dot are ignored.
-
-    Raises:
-        InputError: there is no such folder, or no picture in it.
+    Files and folders whose names begin with a dot are ignored. Raises InputError if
+    there is no such folder, or no picture in it.
     """
     folder = Path(folder)
     if not folder.is_dir():

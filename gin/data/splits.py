@@ -20,10 +20,7 @@ Lists = dict[str, list[str]]
 
 @dataclass(frozen=True)
 class RandomSplit:
-    """A random split that holds out `held_out` photographs.
-
-    `sizes` are the expected numbers of photographs.
-    """
+    """A random split that holds out `held_out` photographs of one of `sizes`."""
 
     sizes: tuple[int, ...]
     held_out: int
@@ -103,11 +100,8 @@ def split(
     - `ade20k`: `images/training/...jpg` and `images/validation/...jpg`.
 
     The split depends on the seed and the relative paths. Returns the number of
-    photographs in each list.
-
-    Raises:
-        InputError: an unknown layout, a folder of another layout, or lists that exist
-            already, unless `force`.
+    photographs in each list. Raises InputError for an unknown layout, a folder of
+    another layout, or lists that exist already, unless `force`.
     """
     if layout not in LAYOUTS:
         expected = ", ".join(LAYOUTS)

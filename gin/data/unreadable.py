@@ -28,11 +28,8 @@ class Bad(NamedTuple):
 class Readable(Source):
     """The photographs of `source` without those in `bad`.
 
-    Args:
-        source: all photographs.
-        bad: those that cannot be read.
-        kept: decoded photographs by their index in `source`. They are not pickled, so
-            only this process and those forked from it have them.
+    `kept` has decoded photographs by their index in `source`. They are not pickled, so
+    only this process and those forked from it have them.
     """
 
     def __init__(
@@ -70,14 +67,10 @@ def check(
 ) -> Readable:
     """Decode every photograph once and return those that can be read.
 
-    Args:
-        source: the photographs.
-        skip_bad: leave out those that cannot be read; the result's `bad` lists them.
-        keep_bytes: as many decoded photographs as fit into it stay in memory.
-        threads: threads that decode; None for one a core, at most `MOST_THREADS`.
-
-    Raises:
-        InputError: some cannot be read and `skip_bad` is False; or none can.
+    With `skip_bad` those that cannot be read are left out; the result's `bad` lists
+    them. As many decoded photographs as fit into `keep_bytes` stay in memory. `threads`
+    defaults to one a core, at most `MOST_THREADS`. Raises InputError if some cannot be
+    read and `skip_bad` is False, or none can.
     """
     bad: list[Bad] = []
     kept: dict[int, Image.Image] = {}
@@ -110,7 +103,7 @@ def write_bad(bad: Iterable[Bad], path: Path) -> None:
 
 
 def add_bad(bad: Iterable[Bad], path: Path) -> None:
-    """Append to the table those that it does not list yet; create it if need be.
+    """Append to the table those that it does not list yet; create it if necessary.
 
     A training reads shards as streams, so it meets their photographs in every epoch.
     """

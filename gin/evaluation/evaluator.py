@@ -50,14 +50,13 @@ class MetricNetworks:
     ) -> "MetricNetworks":
         """Both networks on `device`.
 
+        Raises InputError for a file that cannot be used. A failed download raises
+        nothing and leaves the metric out.
+
         Args:
             backbone: a file with AlexNet's weights; None downloads them.
             inception_weights: a file with Inception's weights; None downloads them.
             device: None takes the GPU if CUDA finds one, else the CPU.
-
-        Raises:
-            InputError: a file that cannot be used. A failed download raises nothing
-                and leaves the metric out.
         """
         torch_device = choose_device(device)
         missing: dict[str, str] = {}
@@ -110,29 +109,23 @@ class MetricNetworks:
 class Evaluation:
     """Every method on every photograph of a protocol under every mask.
 
-    Attributes:
-        protocol: the datasets, sizes and masks.
-        candidates: the methods.
-        networks: those of the metrics.
-        folder: where measurements are kept.
-        masks: group -> the SHA-256 of its masks.
-        values: (group, photograph, method) -> metric -> value; "hole" is the missing
-            fraction, 0 to 1.
-        set_values: (group, method) -> FID and KID.
-        missing_methods: method that is not available -> reason.
-        missing_metrics: metric that is not available -> reason.
-
     `run` fills the last five.
     """
 
-    protocol: Protocol
-    candidates: Sequence[Candidate]
-    networks: MetricNetworks
-    folder: EvaluationFolder
+    protocol: Protocol  #: the datasets, sizes and masks
+    candidates: Sequence[Candidate]  #: the methods
+    networks: MetricNetworks  #: those of the metrics
+    folder: EvaluationFolder  #: where measurements are kept
+    #: group -> the SHA-256 of its masks
     masks: dict[Group, str] = field(default_factory=dict)
+    #: (group, photograph, method) -> metric -> value; "hole" is the missing fraction, 0
+    #: to 1
     values: Values = field(default_factory=dict)
+    #: (group, method) -> FID and KID
     set_values: dict[tuple[Group, str], dict[str, float]] = field(default_factory=dict)
+    #: method that is not available -> reason
     missing_methods: dict[str, str] = field(default_factory=dict)
+    #: metric that is not available -> reason
     missing_metrics: dict[str, str] = field(default_factory=dict)
 
     def run(self, resume: bool = False) -> None:

@@ -48,8 +48,9 @@ def measure(
 ) -> dict[str, Tensor]:
     """Every metric of `METRICS`, in its order; LPIPS only with `lpips`.
 
-    The metrics compare `composite(completed, image, mask)` with the photograph in
-    8 bits. The batch and `lpips` may be on different devices.
+    The metrics compare `composite(completed, image, mask)` with the photograph in 8
+    bits. The batch and `lpips` may be on different devices. Raises InputError as
+    `composite`, or LPIPS with a side below 31 px.
 
     Args:
         completed: (B, 3, H, W), uint8 or in [0, 1], from 11 px a side.
@@ -61,9 +62,6 @@ def measure(
         name -> (B,) float64 on the CPU. PSNR is infinite for identical images,
         "L1 hole" is nan for an empty mask, and the two relative L1 metrics are nan or
         infinite for a black photograph.
-
-    Raises:
-        InputError: as `composite`, or LPIPS with a side below 31 px.
     """
     pasted = composite(completed, image, mask)
     truth = eight_bits(image, "image")

@@ -60,20 +60,12 @@ def plan(
     hardware: Hardware,
     learner: type[Learner] = Learner,
 ) -> Iterator[str]:
-    """The lines of `gin train --dry-run`.
+    """The lines of `gin train --dry-run`; arguments as for `train`.
 
     Every step's operations and memory are counted on tensors without values. For the
-    time, a matrix product and a step of each stage are measured.
-
-    Args:
-        recipe: what to learn, and how.
-        data: see `gin.data.sources.open_source`.
-        root: likewise.
-        hardware: where; its processes are counted and not started.
-        learner: the class of the steps.
-
-    Raises:
-        InputError: the training would raise it.
+    time, a matrix product and a step of each stage are measured. The processes of
+    `hardware` are counted and not started. Raises InputError if the training would
+    raise it.
     """
     source, world_size = open_source(data, root), hardware.devices * hardware.nodes
     schedule = segments(Timetable(recipe, len(source)), world_size)
@@ -102,8 +94,8 @@ def plan(
 def segments(timetable: Timetable, world_size: int = 1) -> list[Segment]:
     """The whole schedule of `world_size` processes, in the timetable's order.
 
-    A schedule can have millions of steps, so bisection finds the end of a segment:
-    the timetable's stage and phase change with the clock and never change back.
+    A schedule can have millions of steps, so bisection finds the end of a segment: the
+    timetable's stage and phase change with the clock and never change back.
     """
     clock, result = Clock(), list[Segment]()
     while not timetable.finished(clock):

@@ -30,10 +30,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Hardware:
-    """Where a training runs; None chooses by what is there.
+    """Where a training runs; None chooses by the machine.
 
-    `devices` processes on each of `nodes` machines; `workers` make the batches of
-    each process.
+    `devices` processes on each of `nodes` machines; `workers` make the batches of each
+    process.
     """
 
     device: str | None = None
@@ -45,7 +45,7 @@ class Hardware:
 
 
 def launch(hardware: Hardware) -> Fabric:
-    """The device, the precision and the processes. Raises InputError if unusable."""
+    """Start the processes on their devices; InputError if this is not possible."""
     device = choose_device(hardware.device)
     precision = choose_precision(device, hardware.precision)
     if hardware.devices < 1 or hardware.nodes < 1:
@@ -77,7 +77,10 @@ def launch(hardware: Hardware) -> Fabric:
 
 
 def _check_processes(hardware: Hardware) -> None:
-    """Else as many trainings as processes would run, and write into one folder."""
+    """Raise InputError if torchrun or SLURM started another number of processes.
+
+    Each of them would be a training of its own, and write into the same folder.
+    """
     expected = hardware.devices * hardware.nodes
     for name, environment in (
         ("torchrun", TorchElasticEnvironment),
@@ -100,10 +103,10 @@ def _check_processes(hardware: Hardware) -> None:
 
 
 def count_workers(hardware: Hardware, device: torch.device) -> int:
-    """The processes that make batches for one process of the training.
+    """The number of processes that make batches for one process of the training.
 
-    One on a CPU, which the training needs itself. Otherwise a process's share of the
-    cores, at most `MOST_WORKERS`: two or three of them make 500 images a second.
+    It is 1 on a CPU, which the training itself needs; otherwise a process's share of
+    the cores, at most `MOST_WORKERS`: two or three of them make 500 images a second.
     """
     if hardware.workers is not None:
         return hardware.workers
@@ -122,11 +125,8 @@ def uses_compile(hardware: Hardware, device: torch.device) -> bool:
 def on_first_process(fabric: Fabric, function: Callable[[], T]) -> T:
     """Call `function` in the first process and return its result in every process.
 
-    The others wait as long as it takes. They get a copy by pickle.
-
-    Raises:
-        InputError: in the first process, if `function` raises it.
-        SystemExit: in the others then.
+    The others wait as long as it takes, and get a pickled copy. If `function` raises
+    InputError, so does this in the first process, and SystemExit in the others.
     """
     result: Any = None
     with fabric.rank_zero_first():
@@ -145,8 +145,8 @@ def end_with_parent(parent: int, seconds: float = 1.0) -> None:
     """Start a thread that ends this process when its parent has ended.
 
     Fabric starts the other processes from the first one and does not end them if the
-    first one fails: they would wait in a collective until its timeout. The thread
-    looks every `seconds` whether `parent` is still the parent's number.
+    first one fails: they would wait in a collective until its timeout. Every `seconds`
+    the thread checks that this process's parent is still `parent`.
     """
 
     def watch() -> None:

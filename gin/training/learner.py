@@ -29,15 +29,10 @@ from gin.weights.imagenet import Backbone
 class Learner:
     """The networks, their optimisers and the moving average.
 
-    Args:
-        recipe: what to learn, and how.
-        seed: of the first weights.
-        features: phi of Eqs. 4 and 5, see `phi`; None where there is no main stage.
-        fabric: the device, the precision, and the other processes.
-        compiled: whether the networks and the losses go through `torch.compile`.
-
-    Raises:
-        InputError: a value of the recipe cannot be used.
+    `seed` is that of the first weights. `features` is phi of Eqs. 4 and 5, see `phi`,
+    or None without a main stage. `fabric` has the device, the precision and the other
+    processes. If `compiled`, the networks and the losses go through `torch.compile`.
+    Raises InputError if a value of the recipe cannot be used.
     """
 
     copies = len(KINDS)  # completions of a photograph in a step
@@ -77,7 +72,6 @@ class Learner:
             self.average = deepcopy(self.net).requires_grad_(False)
 
     def _networks(self) -> tuple[DeepGIN, Discriminators]:
-        """The generators and the discriminators, with their first weights."""
         network = self.recipe.network
         return _start(network), Discriminators(network.base_channels, network.padding)
 
@@ -86,7 +80,7 @@ class Learner:
     ) -> dict[str, Tensor]:
         """Update the generators with Eq. 1 alone. Returns the loss under its name.
 
-        image (3P, 3, H, W) in [0, 1], mask (3P, 1, H, W) of 0 and 1; `factor`
+        `image` is (3P, 3, H, W) in [0, 1], `mask` (3P, 1, H, W) of 0 and 1; `factor`
         multiplies the learning rate.
         """
         _set_lr(self.adam_g, factor * self.recipe.optimiser.warm_up_lr)
@@ -105,7 +99,7 @@ class Learner:
     ) -> dict[str, Tensor]:
         """Update both, in the recipe's order. Returns every term under its name.
 
-        As in `warm_up_step`; each photograph stands three times in a row.
+        Arguments as for `warm_up_step`; each photograph occurs three times in a row.
         """
         self.set_lr(factor)
         image = _channels_last(image)

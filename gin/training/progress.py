@@ -1,4 +1,4 @@
-"""What a training reports: a progress bar, and curves for TensorBoard."""
+"""A training's progress bar, and its curves for TensorBoard."""
 
 import threading
 import time
@@ -17,16 +17,13 @@ EVERY = 50  # steps between two points of a curve, at most
 
 
 class Report(ExitStack):
-    """Averages terms from point to point; reports in the first process only.
+    """Averages terms between points of the curves; reports in the first process only.
 
-    Leaving it raises InputError if the disk was full.
-
-    Args:
-        folder: folder of TensorBoard's files.
-        steps: steps taken before; the curves of a resumed run continue there, and
-            points that a killed one wrote beyond them are dropped.
-        progress: the fraction of the schedule that is done, 0 to 1.
-        speaks: whether this is the process that reports.
+    `folder` is TensorBoard's, `steps` were taken before: the curves of a resumed run
+    continue there, and points that a killed one wrote beyond them are dropped.
+    `progress` is the fraction of the schedule that is done, 0 to 1, and `speaks`
+    whether this is the process that reports. Leaving the block raises InputError if the
+    disk was full.
     """
 
     def __init__(self, folder: Path, steps: int, progress: float, speaks: bool) -> None:
@@ -47,10 +44,7 @@ class Report(ExitStack):
         self.callback(self.bar.close)
 
     def step(self, terms: dict[str, Tensor], images: int, progress: float) -> None:
-        """Add a step's terms (scalars on any device) and its images.
-
-        Only the process that reports keeps them.
-        """
+        """Add a step's terms, scalars on any device, and its number of images."""
         if self.writer is None:
             return
         self.images += images

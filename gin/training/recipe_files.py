@@ -46,18 +46,13 @@ OLD_NAMES = {
 def read_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
     """Read a recipe by name or from a YAML file, and apply changes.
 
-    Neither a file nor a change can name a class or a module, or refer to other values.
-
-    Args:
-        name: a key of `gin.recipes.RECIPES`, or a file with the values that differ from
-            `PAPER`, or from the recipe that its key `base` names. Field names of older
-            versions are accepted (`OLD_NAMES`).
-        changes: such as "optimiser.clip=1.0": the path of a value, and the value in
-            YAML.
-
-    Raises:
-        InputError: no such recipe or value, a value of the wrong type or not among its
-            choices, a file above 1 MiB, or one with YAML aliases.
+    `name` is a key of `gin.recipes.RECIPES`, or a file with the values that differ from
+    `PAPER`, or from the recipe that its key `base` names. Field names of older versions
+    are accepted (`OLD_NAMES`). `changes` are paths with values in YAML, such as
+    "optimiser.clip=1.0". Neither a file nor a change can name a class or a module, or
+    refer to other values. Raises InputError if there is no such recipe or value, and
+    for a value of the wrong type or not among its choices, a file above 1 MiB, or YAML
+    aliases.
     """
     values = _named(name) if name in RECIPES else _from_file(Path(name))
     for change in changes:
@@ -66,11 +61,7 @@ def read_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
 
 
 def _load_yaml(text: str | bytes) -> Any:
-    """Load plain values from YAML without aliases, which could expand to gigabytes.
-
-    Raises:
-        InputError: anything else.
-    """
+    """Load plain values from YAML without aliases, which could expand to gigabytes."""
     try:
         for event in yaml.parse(text, yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
@@ -106,8 +97,7 @@ def flat(recipe: Recipe) -> dict[str, Any]:
 def current_state(state: dict[str, Any]) -> dict[str, Any]:
     """Return a checkpoint's `state` with the recipe under its current paths.
 
-    `OLD_NAMES` are replaced, and a path that the checkpoint does not have gets its
-    default value. Other keys are unchanged.
+    `OLD_NAMES` are replaced, and a missing path gets its default value.
     """
     return {**flat(PAPER), **_renamed(state)}
 
@@ -188,12 +178,9 @@ def _change(values: dict[str, Any], change: str) -> None:
 
 
 def _put(values: dict[str, Any], key: str, value: Any, where: str) -> None:
-    """Set a value, after a check that it is plain, or a list of plain values.
+    """Set a value after a check that it is plain, or a list of plain values.
 
     In other places jsonargparse would import a class that a value names.
-
-    Raises:
-        InputError: there is no such key, or the value is not plain.
     """
     if key not in values:
         raise InputError(f"{where}: the recipe has no {key}")

@@ -1,8 +1,6 @@
 """The folder of a training: its checkpoints and its weights.
 
-Every file is written whole or not at all.
-
-Taught in book/17_warm_up.md.
+Every file is written whole or not at all. Taught in book/17_warm_up.md.
 """
 
 import sys
@@ -26,9 +24,9 @@ STATE = {"learner", "random", "clock", "best", "seconds"}  # in every checkpoint
 class RunFolder:
     """`recipe.yaml`, `skipped.csv`, `checkpoints/`, `log/` and two files of weights.
 
-    `skipped.csv` lists the photographs that cannot be read. `weights.safetensors`
-    holds the newest weights, `best.safetensors` those with the least error in the
-    holes of the validation batches; both are averaged if the recipe has an average.
+    `skipped.csv` lists the photographs that cannot be read. `weights.safetensors` holds
+    the newest weights, `best.safetensors` those with the least error in the holes of
+    the validation batches; both are averaged if the recipe has an average.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,10 +40,10 @@ class RunFolder:
         return sorted(self.checkpoints.glob("step-*.pt"))
 
     def check(self, resume: bool) -> None:
-        """Check that there is a run to resume, or none to overwrite.
+        """Raise InputError without a run to resume, or if one would be overwritten.
 
         A run that was killed before its first checkpoint can be resumed, too. Any file
-        that a training would overwrite counts as a run. Raises InputError.
+        that a training would overwrite counts as a run.
         """
         recipe = self.path / RECIPE
         parts = [recipe, self.path / WEIGHTS, self.path / BEST, *self.found()]
@@ -104,8 +102,8 @@ class RunFolder:
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read the state that `RunFolder.save` wrote; its tensors are on the CPU.
 
-    Compares every record's CRC-32, which torch writes but does not verify.
-    Raises InputError if one differs, or for another file.
+    Compares every record's CRC-32, which torch writes but does not verify. Raises
+    InputError if one differs, or for another file.
     """
     try:
         with ZipFile(path) as archive:

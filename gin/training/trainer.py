@@ -66,22 +66,21 @@ def train(
 ) -> DeepGIN:
     """Train on the photographs that `data` names and write the run to `out`.
 
+    Returns the averaged network, in evaluation mode.
+
     Args:
         recipe: the network, the losses and the schedule.
-        data: see `gin.data.sources.open_source`.
+        data: see `gin.data.sources.open_source`, as for `root`.
         out: see `gin.training.run_folder.RunFolder`.
-        seed: seed of the first weights, the batches and the masks.
+        seed: of the first weights, the batches and the masks.
         resume: continue the run in `out`.
-        hardware: device, precision and processes; None chooses by what is there.
-        root: see `gin.data.sources.open_source`.
+        hardware: device, precision and processes; None chooses by the machine.
+        root: the folder of the photographs.
         skip_bad: leave out photographs that cannot be read, and list them.
         backbone: weights for phi, see `gin.weights.imagenet.load_backbone`.
         max_steps: stop after this many steps of this call.
         max_hours: stop after this many hours of this call.
         learner: the class that trains the recipe's variant.
-
-    Returns:
-        The averaged network, in evaluation mode.
 
     Raises:
         InputError: an argument, the recipe, the photographs or `out` cannot be used.
@@ -183,16 +182,10 @@ def _locked(folder: RunFolder, fabric: Fabric, resume: bool) -> Iterator[None]:
 class Run:
     """One training: the photographs, the networks, the schedule and the clock.
 
-    Args:
-        recipe: as for `train`.
-        seed: as for `train`.
-        folder: the run folder, `locked` from `start` on.
-        fabric: launched, see `gin.training.hardware.launch`.
-        source: the photographs, see `open_photographs`.
-        timetable: of `recipe`, for as many photographs as `source` has.
-        learner: the networks and their optimisers.
-        backbone: the name of phi's weights.
-        workers: processes that make the batches of this process.
+    `folder` is `locked` from `start` on, `fabric` launched; the `timetable` is for as
+    many photographs as `source` has, `backbone` the name of phi's weights, and
+    `workers` processes make the batches of this one. Other arguments are those of
+    `train`.
     """
 
     def __init__(
@@ -232,10 +225,7 @@ class Run:
             write_recipe(self.recipe, self.folder.path / RECIPE)
 
     def restore(self) -> None:
-        """Continue from the newest checkpoint.
-
-        Raises InputError if it belongs to another run.
-        """
+        """Continue from the newest checkpoint; InputError if it is another run's."""
         state = current_state(self.folder.load())
         for name, here in self._identity().items():
             if state.get(name) != here:

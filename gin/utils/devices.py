@@ -33,10 +33,7 @@ def choose_device(name: str | torch.device | None = None) -> torch.device:
 
 
 def own(device: torch.device) -> torch.device:
-    """Resolve "cuda" to the GPU of this process's local rank.
-
-    Fabric, torchrun and SLURM set the rank in the environment.
-    """
+    """Resolve "cuda" to the GPU of the rank that Fabric, torchrun or SLURM set."""
     if device != torch.device("cuda"):
         return device
     rank = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0"

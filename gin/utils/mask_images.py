@@ -14,18 +14,12 @@ FEW = 0.1  # share of the pixels; blurred edges and JPEG noise stay below
 
 
 def white(picture: Image.Image, name: str, threshold: int | None = None) -> np.ndarray:
-    """Where an image is white; bool (H, W).
+    """Where an image of any mode but F, LAB and La is white; bool (H, W).
 
-    Args:
-        picture: of any mode but F, LAB and La.
-        name: the start of an error message.
-        threshold: the lowest white level, 1 to 255, without a check of the image. By
-            default the brighter of two levels is white; of more levels, those from
-            128 of 255 (32768 of 65535).
-
-    Raises:
-        InputError: the image does not look like a mask, since it is coloured, grey,
-            or dark with many levels.
+    Without `threshold` (1 to 255, the lowest white level) the brighter of two levels is
+    white; of more levels, those from 128 of 255 (32768 of 65535). Raises InputError,
+    starting with `name`, for an image that does not look like a mask: coloured, grey,
+    or dark with many levels; a `threshold` turns this check off.
     """
     levels = _levels(picture, name)
     count = np.bincount(levels.ravel())

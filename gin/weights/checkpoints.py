@@ -39,14 +39,9 @@ def save(
 ) -> None:
     """Write weights and configuration of `net` to a safetensors file, atomically.
 
-    Args:
-        net: in any variant.
-        path: of the file, replaced if it exists.
-        half: store 16-bit floats, half the size.
-        notes: metadata beside the configuration (data, licence, command).
-
-    Raises:
-        InputError: the file cannot be written.
+    `half` stores 16-bit floats, half the size; `notes` are metadata beside the
+    configuration (data, licence, command). Raises InputError if the file cannot be
+    written.
     """
     dtype = torch.float16 if half else torch.float32
     state = {
@@ -143,16 +138,13 @@ def notes(weights: str | PathLike[str] | None = None) -> dict[str, str]:
 
 
 def locate(weights: str | PathLike[str] | None = None) -> Path:
-    """The path of a weights file, downloaded if necessary.
+    """The path of a weights file, downloaded if necessary; downloads are cached.
 
-    Args:
-        weights: None for the shipped weights; a `.safetensors` file written by
-            `gin.save`; the authors' `.pth` file; a folder with `deepgin.safetensors`;
-            "released" for the file that the authors published; or
-            "hf:owner/name[@revision]" for the Hugging Face Hub. Downloads are cached.
-
-    Raises:
-        InputError: no such file, or the download fails.
+    `weights` is None for the shipped weights; a `.safetensors` file written by
+    `gin.save`; the authors' `.pth` file; a folder with `deepgin.safetensors`;
+    "released" for the file that the authors published; or "hf:owner/name[@revision]"
+    for the Hugging Face Hub. Raises InputError for no such file, or a download that
+    fails.
     """
     if weights is None:
         return shipped()

@@ -44,8 +44,8 @@ def cached(url: str) -> Path:
     """The path of `url` in `cache()`, downloaded if it is missing.
 
     The file name ends with the first digits of the hash, as in vgg19-dcbb9e9d.pth. An
-    existing file is not checked; pass its `SHA256` to the reader. Raises Unavailable
-    as `from_url` does.
+    existing file is not checked; pass its `SHA256` to the reader. Raises Unavailable as
+    `from_url` does.
     """
     path = cache() / url.rpartition("/")[2]
     if not path.is_file():

