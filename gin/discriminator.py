@@ -8,10 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gin.errors import InputError
+from gin.errors import check_choice
+from gin.recipes import PAPER_OR_RELEASED
 from gin.utils.devices import no_autocast
-
-PADDINGS = ("paper", "released")
 
 
 class NormalisedConv2d(nn.Conv2d):
@@ -21,7 +20,7 @@ class NormalisedConv2d(nn.Conv2d):
         """(B, C_in, H, W) -> (B, C_out, H', W')."""
         with no_autocast(x.device):
             weight = self.weight
-        return F.conv2d(x, weight, self.bias, self.stride)
+        return self._conv_forward(x, weight, self.bias)
 
 
 class PatchDiscriminator(nn.Module):
@@ -67,10 +66,7 @@ class Discriminators(nn.Module):
 
     def __init__(self, base_channels: int = 64, padding: str = "paper") -> None:
         super().__init__()
-        if padding not in PADDINGS:
-            raise InputError(
-                f"padding is {padding!r}; expected one of {', '.join(PADDINGS)}"
-            )
+        check_choice("padding", padding, PAPER_OR_RELEASED)
         self.d1 = PatchDiscriminator(base_channels, padding)
         self.d2 = PatchDiscriminator(base_channels, padding)
 

@@ -1,5 +1,7 @@
 """Exceptions, each of which the command line turns into an exit code."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 
@@ -31,6 +33,30 @@ class Terminated(BaseException):
 
     `except Exception` does not catch it.
     """
+
+
+@contextmanager
+def input_error(
+    what: str, *kinds: type[Exception], expected: str = ""
+) -> Iterator[None]:
+    """Turn exceptions of `kinds` into InputError: `what`, the reason, `expected`."""
+    try:
+        yield
+    except InputError:
+        raise
+    except kinds as error:
+        text = getattr(error, "strerror", None) or str(error)
+        reason = " ".join(text.split()) or type(error).__name__
+        hint = f"; expected {expected}" if expected else ""
+        raise InputError(f"{what} ({reason}){hint}") from error
+
+
+def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
+    """Raise InputError, starting with `name`, unless `value` is one of `choices`."""
+    if value not in (known := list(choices)):
+        several = f"one of {', '.join(known)}"
+        expected = several if len(known) > 2 else " or ".join(known)
+        raise InputError(f"{name} is {value!r}; expected {expected}")
 
 
 def check_import_name() -> None:

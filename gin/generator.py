@@ -5,6 +5,7 @@ Taught in book/03_network.md, book/05_stages.md and book/07_mssa.md.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -21,7 +22,7 @@ from gin.blocks import (
     conv,
     conv_lrelu,
 )
-from gin.errors import InputError
+from gin.errors import InputError, check_choice
 from gin.initialisation import small_initialisation
 
 STRIDE = 16  # of the deepest features of G2
@@ -73,16 +74,11 @@ def _residual_block(block: str, channels: int, rates: tuple[int, ...]) -> nn.Mod
     return ResidualBlock(channels, dilation=2 if block == "dilated" else 1)
 
 
-def _encoder(base_channels: int) -> nn.ModuleList:
-    c = base_channels
-    return nn.ModuleList(
-        [
-            conv_lrelu(4, c // 2, 7),
-            conv_lrelu(c // 2, c, 4, stride=2),
-            conv_lrelu(c, 2 * c, 4, stride=2),
-            conv_lrelu(2 * c, 4 * c, 4, stride=2),
-        ]
-    )
+def _encoder(c: int, halvings: int) -> nn.ModuleList:
+    """7x7 at full size, then 4x4 of stride 2: c / 2, c, 2c, 4c, ... channels."""
+    widths = [c // 2, *(c << n for n in range(halvings))]
+    halved = (conv_lrelu(a, b, 4, stride=2) for a, b in pairwise(widths))
+    return nn.ModuleList([conv_lrelu(4, c // 2, 7), *halved])
 
 
 class CoarseGenerator(nn.Module):
@@ -91,7 +87,7 @@ class CoarseGenerator(nn.Module):
     def __init__(self, base_channels: int, block: str = "spd") -> None:
         super().__init__()
         c = base_channels
-        self.encoder = _encoder(c)
+        self.encoder = _encoder(c, 3)
         self.middle = nn.Sequential(
             *(_residual_block(block, 4 * c, COARSE_RATES) for _ in range(6))
         )
@@ -131,8 +127,7 @@ class RefinementGenerator(nn.Module):
     def __init__(self, base_channels: int, variant: Variant) -> None:
         super().__init__()
         c = base_channels
-        self.encoder = _encoder(c)
-        self.encoder.append(conv_lrelu(4 * c, 8 * c, 4, stride=2))
+        self.encoder = _encoder(c, 4)
 
         def three_blocks() -> list[nn.Module]:
             return [
@@ -198,10 +193,7 @@ class DeepGIN(nn.Module):
         composite: bool = False,
     ) -> None:
         super().__init__()
-        if variant not in _TABLE_1:
-            raise InputError(
-                f"variant is {variant!r}; expected one of {', '.join(VARIANTS)}"
-            )
+        check_choice("variant", variant, VARIANTS)
         if base_channels < 2 or base_channels % 2:
             raise InputError(
                 f"base_channels is {base_channels}; expected an even number from 2"
@@ -222,7 +214,7 @@ class DeepGIN(nn.Module):
         `image` is (B, 3, H, W) in [0, 1], H and W divisible by 16; `mask` is (B, 1, H,
         W) of 0 and 1, 1 = missing. The outputs are not clamped to [0, 1].
         """
-        _check_shapes(image, mask)
+        check_shapes(image, mask, STRIDE)
         masked = composite(torch.ones_like(image), image, mask)
         coarse = self.coarse(masked, mask)
         if self.refinement is None:
@@ -235,7 +227,8 @@ class DeepGIN(nn.Module):
         return Completion(coarse, low_res, out, composite(out, masked, mask))
 
 
-def _check_shapes(image: Tensor, mask: Tensor) -> None:
+def check_shapes(image: Tensor, mask: Tensor, stride: int) -> None:
+    """Raise InputError unless a network of this stride takes image and mask."""
     if image.ndim != 4 or image.shape[1] != 3:
         raise InputError(f"image has shape {tuple(image.shape)}; expected (B, 3, H, W)")
     batch, _, height, width = image.shape
@@ -244,7 +237,7 @@ def _check_shapes(image: Tensor, mask: Tensor) -> None:
             f"mask has shape {tuple(mask.shape)}; "
             f"expected {(batch, 1, height, width)} to go with the image"
         )
-    if height % STRIDE or width % STRIDE:
+    if height % stride or width % stride:
         raise InputError(
-            f"the image is {height} x {width}; both sides must be divisible by {STRIDE}"
+            f"the image is {height} x {width}; both sides must be divisible by {stride}"
         )

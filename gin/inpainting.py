@@ -3,7 +3,7 @@
 Taught in book/00_start.md and book/22_any_photograph.md.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gin import subsampling
-from gin.errors import InputError
+from gin.errors import InputError, check_choice
 from gin.generator import STRIDE, DeepGIN
 from gin.inference import regions, seams
 from gin.inference.passes import Callback, Passes, pad
@@ -43,12 +43,9 @@ class Options:
     callback: Callback | None = None
 
     def __post_init__(self) -> None:
-        if self.size not in (None, PAPER):
-            raise InputError(f'size is {self.size!r}; expected None or "paper"')
-        if self.region not in REGIONS:
-            raise InputError(f"region is {self.region!r}; expected {_either(REGIONS)}")
-        if self.seam not in (None, *seams.SEAMS):
-            raise InputError(f"seam is {self.seam!r}; expected {_either(seams.SEAMS)}")
+        check_choice("size", self.size or PAPER, (PAPER,))
+        check_choice("region", self.region, REGIONS)
+        check_choice("seam", self.seam or "none", seams.SEAMS)
 
     @property
     def whole(self) -> bool:
@@ -255,7 +252,3 @@ def _by_phases(image: Tensor, mask: Tensor, run: Passes) -> Tensor:
     done = phases.repeat(1, run.stages, 1, 1)
     done[masked] = run(phases[masked], holes[masked])
     return subsampling.merge(done, strides)[..., :height, :width]
-
-
-def _either(names: Iterable[str]) -> str:
-    return " or ".join(f'"{name}"' for name in names)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gin.back_projection import resize
-from gin.errors import InputError
+from gin.errors import InputError, check_choice
 from gin.generator import Completion
 from gin.recipes import PAPER_OR_RELEASED, LossRecipe
 
@@ -29,6 +29,11 @@ class Features(NamedTuple):
     #: of I_gt. With a batch of B / n, each image is compared with n consecutive ones of
     #: the others, as in `gin.subsampling.three_mask_batch`.
     true: Sequence[Tensor]
+
+    @property
+    def fakes(self) -> list[Sequence[Tensor]]:
+        """The maps of I_out, if it is compared, and of I_compltd."""
+        return [maps for maps in (self.out, self.completed) if maps is not None]
 
 
 class Terms(NamedTuple):
@@ -68,10 +73,17 @@ def generator_terms(
     """
     l1 = reconstruction_loss(done, image, mask, recipe.hole_weight, recipe.l1)
     perceptual = style = torch.zeros_like(l1)
+    weights = recipe.layer_weights[: recipe.layers]
     if features is not None and recipe.perceptual_weight:
-        perceptual = _perceptual(features, recipe)
+        perceptual = _sum(
+            perceptual_loss(fake, features.true, weights) for fake in features.fakes
+        )
     if features is not None and recipe.style_weight:
-        style = _style(features, recipe)
+        true = gram_matrices(features.true)
+        style = _sum(
+            style_loss(gram_matrices(fake), true, weights, recipe.style)
+            for fake in features.fakes
+        )
     return Terms(
         l1=l1,
         adversarial=adversarial_loss(fake_maps),
@@ -79,27 +91,6 @@ def generator_terms(
         style=style,
         variation=total_variation(done.completed, recipe.variation),
     )
-
-
-def _perceptual(features: Features, recipe: LossRecipe) -> Tensor:
-    """Eq. 4, summed over the images that are compared."""
-    weights = recipe.layer_weights[: recipe.layers]
-    return _sum(perceptual_loss(f, features.true, weights) for f in _fakes(features))
-
-
-def _style(features: Features, recipe: LossRecipe) -> Tensor:
-    """Eq. 5, summed over the images that are compared."""
-    weights = recipe.layer_weights[: recipe.layers]
-    true = gram_matrices(features.true)
-    return _sum(
-        style_loss(gram_matrices(f), true, weights, recipe.style)
-        for f in _fakes(features)
-    )
-
-
-def _fakes(features: Features) -> list[Sequence[Tensor]]:
-    """Feature maps of I_out, if it is compared, and of I_compltd."""
-    return [f for f in (features.out, features.completed) if f is not None]
 
 
 def l1_loss(
@@ -293,10 +284,7 @@ def _gap(values: Tensor, true: Tensor) -> Tensor:
 
 
 def _check_variant(variant: str) -> None:
-    if variant not in PAPER_OR_RELEASED:
-        raise InputError(
-            f"variant {variant!r}: expected {' or '.join(PAPER_OR_RELEASED)}"
-        )
+    check_choice("variant", variant, PAPER_OR_RELEASED)
 
 
 def _check_pair(prediction: Tensor, target: Tensor, mask: Tensor) -> None:

@@ -14,7 +14,7 @@ from numpy.random import Generator
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from gin.errors import InputError
+from gin.errors import InputError, check_choice
 from gin.recipes import PAPER_OR_RELEASED
 from gin.utils import mask_images
 from gin.utils.images import MIN_SIDE, open_picture, type_of, upright
@@ -36,13 +36,11 @@ def make(
     Raises InputError for an unknown kind or variant, a side below 16 px, or another
     generator than numpy's.
     """
-    if kind == "rectangular":
-        return rectangular(height, width, rng)
+    check_choice("mask kind", kind, KINDS)
     if kind == "free_form":
         return free_form(height, width, rng, variant)
-    if kind == "cellular_automata":
-        return cellular_automata(height, width, rng)
-    raise InputError(f"mask kind {kind!r}: expected one of {', '.join(KINDS)}")
+    draw = rectangular if kind == "rectangular" else cellular_automata
+    return draw(height, width, rng)
 
 
 def make_all(height: int, width: int, rng: Generator, variant: str = "paper") -> Mask:
@@ -82,9 +80,7 @@ def free_form(height: int, width: int, rng: Generator, variant: str = "paper") -
     Arguments and errors are those of `make`.
     """
     height, width = _sides(height, width, rng)
-    if variant not in PAPER_OR_RELEASED:
-        expected = " or ".join(PAPER_OR_RELEASED)
-        raise InputError(f"free-form variant {variant!r}: expected {expected}")
+    check_choice("free-form variant", variant, PAPER_OR_RELEASED)
     strokes = deepfill_strokes if variant == "paper" else aim_strokes
     return _first_usable(
         lambda: _draw_what_fits(strokes(height, width, rng), height, width)
@@ -279,18 +275,14 @@ def _draw_what_fits(strokes: list[Stroke], height: int, width: int) -> Mask:
 
 def _grow(height: int, width: int, rng: Generator) -> Mask:
     scale = int(rng.choice((1, 2, 4, 8)))
-    cells = _noise(-(-height // scale), -(-width // scale), rng)
+    shape = -(-height // scale), -(-width // scale)
+    noise = np.frombuffer(rng.bytes(-(-math.prod(shape) // 8)), np.uint8)
+    cells = np.unpackbits(noise, count=math.prod(shape)).reshape(shape)
     for _ in range(rng.integers(2, 7)):
         cells = _majority(cells)
     if scale == 1:
         return cells
     return _widen(cells.repeat(scale, 1).repeat(scale, 0)[:height, :width])
-
-
-def _noise(height: int, width: int, rng: Generator) -> Mask:
-    count = height * width
-    random_bytes = np.frombuffer(rng.bytes(-(-count // 8)), np.uint8)
-    return np.unpackbits(random_bytes, count=count).reshape(height, width)
 
 
 def _majority(cells: Mask) -> Mask:

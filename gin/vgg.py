@@ -3,7 +3,6 @@
 Taught in book/12_perceptual.md.
 """
 
-from collections.abc import Mapping
 from os import PathLike
 from typing import Self
 
@@ -12,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gin.back_projection import resize
-from gin.errors import InputError
+from gin.errors import InputError, check_choice
 from gin.recipes import LAYERS
 from gin.weights.imagenet import NETWORKS, Backbone, load_backbone
 
@@ -48,22 +47,16 @@ class Features(nn.Module):
         layers: int = len(LAYERS),
     ) -> None:
         super().__init__()
-        if layer_outputs not in LAYER_OUTPUTS:
-            raise InputError(
-                f"layer_outputs is {layer_outputs!r}; expected one of {LAYER_OUTPUTS}"
-            )
+        check_choice("layer_outputs", layer_outputs, LAYER_OUTPUTS)
         if size is not None and size < VGG_MIN_SIDE:
-            raise InputError(
-                f"size is {size}; expected {VGG_MIN_SIDE} or more, or None"
-            )
+            raise InputError(f"size is {size}; expected {VGG_MIN_SIDE} or more")
         if backbone.network not in ("vgg19", "vgg16"):
             raise InputError(f"backbone is {backbone.name}; expected VGG-19 or VGG16")
         self.layer_outputs, self.size = layer_outputs, size
         self.name, self.source = backbone.name, backbone.source
         self.register_buffer("mean", _column(0.485, 0.456, 0.406))
         self.register_buffer("std", _column(0.229, 0.224, 0.225))
-        stages = _stages(NETWORKS[backbone.network].shapes, backbone.state)
-        self.stages = stages[:layers]
+        self.stages = _stages(backbone)[:layers]
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Self:
@@ -76,11 +69,8 @@ class Features(nn.Module):
         They are (B, 64, H, W), (B, 128, H/2, W/2), ... (B, 512, H/16, W/16), with sides
         rounded down. Raises InputError for an image of another shape.
         """
-        if (
-            image.ndim != 4
-            or image.shape[1] != 3
-            or min(image.shape[2:]) < VGG_MIN_SIDE
-        ):
+        _, channels, *sides = image.shape
+        if channels != 3 or len(sides) != 2 or min(sides) < VGG_MIN_SIDE:
             raise InputError(
                 f"image is {tuple(image.shape)}; expected (B, 3, H, W) with sides of "
                 f"{VGG_MIN_SIDE} pixels or more"
@@ -112,30 +102,13 @@ def _column(*values: float) -> Tensor:
     return torch.tensor(values).reshape(1, -1, 1, 1)
 
 
-def _stages(
-    shapes: Mapping[int, tuple[int, ...]], state: Mapping[str, Tensor]
-) -> nn.ModuleList:
+def _stages(backbone: Backbone) -> nn.ModuleList:
     """The layers up to each of `LAYERS`; `forward` applies the ReLU after them."""
-    stages, layers, last = nn.ModuleList(), list[nn.Module](), -3
-    for index, shape in shapes.items():
-        first_of_block = index - last == 3  # a ReLU and a pooling lie between
-        if first_of_block and stages:
-            layers.append(nn.MaxPool2d(2))
-        layers.append(_convolution(state, f"features.{index}", shape))
-        if first_of_block:
-            stages.append(nn.Sequential(*layers))
-            layers = []
-        else:
-            layers.append(nn.ReLU(inplace=True))
-        last = index
-    return stages
-
-
-def _convolution(
-    state: Mapping[str, Tensor], name: str, shape: tuple[int, ...]
-) -> nn.Conv2d:
-    # On "meta", PyTorch draws no random weights.
-    conv = nn.Conv2d(shape[1], shape[0], 3, padding=1, device="meta")
-    conv.weight = nn.Parameter(state[f"{name}.weight"])
-    conv.bias = nn.Parameter(state[f"{name}.bias"])
-    return conv
+    layers = NETWORKS[backbone.network].layers()
+    state = {name.partition(".")[2]: value for name, value in backbone.state.items()}
+    layers.load_state_dict(state, assign=True)
+    pools = (i for i, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d))
+    ends = [1, *(pool + 2 for pool in pools)]
+    starts = [0, *(end + 1 for end in ends)]
+    parts = zip(starts, ends, strict=False)
+    return nn.ModuleList(layers[start:end] for start, end in parts)

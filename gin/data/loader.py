@@ -130,11 +130,9 @@ class PhotographBatches(Dataset[Batch]):
     def _sample(self, number: int, key: Key) -> Sample:
         epoch, position = divmod(number, len(self.source))
         index = int(_order(self.seed, epoch, len(self.source))[position])
-        picture = self.source.read(index)
         draw = Draw(self.seed, epoch, index)
-        return sample(
-            picture, self.recipe, key.image_size, draw, key.recolour_probability
-        )
+        size, probability = key.image_size, key.recolour_probability
+        return sample(self.source.read(index), self.recipe, size, draw, probability)
 
 
 class StreamedBatches(IterableDataset[Batch]):
@@ -184,10 +182,8 @@ class StreamedBatches(IterableDataset[Batch]):
                     raise
                 waiting.append((draw, Bad(packed.name, str(error))))
                 continue
-            waiting.append((draw, None))
-            for waiting_draw, bad in waiting:
-                image_size = self.recipe.image_size
-                yield sample(picture, self.recipe, image_size, waiting_draw), bad
+            for drawn, bad in (*waiting, (draw, None)):
+                yield sample(picture, self.recipe, self.recipe.image_size, drawn), bad
             waiting.clear()
 
 

@@ -66,8 +66,7 @@ def _inner(name: str | PurePath) -> PurePosixPath:
 
 def fitted(mask: Mask, size: tuple[int, int]) -> Mask:
     """`mask` resized to `size` = (width, height), to the nearest pixels."""
-    picture = Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)
-    return np.asarray(picture)
+    return np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
 
 
 class Fingerprint:
@@ -82,9 +81,8 @@ class Fingerprint:
     def add(self, name: str, values: np.ndarray) -> None:
         """Add a named mask or picture; `values` is uint8 of any shape."""
         shape = "x".join(map(str, values.shape))
-        # No name has a line break, so no two sets read the same.
-        line = f"{name}\n{shape}\n".encode("utf-8", "surrogateescape")
-        self._hash.update(line)
+        # No name has a line break, so different sets give different bytes.
+        self._hash.update(f"{name}\n{shape}\n".encode("utf-8", "surrogateescape"))
         self._hash.update(np.ascontiguousarray(values).data)
 
     def text(self) -> str:
@@ -132,7 +130,8 @@ class MaskPicture:
         Raises InputError as `gin.masks.load_mask` does, or if the photograph is the
         mask's own file.
         """
-        if _same_file(photograph, self.path):
+        exist = photograph.exists() and self.path.exists()
+        if exist and photograph.samefile(self.path):
             raise InputError(
                 f"{photograph}: is given as photograph and as mask; expected two files"
             )
@@ -153,10 +152,6 @@ class RandomMask:
     def draw(self, photograph: Path, size: tuple[int, int]) -> Mask:
         """The mask, uint8 (height, width), as `draw` draws it for the file's name."""
         return draw(self.seed, photograph.name, self.kind, size)
-
-
-def _same_file(one: Path, other: Path) -> bool:
-    return one.exists() and other.exists() and one.samefile(other)
 
 
 class MaskFolder:
@@ -185,7 +180,7 @@ class MaskFolder:
         for key, paths in by_path.items():
             if not any(key + ending in by_path for ending in MASK_ENDINGS):
                 self._by_path[key] = paths
-                self._by_stem.setdefault(_stem(key), []).extend(paths)
+                self._by_stem.setdefault(PurePath(key).name, []).extend(paths)
 
     def find(self, photograph: PurePath, label: str = "") -> Path:
         """The mask of a photograph, whose path is relative to the photographs' folder.
@@ -196,7 +191,7 @@ class MaskFolder:
         key = _key(photograph)
         for ending in ("", *MASK_ENDINGS):
             paths = self._by_path.get(key + ending)
-            if paths := paths or self._by_stem.get(_stem(key) + ending):
+            if paths := paths or self._by_stem.get(PurePath(key).name + ending):
                 break
         if not paths or len(paths) > 1:
             stem, names = photograph.stem, " and ".join(map(str, paths or ()))
@@ -211,10 +206,6 @@ class MaskFolder:
 def _key(path: PurePath) -> str:
     """A relative path without its suffix, as names are compared."""
     return nfc(_inner(path.as_posix()).with_suffix("").as_posix())
-
-
-def _stem(key: str) -> str:
-    return key.rpartition("/")[2]
 
 
 def pair(

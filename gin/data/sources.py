@@ -20,20 +20,11 @@ from urllib.parse import parse_qsl
 from PIL import Image
 
 from gin.data.shards import Shards, open_shards
-from gin.errors import InputError
+from gin.errors import InputError, input_error
 from gin.utils.files import check_regular
-from gin.utils.images import open_picture, to_rgb
+from gin.utils.images import HEIC, SUFFIXES, open_picture, to_rgb
 
-HEIC = (".heic", ".heif", ".hif")  # read with pillow-heif, the extra `heic`
-SUFFIXES = (
-    *(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"),
-    *(".avif", ".jp2", ".j2k", ".tga", ".ppm", ".pgm", ".pbm", ".pnm"),
-)
-MASK_ENDINGS = (
-    ".mask",
-    "_mask",
-    "_mask001",
-)  # of a mask's stem, after its photograph's
+MASK_ENDINGS = (".mask", "_mask", "_mask001")  # of a mask's stem
 ROOT_LINE = "# root: "  # how a list of photographs begins
 
 
@@ -93,10 +84,8 @@ class TorchvisionDataset(Source):
 
     def read(self, index: int) -> Image.Image:
         """A photograph, upright, mode RGB. Raises InputError if it cannot be read."""
-        try:
+        with input_error(f"{self.name(index)}: cannot be read", Exception):
             picture = self.dataset[index][0]
-        except Exception as error:  # of any type, from the dataset's loader
-            raise InputError(f"{self.name(index)}: cannot be read ({error})") from error
         if not isinstance(picture, Image.Image):
             found = type(picture).__name__
             raise InputError(f"{self.name(index)}: expected a picture, found {found}")
@@ -199,12 +188,9 @@ def read_list(path: Path, root: str | os.PathLike[str] | None = None) -> Files:
     photographs.
     """
     check_regular(path)
-    try:
+    expected = "a list of photographs"
+    with input_error(f"{path}: cannot be read", OSError, expected=expected):
         text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
-    except OSError as error:
-        raise InputError(
-            f"{path}: {error.strerror}; expected a list of photographs"
-        ) from error
     if "\0" in text:
         raise InputError(f"{path}: holds null bytes; expected one path a line in UTF-8")
     lines = [line for line in text.split("\n") if line.strip()]
@@ -249,24 +235,16 @@ def _open_torchvision(
         if root is None:
             raise InputError(f"{spec}: expected a root folder for it, found none")
         arguments["root"] = os.fspath(root)
-    try:
-        dataset = _open_or_download(dataset_class, arguments, "download" in accepted)
-    except Exception as error:  # RuntimeError, TypeError, network errors, ...
-        raise InputError(f"{spec}: cannot be opened ({error})") from error
+    with input_error(f"{spec}: cannot be opened", Exception):
+        try:
+            dataset = dataset_class(**arguments)
+        except (RuntimeError, OSError):  # missing; some refuse `download` if it exists
+            if "download" not in accepted:
+                raise
+            dataset = dataset_class(**arguments, download=True)
     if not len(dataset):
         raise InputError(f"{spec}: there are no photographs in it")
     return TorchvisionDataset(title, dataset)
-
-
-def _open_or_download(
-    dataset_class: Any, arguments: dict[str, Any], can_download: bool
-) -> Any:
-    try:
-        return dataset_class(**arguments)
-    except (RuntimeError, OSError):  # missing; some refuse `download` if it exists
-        if not can_download:
-            raise
-        return dataset_class(**arguments, download=True)
 
 
 def _value(text: str) -> str | int | bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from gin.data.sources import ROOT_LINE, find_photographs
-from gin.errors import InputError
+from gin.errors import InputError, check_choice
 from gin.utils.files import atomic, check_new
 
 Lists = dict[str, list[str]]
@@ -103,9 +103,7 @@ def split(
     photographs in each list. Raises InputError for an unknown layout, a folder of
     another layout, or lists that exist already, unless `force`.
     """
-    if layout not in LAYOUTS:
-        expected = ", ".join(LAYOUTS)
-        raise InputError(f"layout {layout!r}: expected one of {expected}")
+    check_choice("layout", layout, LAYOUTS)
     folder, out = Path(folder), Path(out)
     names = sorted(p.relative_to(folder).as_posix() for p in find_photographs(folder))
     try:

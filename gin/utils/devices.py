@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
-from gin.errors import InputError
+from gin.errors import InputError, check_choice
 
 PRECISIONS = ("float32", "bf16")
 
@@ -80,16 +80,12 @@ def compiles(device: torch.device) -> bool:
     It needs a C compiler and Python's headers, which slim images lack.
     """
     try:
-        torch.compile(_twice)(torch.ones(8, device=device))
+        torch.compile(torch.square)(torch.ones(8, device=device))
     except Exception as error:  # of many types: compilers, Triton, the linker
         reason = str(error).strip().splitlines()[0]
         warnings.warn(f"torch.compile cannot be used here ({reason})", stacklevel=2)
         return False
     return True
-
-
-def _twice(x: torch.Tensor) -> torch.Tensor:
-    return x + x
 
 
 def choose_precision(device: torch.device, name: str | None = None) -> str:
@@ -99,8 +95,7 @@ def choose_precision(device: torch.device, name: str | None = None) -> str:
     """
     if name is None:
         return "bf16" if _has_bf16(device) else "float32"
-    if name not in PRECISIONS:
-        raise InputError(f"precision is {name!r}; expected {' or '.join(PRECISIONS)}")
+    check_choice("precision", name, PRECISIONS)
     return name
 
 

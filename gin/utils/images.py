@@ -42,6 +42,11 @@ _PICTURE = re.compile(
 _BASE64_PICTURE = re.compile(
     rb"(?:/9j/|iVBORw0KGgo)(?:[A-Za-z0-9+/=\s]|&#x?[0-9A-Fa-f]+;){60,}"
 )
+HEIC = (".heic", ".heif", ".hif")  # read with pillow-heif, the extra `heic`
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"),
+    *(".avif", ".jp2", ".j2k", ".tga", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
 Info = dict[str | tuple[int, int], object]  # PIL's `Image.info`
 # Raises InputError, starting with the name, for an image that is not decoded yet.
 Check = Callable[[Image.Image, str], None]

@@ -4,17 +4,19 @@ Taught in book/12_perceptual.md.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torchvision import models
 from torchvision.models import WeightsEnum
 
-from gin.errors import InputError, Unavailable
+from gin.errors import InputError, Unavailable, check_choice
 from gin.weights import downloads, lpips_archive
 from gin.weights.state_dicts import (
     FLOATS,
@@ -28,55 +30,38 @@ log = logging.getLogger(__name__)
 _STAND_IN = {"vgg19": "vgg16"}
 
 
-def _vgg(*convolutions: int) -> dict[int, tuple[int, ...]]:
-    """Index in `features` -> weight shape of VGG's convolutions, up to conv5_1."""
-    shapes = dict[int, tuple[int, ...]]()
-    index, channels = 0, 3
-    for width, count in zip((64, 128, 256, 512, 512), convolutions, strict=True):
-        for _ in range(count):
-            shapes[index] = (width, channels, 3, 3)
-            channels = width
-            index += 2  # the convolution and its ReLU
-        index += 1  # the pool
-    return shapes
-
-
-@dataclass(frozen=True)
-class Network:
-    """The convolutions of a torchvision network."""
+class Network(NamedTuple):
+    """The convolutions of a torchvision network; `build` takes no weights."""
 
     name: str  #: for messages, such as "VGG-19"
     download: WeightsEnum  #: torchvision's weights, with their URL
-    #: index in `features` -> shape of the convolution's weight
-    shapes: dict[int, tuple[int, ...]]
+    build: Callable[[], nn.Module]
+
+    def layers(self) -> nn.Sequential:
+        """The layers of `features` without memory, of VGG up to conv5_1."""
+        with torch.device("meta"):
+            layers: nn.Sequential = self.build().features  # type: ignore[assignment]
+        pools = [i for i, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
+        return layers[: pools[3] + 2] if len(pools) > 3 else layers
 
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """Name -> shape of the weights and biases of the convolutions."""
-        names = {}
-        for index, shape in self.shapes.items():
-            names[f"features.{index}.weight"] = shape
-            names[f"features.{index}.bias"] = shape[:1]
-        return names
+        named = self.layers().named_parameters()
+        return {f"features.{name}": tuple(tensor.shape) for name, tensor in named}
 
 
 NETWORKS = {
-    "vgg19": Network("VGG-19", models.VGG19_Weights.IMAGENET1K_V1, _vgg(2, 2, 4, 4, 1)),
+    "vgg19": Network(
+        "VGG-19",
+        models.VGG19_Weights.IMAGENET1K_V1,
+        partial(models.vgg19, init_weights=False),
+    ),
     "vgg16": Network(
         "VGG16 (stand-in for VGG-19)",
         models.VGG16_Weights.IMAGENET1K_V1,
-        _vgg(2, 2, 3, 3, 1),
+        partial(models.vgg16, init_weights=False),
     ),
-    "alexnet": Network(
-        "AlexNet",
-        models.AlexNet_Weights.IMAGENET1K_V1,
-        {
-            0: (64, 3, 11, 11),
-            3: (192, 64, 5, 5),
-            6: (384, 192, 3, 3),
-            8: (256, 384, 3, 3),
-            10: (256, 256, 3, 3),
-        },
-    ),
+    "alexnet": Network("AlexNet", models.AlexNet_Weights.IMAGENET1K_V1, models.alexnet),
 }
 
 
@@ -106,8 +91,7 @@ def load_backbone(
             (which has no VGG-19).
         seed: of random weights.
     """
-    if network not in NETWORKS:
-        raise InputError(f"network is {network!r}; expected one of {list(NETWORKS)}")
+    check_choice("network", network, NETWORKS)
     if source is None:
         return _find(network)
     if source == "random":
@@ -147,7 +131,10 @@ def _how_to_get(network: str, reasons: str) -> str:
 
 def _read(network: str, path: Path, source: str) -> Backbone:
     """Read the tensors of `network`, or of its stand-in, from a file."""
-    tensors = _tensors(path)
+    if path.suffix == ".safetensors":
+        tensors = named_tensors(read_safetensors(path)[0], str(path))
+    else:
+        tensors = read_state_dict(path, downloads.SHA256.get(path.name, ""))
     for name in dict.fromkeys((network, _STAND_IN.get(network, network))):
         expected = NETWORKS[name].tensors()
         if expected.keys() <= tensors.keys():
@@ -161,13 +148,6 @@ def _read(network: str, path: Path, source: str) -> Backbone:
         f"{path}: not the weights of {wanted.name}: {missing} is missing; "
         "expected torchvision's names"
     )
-
-
-def _tensors(path: Path) -> dict[str, Tensor]:
-    if path.suffix != ".safetensors":
-        return read_state_dict(path, downloads.SHA256.get(path.name, ""))
-    tensors, _ = read_safetensors(path)
-    return named_tensors(tensors, str(path))
 
 
 def _check_shapes(

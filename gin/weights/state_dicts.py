@@ -17,10 +17,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from gin.errors import InputError
+from gin.errors import InputError, input_error
+from gin.recipes import MAX_BASE_CHANNELS
+from gin.weights.downloads import check_sha256
 
 Net = TypeVar("Net", bound=nn.Module)
-MAX_BASE_CHANNELS = 1024  # the paper's is 64
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _PARALLEL = "module."  # the prefix that DataParallel adds
 
@@ -53,7 +54,8 @@ def read_torch_file(path: Path, sha256: str = "") -> Any:
     check_is_weights(path)
     try:
         with path.open("rb") as file:
-            _check_sha256(file, path, sha256)
+            if sha256:
+                check_sha256(file, str(path), sha256)
             _check_archive(file, path)
             return torch.load(file, map_location="cpu", weights_only=True)
     except InputError:
@@ -76,16 +78,14 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises InputError if the file is missing, damaged or not a safetensors file.
     """
     check_is_weights(path)
-    try:
-        with safe_open(path, "pt") as file:
-            names = file.keys()
-            tensors = {name: file.get_tensor(name) for name in names}
-            return tensors, file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise InputError(
-            f"{path}: not a readable safetensors file ({error}); expected weights "
-            "written by gin (for the authors' own files use gin.load_released)"
-        ) from error
+    what = f"{path}: not a readable safetensors file"
+    expected = "weights of gin (gin.load_released reads the authors' own files)"
+    with (
+        input_error(what, SafetensorError, OSError, expected=expected),
+        safe_open(path, "pt") as file,
+    ):
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return tensors, file.metadata() or {}
 
 
 def named_tensors(
@@ -126,25 +126,14 @@ def check_is_weights(path: Path) -> None:
 
 
 def _is_dense(value: object) -> bool:
-    return (
-        isinstance(value, Tensor)
-        and value.layout is torch.strided
-        and not value.is_meta
-    )
-
-
-def _check_sha256(file: BufferedReader, path: Path, expected: str) -> None:
-    digest = hashlib.file_digest(file, "sha256").hexdigest() if expected else ""
-    file.seek(0)
-    if not digest.startswith(expected):
-        raise InputError(
-            f"{path}: refused, its SHA-256 is {digest[: len(expected)]}, "
-            f"expected {expected}"
-        )
+    if not isinstance(value, Tensor):
+        return False
+    return value.layout is torch.strided and not value.is_meta
 
 
 def _check_archive(file: BufferedReader, path: Path) -> None:
     """Raise InputError for a zip file that unpacks to more than its size."""
+    file.seek(0)
     if file.read(4) == b"PK\x03\x04":
         claimed = sum(entry.file_size for entry in ZipFile(file).infolist())
         if claimed > (size := path.stat().st_size):

@@ -50,6 +50,8 @@ def _padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 class EluLayer(nn.Module):
     """DeepFillv1's layer: a convolution and an ELU (Yu et al., CVPR 2018, sec. 3)."""
 
+    outputs = 1  # of the convolution, for each channel of the result
+
     def __init__(
         self,
         in_channels: int,
@@ -60,6 +62,7 @@ class EluLayer(nn.Module):
         activation: Callable[[Tensor], Tensor] = F.elu,
     ) -> None:
         super().__init__()
+        out_channels *= self.outputs
         self.conv = SameConv2d(in_channels, out_channels, kernel_size, stride, dilation)
         self.activation = activation
 
@@ -75,18 +78,7 @@ class GatedLayer(EluLayer):
     3.1.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int = 3,
-        stride: int = 1,
-        dilation: int = 1,
-        activation: Callable[[Tensor], Tensor] = F.elu,
-    ) -> None:
-        super().__init__(
-            in_channels, 2 * out_channels, kernel_size, stride, dilation, activation
-        )
+    outputs = 2
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) -> (B, C_out, H / stride, W / stride)."""
