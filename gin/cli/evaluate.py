@@ -2,18 +2,16 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from gin.cli.options import (
+    KINDS,
     Device,
-    EvaluationSize,
-    Kind,
     Precision,
-    PresetName,
     Root,
-    _examples,
+    examples,
     print_skipped_formats,
 )
 
@@ -21,7 +19,7 @@ app = typer.Typer()
 
 
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "gin evaluate --data photos/ --out table.md",
         "gin evaluate --weights W --data FOLDER --masks all --size 256 "
         "--baseline deepfillv2=W2 --out table.md",
@@ -72,11 +70,11 @@ def evaluate(
         ),
     ] = None,
     size: Annotated[
-        list[EvaluationSize] | None,
+        list[Literal["256", "original"]] | None,
         typer.Option(help="256 (the default) or original.", show_choices=False),
     ] = None,
     preset: Annotated[
-        PresetName | None,
+        Literal["table1", "table2"] | None,
         typer.Option(
             help="Masks, sizes and number of photographs of a table in the paper."
         ),
@@ -125,10 +123,9 @@ def evaluate(
     started = time.perf_counter()
     reports = Reports(out)
     reports.check(resume)
-    kinds = {kind.value: kind.name for kind in Kind}
     defaults = protocols.PRESETS[preset] if preset else protocols.DEFAULT
     mask_sets = protocols.choose_masks(
-        [kinds.get(text, text) for text in masks or defaults.masks], invert
+        [KINDS.get(text, text) for text in masks or defaults.masks], invert
     )
     candidates = methods.candidates(
         methods.weights_by_name(weights or []),

@@ -62,15 +62,29 @@ class Entry:
 
 @dataclass(frozen=True)
 class Job:
-    """One photograph to complete."""
+    """One photograph to complete; with `convert` CMYK becomes sRGB."""
 
-    photograph: Path  #: the file
-    mask: MaskPicture | RandomMask  #: its mask
-    result: Path  #: the file for the completed photograph
-    #: the file for a random mask; None for a mask that is a file
-    mask_copy: Path | None
-    output: Output  #: how the files are written
-    convert: bool = False  #: CMYK becomes sRGB
+    entry: Entry
+    mask: MaskPicture | RandomMask
+    output: Output
+    convert: bool = False
+
+    @property
+    def photograph(self) -> Path:
+        """The file of the photograph."""
+        return self.entry.path
+
+    @property
+    def result(self) -> Path:
+        """The file for the completed photograph."""
+        return self.output.result(self.entry.name)
+
+    @property
+    def mask_copy(self) -> Path | None:
+        """The file for a random mask; None for a mask that is a file."""
+        random = isinstance(self.mask, RandomMask)
+        name = f"{self.entry.name.stem}.mask.png"
+        return self.result.with_name(name) if random else None
 
     def inputs(self) -> list[Path]:
         """The files that are read."""
@@ -153,30 +167,20 @@ def collect(paths: Iterable[Path], mask: Path | None = None) -> list[Entry]:
     return [entry for entry in entries if entry.path not in masks]
 
 
-@dataclass(frozen=True)
-class MaskFiles:
-    """The masks of `--mask`: one file for all photographs, or a folder with one each.
+def mask_files(
+    path: Path, invert: bool | None = None, grow: int = 0, threshold: int | None = None
+) -> Callable[[Entry], MaskPicture]:
+    """The function that finds a photograph's mask: the file `path`, or one in a folder.
 
-    `invert`, `grow` and `threshold` are those of `MaskPicture`.
+    Other arguments as for `MaskPicture`. Raises InputError as `MaskFolder` does; the
+    function as its `find` does.
     """
-
-    path: Path
-    invert: bool | None = None
-    grow: int = 0
-    threshold: int | None = None
-
-    def chooser(self) -> Callable[[Entry], MaskPicture]:
-        """The function that finds a photograph's mask.
-
-        Raises InputError as `MaskFolder` does; the function as its `find` does.
-        """
-        options = self.invert, self.grow, self.threshold
-        if not self.path.is_dir():
-            return lambda entry: MaskPicture(self.path, *options)
-        folder = MaskFolder(self.path)
-        return lambda entry: MaskPicture(
-            folder.find(entry.name, str(entry.path)), *options
-        )
+    if not path.is_dir():
+        return lambda entry: MaskPicture(path, invert, grow, threshold)
+    find = MaskFolder(path).find
+    return lambda entry: MaskPicture(
+        find(entry.name, str(entry.path)), invert, grow, threshold
+    )
 
 
 def plan(
@@ -198,11 +202,15 @@ def plan(
     jobs = []
     for entry in entries:
         with failures.of(entry.path):
-            jobs.append(_job(entry, choose(entry), output, convert))
+            jobs.append(Job(entry, choose(entry), output, convert))
     _check_outputs(jobs, output)
     check_folder(output.folder)
     left = [j for j in jobs if not (output.skip_existing and j.result.is_file())]
-    usable, areas = _check_pictures(left, failures)
+    usable, areas = [], []
+    for job in left:
+        with failures.of(job.photograph):
+            areas.append(area(job.load()[1]))
+            usable.append(job)
     if len(left) == len(jobs):  # a batch that is continued was checked as a whole
         _check_polarity(usable, areas)
     return usable
@@ -234,27 +242,6 @@ def run(
             raise error
         failures.messages.extend(messages)
     return [area for areas, _, _ in outcomes for area in areas]
-
-
-def _job(
-    entry: Entry, mask: MaskPicture | RandomMask, output: Output, convert: bool
-) -> Job:
-    result = output.result(entry.name)
-    random = isinstance(mask, RandomMask)
-    mask_copy = result.with_name(f"{entry.name.stem}.mask.png") if random else None
-    return Job(entry.path, mask, result, mask_copy, output, convert)
-
-
-def _check_pictures(
-    jobs: Iterable[Job], failures: Failures
-) -> tuple[list[Job], list[float]]:
-    """The jobs whose photographs and masks can be used, and the missing fractions."""
-    usable, areas = [], []
-    for job in jobs:
-        with failures.of(job.photograph):
-            areas.append(area(job.load()[1]))
-            usable.append(job)
-    return usable, areas
 
 
 def _check_polarity(jobs: Sequence[Job], areas: Sequence[float]) -> None:
