@@ -25,6 +25,7 @@ app = typer.Typer()
         "--baseline deepfillv2=W2 --out table.md",
         "gin evaluate --preset table2 --data lists/val.txt --out table2.md",
         "gin evaluate --data photos/ --masks masks/ --size original --out table.md",
+        "gin evaluate --data photos/ --segmentation --out table.md",
         "gin evaluate --data photos/ --out table.md --resume",
     )
 )
@@ -110,6 +111,29 @@ def evaluate(
             help="Inception's weights for FID and KID; downloaded by default.",
         ),
     ] = None,
+    vgg: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="VGG16's weights for the VGG distance; downloaded by default.",
+        ),
+    ] = None,
+    segmentation: Annotated[
+        bool,
+        typer.Option(
+            "--segmentation",
+            help="Also compare the classes that a segmentation network gives to the "
+            "completed picture and the photograph, as in the paper's Fig. 6.",
+        ),
+    ] = False,
+    segmenter: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NETWORK[=FILE]",
+            help="The network of --segmentation: lraspp (the default) or deeplabv3; "
+            "its weights are downloaded, or read from FILE.",
+        ),
+    ] = None,
     device: Device = None,
     precision: Precision = None,
 ) -> None:
@@ -140,7 +164,9 @@ def evaluate(
         protocols.check_preset(preset, datasets)
     sizes = [*(size or defaults.sizes)]
     protocol = protocols.Protocol(datasets, mask_sets, sizes, seed)
-    networks = MetricNetworks.load(backbone, inception, device)
+    networks = MetricNetworks.load(
+        backbone, inception, device, vgg, _network(segmentation, segmenter)
+    )
     evaluation = Evaluation(protocol, candidates, networks, reports.folder)
     evaluation.run(resume)
     typer.echo(reports.write(evaluation, resume))
@@ -148,3 +174,11 @@ def evaluate(
         typer.echo(f"{method}: {seconds:.2f} s an image")
     seconds = time.perf_counter() - started
     typer.echo(f"evaluated in {seconds:.1f} s: see {out}")
+
+
+def _network(segmentation: bool, text: str | None) -> tuple[str, str | None] | None:
+    """The segmentation network and its file; None without a segmentation."""
+    if not segmentation and text is None:
+        return None
+    name, _, file = (text or "lraspp").partition("=")
+    return name, file or None

@@ -5,10 +5,11 @@ tables depend on the written measurements alone.
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import numpy as np
 import torch
@@ -19,27 +20,45 @@ from gin.baselines.interface import complete
 from gin.baselines.methods import Candidate
 from gin.errors import InputError, Unavailable
 from gin.evaluation.fid_kid import SET_METRICS, Distribution, inception
-from gin.evaluation.metrics import METRICS, Lpips, composite, lpips_metric, measure
+from gin.evaluation.metrics import (
+    METRICS,
+    Lpips,
+    VggDistance,
+    composite,
+    lpips_metric,
+    measure,
+    vgg_distance,
+)
 from gin.evaluation.protocol import Cell, Group, Protocol
+from gin.evaluation.segmentation import (
+    SEGMENTATION_METRICS,
+    Segmenter,
+    compare,
+    segmenter,
+)
 from gin.evaluation.store import HOLE, EvaluationFolder
 from gin.masks import Mask, area, load_mask
 from gin.utils.devices import choose_device
 from gin.utils.files import locked
 
 SAVE_INTERVAL = 100  # completions between two writes of Inception's features
+Net = TypeVar("Net", bound=nn.Module)
 Values = dict[tuple[Group, str, str], dict[str, float]]
 
 
 @dataclass(frozen=True)
 class MetricNetworks:
-    """The networks of LPIPS and of FID and KID, or None where one is not available.
+    """The networks of the metrics, or None where one is not available.
 
-    `missing` maps each metric that is not available to the reason.
+    `missing` maps each metric that is not available to the reason. The segmentation is
+    optional: without it, its metrics are neither available nor missing.
     """
 
     lpips: Lpips | None = None
     inception: nn.Module | None = None
     missing: dict[str, str] = field(default_factory=dict)
+    vgg: VggDistance | None = None
+    segmenter: Segmenter | None = None
 
     @classmethod
     def load(
@@ -47,8 +66,10 @@ class MetricNetworks:
         backbone: str | None = None,
         inception_weights: str | None = None,
         device: str | None = None,
+        vgg_weights: str | None = None,
+        segmentation: tuple[str, str | None] | None = None,
     ) -> "MetricNetworks":
-        """Both networks on `device`.
+        """The networks on `device`.
 
         Raises InputError for a file that cannot be used. A failed download raises
         nothing and leaves the metric out.
@@ -57,40 +78,76 @@ class MetricNetworks:
             backbone: a file with AlexNet's weights; None downloads them.
             inception_weights: a file with Inception's weights; None downloads them.
             device: None takes the GPU if CUDA finds one, else the CPU.
+            vgg_weights: a file with VGG16's weights; None downloads them.
+            segmentation: a name of `gin.evaluation.segmentation.ARCHITECTURES`, and a
+                file with its weights or None to download them; None measures no
+                segmentation.
         """
-        torch_device = choose_device(device)
         missing: dict[str, str] = {}
-        lpips, network = None, None
-        try:
-            lpips = lpips_metric(backbone).to(torch_device)
-        except InputError as error:
-            if backbone is not None:
-                raise
-            missing["LPIPS"] = str(error)
-        try:
-            network = inception(inception_weights).to(torch_device)
-        except Unavailable as error:
-            if inception_weights is not None:
-                raise
-            missing |= dict.fromkeys(SET_METRICS, str(error))
-        return cls(lpips, network, missing)
+        torch_device = choose_device(device)
+
+        def load(
+            build: Callable[[str | None], Net],
+            file: str | None,
+            metrics: Iterable[str],
+            missed: type[InputError] = Unavailable,
+        ) -> Net | None:
+            try:
+                return build(file).to(torch_device)
+            except missed as error:
+                if file is not None:
+                    raise
+                missing.update(dict.fromkeys(metrics, str(error)))
+                return None
+
+        name, file = segmentation or ("", None)
+        return cls(
+            load(lpips_metric, backbone, ["LPIPS"], InputError),
+            load(inception, inception_weights, SET_METRICS),
+            missing,
+            load(vgg_distance, vgg_weights, ["VGG"], InputError),
+            load(partial(segmenter, name), file, SEGMENTATION_METRICS)
+            if name
+            else None,
+        )
 
     def settings(self) -> dict[str, str]:
         """Name -> source of the weights of each network, as text."""
-        lpips = f"{self.lpips.name}, {self.lpips.source}" if self.lpips else "none"
-        network = "Inception-v3" if self.inception else "none"
-        return {"LPIPS": lpips, "FID and KID": network}
+        described: dict[str, Lpips | VggDistance | Segmenter | None]
+        described = {"LPIPS": self.lpips, "VGG": self.vgg}
+        if self.segmenter or SEGMENTATION_METRICS.keys() & self.missing:
+            described["segmentation"] = self.segmenter
+        sources = {
+            name: f"{network.name}, {network.source}" if network else "none"
+            for name, network in described.items()
+        }
+        return {**sources, "FID and KID": "Inception-v3" if self.inception else "none"}
+
+    def without_vgg(self, reason: str) -> "MetricNetworks":
+        """The same networks, with the VGG distance missing for `reason`."""
+        return replace(self, vgg=None, missing={**self.missing, "VGG": reason})
 
     def measure(
         self, filled: np.ndarray, image: np.ndarray, mask: Mask
     ) -> dict[str, float]:
-        """The available metrics of `gin.evaluation.metrics.METRICS`.
+        """The available metrics of each image.
 
         `filled` and `image` (H, W, 3), `mask` (H, W), all uint8.
         """
         # One image a batch: the last digits depend on the size of the batch.
-        values = measure(*_tensors(filled, image, mask), self.lpips)
+        tensors = _tensors(filled, image, mask)
+        values = measure(*tensors, self.lpips, self.vgg)
+        if self.segmenter:
+            _, target, hole = tensors
+            found = self.label(composite(*tensors))
+            values |= compare(found, self.label(target), hole)
         return {name: value.item() for name, value in values.items()}
+
+    def label(self, image: Tensor) -> Tensor:
+        """The classes (B, H, W), on the CPU, of a uint8 batch (B, 3, H, W)."""
+        assert self.segmenter
+        device = next(self.segmenter.parameters()).device
+        return self.segmenter(image.to(device)).cpu()
 
     def add_features(
         self,
@@ -141,6 +198,8 @@ class Evaluation:
             self._run(resume)
 
     def _run(self, resume: bool) -> None:
+        if resume and self.folder.began_before_vgg():
+            self.networks = self.networks.without_vgg("the evaluation began without it")
         self.folder.begin(self.settings(), resume)
         self.masks = self.folder.write_masks(self.protocol)
         self.missing_metrics |= self.networks.missing
@@ -163,8 +222,14 @@ class Evaluation:
         return [c for c in self.candidates if c.name not in self.missing_methods]
 
     def metrics(self) -> list[str]:
-        """The metrics of `METRICS` that are available."""
-        return [name for name in METRICS if name not in self.missing_metrics]
+        """The metrics of each image that are available."""
+        names = [*METRICS, *(SEGMENTATION_METRICS if self.networks.segmenter else ())]
+        return [name for name in names if name not in self.missing_metrics]
+
+    def wanted(self, metric: str) -> bool:
+        """Whether a metric belongs into the tables, available or not."""
+        optional = metric in SEGMENTATION_METRICS and not self.networks.segmenter
+        return not optional or metric in self.missing_metrics
 
     def _measure_all(
         self, cell: Cell, candidate: Candidate, bar: "tqdm[NoReturn]"

@@ -9,18 +9,21 @@ from os import PathLike
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from gin.errors import InputError
 from gin.utils.devices import exact_float32
+from gin.vgg import VGG_MIN_SIDE, Features
 from gin.weights.imagenet import Backbone, load_backbone
 
 # Index of a convolution in AlexNet's `features` -> its module in the package lpips.
 _SLICES = {0: "slice1.0", 3: "slice2.3", 6: "slice3.6", 8: "slice4.8", 10: "slice5.10"}
 LPIPS_MIN_SIDE = 31  # px, for AlexNet's strides and pooling
 SSIM_MIN_SIDE = 11  # px: the window
+VGG_MAX_SIDE = 512  # px: larger pictures are reduced, since the maps take 1 kB a pixel
 OVERSHOOT = 1.0  # largest distance from [0, 1]; values beyond have another scale
 
 
@@ -40,23 +43,30 @@ METRICS = {
     "L1 relative": Metric("%", "lower", 2),
     "L1 edge-connect": Metric("", "lower", 4),
     "LPIPS": Metric("", "lower", 4),
+    "VGG": Metric("", "lower", 4),
 }
 
 
 def measure(
-    completed: Tensor, image: Tensor, mask: Tensor, lpips: "Lpips | None" = None
+    completed: Tensor,
+    image: Tensor,
+    mask: Tensor,
+    lpips: "Lpips | None" = None,
+    vgg: "VggDistance | None" = None,
 ) -> dict[str, Tensor]:
-    """Every metric of `METRICS`, in its order; LPIPS only with `lpips`.
+    """Every metric of `METRICS`, in its order; LPIPS and VGG only with their networks.
 
     The metrics compare `composite(completed, image, mask)` with the photograph in 8
-    bits. The batch and `lpips` may be on different devices. Raises InputError as
-    `composite`, or LPIPS with a side below 31 px.
+    bits. The batch and the networks may be on different devices. Raises InputError as
+    `composite`, or LPIPS with a side below 31 px, or the VGG distance with one below 16
+    px.
 
     Args:
         completed: (B, 3, H, W), uint8 or in [0, 1], from 11 px a side.
         image: the photographs, likewise.
         mask: (B, 1, H, W) of {0, 1}, 1 = missing.
         lpips: the network of LPIPS.
+        vgg: the network of the VGG distance.
 
     Returns:
         name -> (B,) float64 on the CPU. PSNR is infinite for identical images,
@@ -76,10 +86,11 @@ def measure(
         "L1 relative": l1_relative(a, b),
         "L1 edge-connect": l1_edge_connect(a, b),
     }
-    if lpips is not None:
-        device = next(lpips.parameters()).device
-        pair = (x.to(device).float() / 255 for x in (pasted, truth))
-        values["LPIPS"] = lpips(*pair).cpu().double()
+    for name, network in {"LPIPS": lpips, "VGG": vgg}.items():
+        if network is not None:
+            device = next(network.parameters()).device
+            pair = (x.to(device).float() / 255 for x in (pasted, truth))
+            values[name] = network(*pair).cpu().double()
     return values
 
 
@@ -223,6 +234,59 @@ class Lpips(nn.Module):
 def lpips_metric(source: str | PathLike[str] | None = None) -> Lpips:
     """`Lpips` with AlexNet's weights from `source`, as `load_backbone` takes it."""
     return Lpips(load_backbone("alexnet", source))
+
+
+class VggDistance(nn.Module):
+    """The distance of VGG16's normalised features, 0 for equal images.
+
+    LPIPS without trained heads, on another network than LPIPS: at each position of the
+    maps conv1_1, conv2_1, conv3_1, conv4_1 and conv5_1 the squared distance of two unit
+    vectors, |a/|a| − b/|b||²; then the mean over positions and over the five layers.
+    Pictures with a side above 512 px are reduced to it, with antialiasing.
+
+    Frozen; computed in float32 without autocast and TF32. `source` is that of the
+    weights. Raises InputError for another backbone.
+    """
+
+    name = "VGG16"
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        if backbone.network != "vgg16":
+            raise InputError(f"backbone is {backbone.name}; expected VGG16")
+        self.source = backbone.source
+        self.features = Features(backbone)
+
+    def forward(self, image: Tensor, target: Tensor) -> Tensor:
+        """(B, 3, H, W) twice, in [0, 1], from 16 px a side -> (B,)."""
+        if image.shape != target.shape:
+            raise InputError(
+                f"images are {tuple(image.shape)} and {tuple(target.shape)}; expected "
+                "equal shapes"
+            )
+        with exact_float32(image.device):
+            maps = (self.features(_reduced(x.float())) for x in (image, target))
+            layers = [
+                (F.normalize(a) - F.normalize(b)).square().sum(dim=1).mean(dim=(1, 2))
+                for a, b in zip(*maps, strict=True)
+            ]
+        return torch.stack(layers).mean(dim=0)
+
+
+def vgg_distance(source: str | PathLike[str] | None = None) -> VggDistance:
+    """`VggDistance` with VGG16's weights from `source`, as `load_backbone` takes it."""
+    return VggDistance(load_backbone("vgg16", source))
+
+
+def _reduced(image: Tensor) -> Tensor:
+    """`image` (B, 3, H, W) with sides of at most 512 px, if they stay above 16 px."""
+    height, width = image.shape[2:]
+    longest, shortest = max(height, width), min(height, width)
+    scale = max(VGG_MAX_SIDE / longest, VGG_MIN_SIDE / shortest)
+    if scale >= 1:
+        return image
+    size = (round(height * scale), round(width * scale))
+    return F.interpolate(image, size, mode="bilinear", antialias=True)
 
 
 def _without_weights() -> Any:

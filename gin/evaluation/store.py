@@ -14,6 +14,7 @@ from gin.data import mask_sets
 from gin.errors import InputError
 from gin.evaluation.metrics import METRICS
 from gin.evaluation.protocol import Group, Protocol
+from gin.evaluation.segmentation import SEGMENTATION_METRICS
 from gin.masks import Mask, load_mask
 from gin.utils.files import append, atomic, check_folder, remove_partial
 
@@ -27,7 +28,10 @@ class EvaluationFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.settings_file = path / "run.json"
-        self.records = Records(path / "records.csv", (*KEY, HOLE, *METRICS))
+        columns = (*KEY, HOLE, *METRICS, *SEGMENTATION_METRICS)
+        # Older tables end before the VGG distance.
+        old = columns[: columns.index("VGG")]
+        self.records = Records(path / "records.csv", columns, old)
         self.times = Records(path / "times.csv", (*KEY, "seconds"))
 
     def check(self, resume: bool) -> None:
@@ -58,6 +62,10 @@ class EvaluationFolder:
             return
         with atomic(self.settings_file) as temporary:
             temporary.write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
+
+    def began_before_vgg(self) -> bool:
+        """Whether the folder's evaluation began when there was no VGG distance."""
+        return self.settings_file.exists() and "VGG" not in self._settings()
 
     def write_masks(self, protocol: Protocol) -> dict[Group, str]:
         """Write the masks that are missing; -> the SHA-256 of each group's masks.
@@ -176,10 +184,17 @@ class Records:
 
     Cells must not hold line breaks, so that each line is a row. `recover` cuts off the
     last line if a killed program left it incomplete.
+
+    Args:
+        path: of the file.
+        columns: the names of its columns.
+        old: those of a file by an older version, which keeps them.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        self.path, self.columns = path, list(columns)
+    def __init__(
+        self, path: Path, columns: Sequence[str], old: Sequence[str] = ()
+    ) -> None:
+        self.path, self.columns, self.old = path, list(columns), list(old)
 
     def recover(self) -> list[dict[str, str]]:
         """Read the rows; create the file, or cut off an incomplete last row.
@@ -192,6 +207,8 @@ class Records:
         content = self.path.read_bytes()
         complete = content.rfind(b"\n") + 1  # bytes
         header, *rows = _parsed(content[:complete]) or [[]]
+        if header and header == self.old:
+            self.columns = self.old
         if header != self.columns or any(len(row) != len(header) for row in rows):
             raise InputError(
                 f"{self.path}: not the table of this evaluation; "

@@ -900,8 +900,8 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*_: object) -> None:
         raise Unavailable("far away")
 
-    monkeypatch.setattr("gin.evaluation.evaluator.lpips_metric", none)
-    monkeypatch.setattr("gin.evaluation.evaluator.inception", none)
+    for name in ("lpips_metric", "vgg_distance", "inception", "segmenter"):
+        monkeypatch.setattr(f"gin.evaluation.evaluator.{name}", none)
 
 
 EVALUATE = ["evaluate", "--data", "photos", "--size", "original", "--device", "cpu"]
@@ -929,6 +929,38 @@ def test_gin_evaluate_prints_the_table_that_it_writes(
     before = contents(Path("new"))
     assert main([*command, "--out", "new/table.md", "--resume"]) == 0
     assert contents(Path("new")) == before
+
+
+@pytest.mark.usefixtures("photos", "offline")
+@pytest.mark.parametrize("option", [["--segmentation"], ["--segmenter", "deeplabv3"]])
+def test_gin_evaluate_says_what_a_segmentation_lacks(
+    option: list[str], weights: str
+) -> None:
+    command = [*EVALUATE, "--weights", weights, "--masks", "free-form"]
+    assert main([*command, *option, "--out", "t.md"]) == 0
+    table = Path("t.md").read_text("utf-8")
+    assert "| Agreement, % ↑ | mIoU ↑ |" in table
+    for metric in ("VGG", "Agreement", "mIoU"):
+        assert f"**{metric}**: not available: far away" in table
+
+
+@pytest.mark.usefixtures("photos")
+def test_gin_evaluate_refuses_a_segmentation_that_cannot_be(
+    weights: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none(*_: object) -> None:
+        raise Unavailable("far away")
+
+    for name in ("lpips_metric", "vgg_distance", "inception"):
+        monkeypatch.setattr(f"gin.evaluation.evaluator.{name}", none)
+    command = [*EVALUATE, "--weights", weights, "--out", "t.md", "--segmenter"]
+    assert "expected one of ['lraspp'," in refused(capsys, *command, "star")
+    assert "nowhere.pth: no such file" in refused(
+        capsys, *command, "lraspp=nowhere.pth"
+    )
+    assert not Path("t.md").exists()
 
 
 @pytest.mark.usefixtures("photos", "offline")
