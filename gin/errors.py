@@ -51,6 +51,18 @@ def input_error(
         raise InputError(f"{what} ({reason}){hint}") from error
 
 
+@contextmanager
+def required(
+    what: str, extra: str, kind: type[InputError] = InputError
+) -> Iterator[None]:
+    """Turn ImportError into the exception `kind`, which names the extra to install."""
+    try:
+        yield
+    except ImportError as error:
+        needed = f'pip install "deepgin-book[{extra}]"'
+        raise kind(f"{what} needs {needed} ({error})") from error
+
+
 def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
     """Raise InputError, starting with `name`, unless `value` is one of `choices`."""
     if value not in (known := list(choices)):

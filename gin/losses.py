@@ -6,6 +6,7 @@ book/11_adversarial.md, book/12_perceptual.md, book/13_style.md, book/14_variati
 and book/15_total.md.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -80,9 +81,11 @@ def generator_terms(
         )
     if features is not None and recipe.style_weight:
         true = gram_matrices(features.true)
+        stacked = [torch.cat(maps) for maps in zip(*features.fakes, strict=True)]
+        grams = [gram.chunk(len(features.fakes)) for gram in gram_matrices(stacked)]
         style = _sum(
-            style_loss(gram_matrices(fake), true, weights, recipe.style)
-            for fake in features.fakes
+            style_loss(fake, true, weights, recipe.style)
+            for fake in zip(*grams, strict=True)
         )
     return Terms(
         l1=l1,
@@ -195,7 +198,10 @@ def perceptual_loss(
 
 def gram_matrices(features: Sequence[Tensor]) -> list[Tensor]:
     """Return phi^T phi / (C H W) of each layer (Eq. 5): (B, C, H, W) -> (B, C, C)."""
-    return [_gram_matrix(layer) for layer in features]
+    return [
+        _gram_matrix(layer, math.gcd(layer.shape[2], 16) if layer.is_cuda else 1)
+        for layer in features
+    ]
 
 
 def style_loss(
@@ -252,11 +258,16 @@ def _sum(terms: Iterable[Tensor]) -> Tensor:
     return torch.stack(scalars).sum()
 
 
-def _gram_matrix(layer: Tensor) -> Tensor:
+def _gram_matrix(layer: Tensor, groups: int = 1) -> Tensor:
+    """The sum over `groups` groups of rows; one group is too few tiles for a GPU.
+
+    bf16 values are exact in TF32, which training turns on.
+    """
     _, channels, height, width = layer.shape
     phi = _wide(layer).permute(0, 2, 3, 1).flatten(1, 2)  # (B, HW, C), not copied
+    phi = phi.unflatten(1, (groups, -1))
     with torch.autocast(phi.device.type, enabled=False):
-        return phi.mT @ phi / (channels * height * width)
+        return (phi.mT @ phi).sum(dim=1) / (channels * height * width)
 
 
 def _gaps(

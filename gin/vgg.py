@@ -1,22 +1,27 @@
-"""VGG's feature maps, phi of the perceptual and the style loss.
+"""The networks phi: VGG's maps for the perceptual and style losses, and LPIPS.
 
 Taught in book/12_perceptual.md.
 """
 
+import warnings
 from os import PathLike
-from typing import Self
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gin.back_projection import resize
-from gin.errors import InputError, check_choice
+from gin.errors import InputError, check_choice, required
 from gin.recipes import LAYERS
+from gin.utils.devices import exact_float32, no_autocast
 from gin.weights.imagenet import NETWORKS, Backbone, load_backbone
 
 LAYER_OUTPUTS = ("convolution", "released")
 VGG_MIN_SIDE = 16  # px: four poolings leave one pixel
+LPIPS_MIN_SIDE = 31  # px, for AlexNet's strides and pooling
+# Index of a convolution in AlexNet's `features` -> its module in the package lpips.
+_SLICES = {0: "slice1.0", 3: "slice2.3", 6: "slice3.6", 8: "slice4.8", 10: "slice5.10"}
 
 
 class Features(nn.Module):
@@ -112,3 +117,58 @@ def _stages(backbone: Backbone) -> nn.ModuleList:
     starts = [0, *(end + 1 for end in ends)]
     parts = zip(starts, ends, strict=False)
     return nn.ModuleList(layers[start:end] for start, end in parts)
+
+
+class Lpips(nn.Module):
+    """LPIPS, version 0.1, on AlexNet (Zhang et al., 2018): 0 for equal images.
+
+    Frozen; computed in float32 without autocast and TF32. `name` and `source` are those
+    of AlexNet's weights. The weights of the five heads come with the package `lpips`.
+    Raises InputError without that package, or for another backbone.
+    """
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        if backbone.network != "alexnet":
+            raise InputError(f"backbone is {backbone.name}; expected AlexNet")
+        self.name, self.source = backbone.name, backbone.source
+        self.distance = _without_weights()
+        state = {
+            f"{module}.{name}": backbone.state[f"features.{index}.{name}"]
+            for index, module in _SLICES.items()
+            for name in ("weight", "bias")
+        }
+        self.distance.net.load_state_dict(state)
+        self.requires_grad_(False).eval()
+
+    def forward(self, image: Tensor, target: Tensor) -> Tensor:
+        """(B, 3, H, W) twice, in [0, 1], from 31 px a side -> (B,)."""
+        if image.shape != target.shape or min(image.shape[2:]) < LPIPS_MIN_SIDE:
+            raise InputError(
+                f"images are {tuple(image.shape)} and {tuple(target.shape)}; expected "
+                f"equal shapes with sides of {LPIPS_MIN_SIDE} pixels or more"
+            )
+        with exact_float32(image.device):
+            return self.distances(image, target)
+
+    def distances(self, image: Tensor, target: Tensor) -> Tensor:
+        """The same without checks and with TF32 where it is on, for training."""
+        with no_autocast(image.device):
+            # `normalize` maps [0, 1] to the [-1, 1] that the package computes in.
+            distance = self.distance(image.float(), target.float(), normalize=True)
+        return distance.flatten()
+
+
+def lpips_metric(source: str | PathLike[str] | None = None) -> Lpips:
+    """`Lpips` with AlexNet's weights from `source`, as `load_backbone` takes it."""
+    return Lpips(load_backbone("alexnet", source))
+
+
+def _without_weights() -> Any:
+    """The package's metric with its heads and a random AlexNet, without a download."""
+    with required("LPIPS", "train"):
+        import lpips
+    # The random AlexNet is replaced, so the random state must not advance.
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torchvision deprecates lpips's arguments
+        return lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)

@@ -22,10 +22,8 @@ from gin.errors import InputError, Unavailable
 from gin.evaluation.fid_kid import SET_METRICS, Distribution, inception
 from gin.evaluation.metrics import (
     METRICS,
-    Lpips,
     VggDistance,
     composite,
-    lpips_metric,
     measure,
     vgg_distance,
 )
@@ -40,6 +38,7 @@ from gin.evaluation.store import HOLE, EvaluationFolder
 from gin.masks import Mask, area, load_mask
 from gin.utils.devices import choose_device
 from gin.utils.files import locked
+from gin.vgg import Lpips, lpips_metric
 
 SAVE_INTERVAL = 100  # completions between two writes of Inception's features
 Net = TypeVar("Net", bound=nn.Module)

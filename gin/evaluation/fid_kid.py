@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance, NoTrainInceptionV3
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from gin.errors import InputError, Unavailable
+from gin.errors import InputError, Unavailable, input_error, required
 from gin.evaluation.metrics import Metric, eight_bits
 from gin.utils.devices import exact_float32
 from gin.utils.files import atomic
@@ -81,12 +81,11 @@ class Distribution:
 
     def load(self, path: Path) -> None:
         """Read `features` from a file by `save`. Raises InputError for another file."""
-        try:
+        expected = "features of FID and KID"
+        with input_error(
+            f"{path}: not readable", OSError, SafetensorError, expected=expected
+        ):
             features = load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise InputError(
-                f"{path}: not readable ({error}); expected features of FID and KID"
-            ) from error
         types = {(pair.dtype, *pair.shape) for pair in features.values()}
         if len(types) > 1 or any(
             len(t) != 3 or t[:2] != (torch.float32, 2) for t in types
@@ -106,12 +105,8 @@ def inception(source: str | PathLike[str] | None = None) -> nn.Module:
     them from torch's cache or downloads them. Raises Unavailable if they cannot be
     downloaded, or torch-fidelity is not installed, and InputError for another file.
     """
-    try:
+    with required("FID", "train", Unavailable):
         import torch_fidelity.feature_extractor_inceptionv3 as original
-    except ImportError as error:
-        raise Unavailable(
-            f'FID and KID need pip install "deepgin-book[train]" ({error})'
-        ) from error
     path = (
         Path(source)
         if source is not None

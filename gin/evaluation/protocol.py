@@ -22,10 +22,10 @@ from gin.data.mask_sets import (
 from gin.data.shards import Shards
 from gin.data.sources import Source, open_source
 from gin.errors import InputError
-from gin.evaluation.metrics import LPIPS_MIN_SIDE
 from gin.inference.regions import SIDE
 from gin.masks import KINDS, Mask, area, check_mask, load_mask
 from gin.utils.files import split_name
+from gin.vgg import LPIPS_MIN_SIDE
 
 ORIGINAL = "original"
 SIZES = (str(SIDE), ORIGINAL)

@@ -15,7 +15,7 @@ from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
-from gin.errors import InputError
+from gin.errors import InputError, input_error
 from gin.utils.devices import (
     available_cores,
     choose_device,
@@ -53,11 +53,12 @@ def launch(hardware: Hardware) -> Fabric:
             f"{hardware.devices} devices on {hardware.nodes} nodes; expected 1 or more"
         )
     _check_processes(hardware)
-    # What it has to say about starting is no news to who asked for it.
+    # Its messages about starting repeat what the user asked for.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     several = hardware.devices * hardware.nodes > 1
     one_of_many = device.index is not None and hardware.devices == 1
-    try:
+    what = f"{hardware.devices} devices cannot be used"
+    with input_error(what, MisconfigurationException):
         fabric = Fabric(
             accelerator=device.type,
             strategy="ddp" if several else "auto",
@@ -65,9 +66,6 @@ def launch(hardware: Hardware) -> Fabric:
             num_nodes=hardware.nodes,
             precision="bf16-mixed" if precision == "bf16" else "32-true",
         )
-    except MisconfigurationException as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{hardware.devices} devices: {reason}") from error
     if parent := os.environ.pop(PARENT, None):
         end_with_parent(int(parent))
     os.environ[PARENT] = str(os.getpid())  # for the processes that Fabric starts

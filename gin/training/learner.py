@@ -15,13 +15,12 @@ from torch.optim import Adam
 from gin import losses
 from gin.discriminator import Discriminators
 from gin.errors import InputError
-from gin.evaluation.metrics import Lpips
 from gin.generator import Completion, DeepGIN, composite
 from gin.initialisation import identity_initialisation
 from gin.masks import KINDS
 from gin.recipes import LossRecipe, NetworkRecipe, Recipe, check_recipe
 from gin.utils.devices import tune
-from gin.vgg import Features
+from gin.vgg import Features, Lpips
 from gin.weights.checkpoints import configuration, load
 from gin.weights.imagenet import Backbone
 
@@ -64,8 +63,9 @@ class Learner:
         self._complete, self._step_g = fabric.setup(
             _maybe_compiled(self.net, compiled), self.adam_g
         )
-        self._frozen = _maybe_compiled(self.discriminators, compiled)
-        self._discriminators, self._step_d = fabric.setup(self._frozen, self.adam_d)
+        self._discriminators, self._step_d = fabric.setup(
+            _maybe_compiled(self.discriminators, compiled), self.adam_d
+        )
         self._terms = _maybe_compiled(self._generator_terms, compiled)
         self.average = self.net
         if optimiser.ema_decay is not None:
@@ -124,16 +124,12 @@ class Learner:
     ) -> dict[str, Tensor]:
         """Update the generators (Eqs. 2 and 4 to 7)."""
         together = self.recipe.optimiser.order == "released"
-        # Wrapped, the discriminators' gradients are averaged over the processes,
-        # which clipping over both needs; else they need no gradient at all.
-        discriminators = self._discriminators if together else self._frozen
         self.discriminators.requires_grad_(together)
         with self.fabric.autocast():
-            maps = discriminators(masked, done.completed)
-            terms = self._terms(done, image, mask, maps)
-            if isinstance(self._features, Lpips):
-                distance = self._features(image, done.completed).mean()
-                terms = terms._replace(perceptual=distance)
+            # Wrapped, the discriminators' gradients are averaged over the processes,
+            # which clipping over both needs; else they need no gradient.
+            maps = self._discriminators(masked, done.completed) if together else None
+            terms = self._terms(done, image, mask, masked, maps)
         total = terms.total(self.recipe.losses)
         self.adam_g.zero_grad()
         self.adam_d.zero_grad()
@@ -158,16 +154,24 @@ class Learner:
         return loss.detach()
 
     def _generator_terms(
-        self, done: Completion, image: Tensor, mask: Tensor, maps: tuple[Tensor, ...]
+        self,
+        done: Completion,
+        image: Tensor,
+        mask: Tensor,
+        masked: Tensor,
+        maps: tuple[Tensor, ...] | None = None,
     ) -> losses.Terms:
-        """All terms of Eq. 7 but LPIPS.
-
-        Its switches of TF32 cannot be part of a compiled graph.
-        """
+        """All terms of Eq. 7; compiled, one graph with the networks they need."""
+        if maps is None:
+            maps = self.discriminators(masked, done.completed)
         lpips = isinstance(self._features, Lpips)
         features = None if lpips else self._compare(done, image)
         recipe = self.recipe.losses
-        return losses.generator_terms(done, image, mask, features, maps, recipe)
+        terms = losses.generator_terms(done, image, mask, features, maps, recipe)
+        if isinstance(self._features, Lpips):
+            distance = self._features.distances(image, done.completed).mean()
+            terms = terms._replace(perceptual=distance)
+        return terms
 
     def _compare(self, done: Completion, image: Tensor) -> losses.Features:
         """Features of the images compared, and of I_gt once for each photograph."""

@@ -4,11 +4,16 @@ Every file is written whole or not at all. Taught in book/17_warm_up.md.
 """
 
 import sys
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, BinaryIO
 from zipfile import ZipFile
 
 import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
 from gin.errors import InputError
 from gin.generator import DeepGIN
@@ -97,6 +102,30 @@ class RunFolder:
         """Write `net` as the newest weights, and if `best` as the best ones."""
         for name in (WEIGHTS, BEST) if best else (WEIGHTS,):
             save(net, self.path / name, notes=notes)
+
+
+class SavingThread(ThreadPoolExecutor):
+    """Writes a snapshot of the training in a thread, one at a time."""
+
+    def __init__(self) -> None:
+        super().__init__(max_workers=1, thread_name_prefix="saving")
+        self._last: Future[None] | None = None
+
+    def save(
+        self, write: Callable[[DeepGIN, dict[str, Any]], None], net: DeepGIN, state: Any
+    ) -> None:
+        """Call `write` with copies of `net` and `state`, after the last one ended.
+
+        Raises what the last one raised.
+        """
+        self.wait()
+        copies = tree_map_only(Tensor, lambda t: t.detach().to("cpu", copy=True), state)
+        self._last = super().submit(write, deepcopy(net), copies)
+
+    def wait(self) -> None:
+        """Wait for the last one. Raises what it raised."""
+        if self._last is not None:
+            self._last.result()
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

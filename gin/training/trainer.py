@@ -25,7 +25,7 @@ from gin.data.shards import Shards
 from gin.data.sources import Source, open_source
 from gin.data.unreadable import Readable, add_bad, read_bad, write_bad
 from gin.data.unreadable import check as check_photographs
-from gin.errors import InputError, Interrupted
+from gin.errors import InputError, Interrupted, input_error
 from gin.generator import DeepGIN
 from gin.recipes import Recipe, check_recipe
 from gin.training.hardware import (
@@ -38,7 +38,7 @@ from gin.training.hardware import (
 from gin.training.learner import Learner, phi
 from gin.training.progress import EVERY, Report, Validation
 from gin.training.recipe_files import current_state, flat, write_recipe
-from gin.training.run_folder import RECIPE, RunFolder
+from gin.training.run_folder import RECIPE, RunFolder, SavingThread
 from gin.training.schedule import Clock, Timetable
 from gin.training.stopping import NOTICED_EVERY, Finite, Stop, signals_held
 from gin.utils.files import locked
@@ -233,21 +233,14 @@ class Run:
                     f"{self.folder.path}: was started with {name} {state.get(name)!r}; "
                     f"found {here!r}, expected the same to go on"
                 )
-        try:
-            self._load_state(state)
-        except Exception as error:  # whatever torch makes of other contents
-            reason = " ".join(str(error).split())
-            raise InputError(
-                f"{self.folder.found()[-1]}: does not fit the run's recipe ({reason})"
-            ) from error
-
-    def _load_state(self, state: dict[str, Any]) -> None:
-        self.learner.load_state_dict(state["learner"])
-        torch.set_rng_state(state["random"])
-        self.clock = Clock(*map(int, state["clock"]))
-        self.best = float(state["best"])
-        self._earlier_seconds = float(state["seconds"])
-        self._started = time.monotonic()
+        what = f"{self.folder.found()[-1]}: does not fit the run's recipe"
+        with input_error(what, Exception):  # of many types, from torch
+            self.learner.load_state_dict(state["learner"])
+            torch.set_rng_state(state["random"])
+            self.clock = Clock(*map(int, state["clock"]))
+            self.best = float(state["best"])
+            self._earlier_seconds = float(state["seconds"])
+            self._started = time.monotonic()
 
     def _identity(self) -> dict[str, Any]:
         """What must be the same in a resumed run."""
@@ -264,10 +257,13 @@ class Run:
         if self.timetable.finished(self.clock):
             return
         fabric, learner = self.fabric, self.learner
-        validation, report = self._validation(), self._report()
+        validation, log = self._validation(), self.folder.log
+        progress = self.timetable.progress(self.clock)
+        report = Report(log, self.clock.steps, progress, fabric.is_global_zero)
         stop, finite = Stop(fabric, max_steps, max_hours), Finite(learner.weights())
         on_cpu, last_save = fabric.device.type == "cpu", time.monotonic()
-        with report, stop:
+        every = self.recipe.schedule.save_steps
+        with report, stop, SavingThread() as saving:
             for batch in self._batches():
                 terms = self._step(batch)
                 steps, progress = self.clock.steps, self.timetable.progress(self.clock)
@@ -278,7 +274,7 @@ class Run:
                 done, stopped = self.timetable.finished(self.clock), stop.after_step()
                 checked = steps % NOTICED_EVERY == 0
                 late = checked and time.monotonic() - last_save > SAVE_SECONDS
-                validate = done or self._is_validated(steps, late)
+                validate = done or (late if every is None else steps % every == 0)
                 save = validate or stopped or late
                 if save or checked or on_cpu:
                     finite.check()
@@ -286,19 +282,15 @@ class Run:
                     report.point(learner.lr, steps)
                 better = validate and self._validate(validation, report)
                 if save:
-                    self._save(better)
+                    self._save(better, saving)
                     last_save = time.monotonic()
                 if done or stopped:
+                    saving.wait()
                     fabric.barrier()  # the first process has saved
                 if done:
                     return
                 if stopped:
                     raise Interrupted(stop.reason, steps, stop.code)
-
-    def _is_validated(self, steps: int, late: bool) -> bool:
-        """Every `save_steps`, or without them with every checkpoint."""
-        every = self.recipe.schedule.save_steps
-        return late if every is None else steps % every == 0
 
     def _step(self, batch: Batch) -> dict[str, Tensor]:
         """Take the step of the clock's stage; its terms, averaged over processes."""
@@ -341,11 +333,6 @@ class Run:
             first = next(made)
         return itertools.chain([first], made)
 
-    def _report(self) -> Report:
-        progress = self.timetable.progress(self.clock)
-        log, first = self.folder.log, self.fabric.is_global_zero
-        return Report(log, self.clock.steps, progress, first)
-
     def _validation(self) -> Validation | None:
         """Batches of other views and masks than the training's; first process only."""
         if not self.fabric.is_global_zero:
@@ -364,11 +351,11 @@ class Run:
         self.best = min(error, self.best)
         return better
 
-    def _save(self, best: bool) -> None:
+    def _save(self, best: bool, saving: SavingThread) -> None:
         """Write the weights, and a checkpoint for `restore`; first process only."""
         if not self.fabric.is_global_zero:
             return
-        self.folder.save_weights(self.learner.average, self._notes(), best)
+        net, notes, steps = self.learner.average, self._notes(), self.clock.steps
         state = {
             **self._identity(),
             "learner": self.learner.state_dict(),
@@ -377,7 +364,12 @@ class Run:
             "best": self.best,
             "seconds": self.seconds,
         }
-        self.folder.save(state, self.clock.steps)
+
+        def write(net: DeepGIN, state: dict[str, Any]) -> None:
+            self.folder.save_weights(net, notes, best)
+            self.folder.save(state, steps)
+
+        saving.save(write, net, state)
 
     def _notes(self) -> dict[str, str]:
         return {
