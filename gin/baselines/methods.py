@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from gin.baselines import inpaint_function, load_deepfill, load_deepfillv2
@@ -38,7 +39,7 @@ def candidates(
     weights: Mapping[str, str | None],
     baselines: Sequence[tuple[str, str | None]] = (),
     ensemble: bool = False,
-    device: str | None = None,
+    device: str | torch.device | None = None,
     precision: str | None = None,
 ) -> list[Candidate]:
     """DeepGIN under every name in `weights`, then the baselines.
@@ -95,7 +96,7 @@ def _deepgin(
     name: str,
     weights: str | None,
     ensemble: bool,
-    device: str | None,
+    device: str | torch.device | None,
     precision: str | None,
 ) -> list[Candidate]:
     inpaint = Inpainter.from_pretrained(weights, device, precision)
@@ -125,7 +126,7 @@ def _inpaint_whole(inpaint: Inpainter, ensemble: bool) -> Method:
 
 
 def _baseline(
-    label: str, name: str, weights: str | None, device: str | None
+    label: str, name: str, weights: str | None, device: str | torch.device | None
 ) -> Candidate:
     if name in CLASSICAL:
         if weights is not None:

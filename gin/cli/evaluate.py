@@ -9,6 +9,7 @@ import typer
 from gin.cli.options import (
     KINDS,
     Device,
+    Devices,
     Precision,
     Root,
     examples,
@@ -27,6 +28,7 @@ app = typer.Typer()
         "gin evaluate --data photos/ --masks masks/ --size original --out table.md",
         "gin evaluate --data photos/ --segmentation --out table.md",
         "gin evaluate --data photos/ --out table.md --resume",
+        "gin evaluate --data photos/ --devices 4 --out table.md",
     )
 )
 def evaluate(
@@ -135,6 +137,7 @@ def evaluate(
         ),
     ] = None,
     device: Device = None,
+    devices: Devices = 1,
     precision: Precision = None,
 ) -> None:
     """Evaluate methods on photographs under seeded masks: tables and pictures."""
@@ -142,11 +145,14 @@ def evaluate(
     from gin.evaluation import protocol as protocols
     from gin.evaluation.evaluator import Evaluation, MetricNetworks
     from gin.evaluation.outputs import Reports
+    from gin.training.processes import Processes
     from gin.utils.files import split_name
 
     started = time.perf_counter()
     reports = Reports(out)
     reports.check(resume)
+    processes = Processes.launch(devices, device)
+    own_device = processes.device(device)
     defaults = protocols.PRESETS[preset] if preset else protocols.DEFAULT
     mask_sets = protocols.choose_masks(
         [KINDS.get(text, text) for text in masks or defaults.masks], invert
@@ -155,20 +161,23 @@ def evaluate(
         methods.weights_by_name(weights or []),
         methods.named_baselines(baselines or []),
         ensemble,
-        device,
+        own_device,
         precision,
     )
-    datasets = protocols.open_datasets(data, root)
-    print_skipped_formats(Path(split_name(text)[1]) for text in data)
+    datasets = processes.on_first(lambda: protocols.open_datasets(data, root))
+    if processes.first:
+        print_skipped_formats(Path(split_name(text)[1]) for text in data)
     if preset is not None:
         protocols.check_preset(preset, datasets)
     sizes = [*(size or defaults.sizes)]
     protocol = protocols.Protocol(datasets, mask_sets, sizes, seed)
     networks = MetricNetworks.load(
-        backbone, inception, device, vgg, _network(segmentation, segmenter)
+        backbone, inception, own_device, vgg, _network(segmentation, segmenter)
     )
-    evaluation = Evaluation(protocol, candidates, networks, reports.folder)
+    evaluation = Evaluation(protocol, candidates, networks, reports.folder, processes)
     evaluation.run(resume)
+    if not processes.first:
+        return
     typer.echo(reports.write(evaluation, resume))
     for method, seconds in reports.folder.seconds_per_image().items():
         typer.echo(f"{method}: {seconds:.2f} s an image")

@@ -133,8 +133,8 @@ def inpaint(
 ) -> None:
     """Fill the holes of photographs. Known pixels and metadata do not change."""
     from gin.cli.jobs import Failures, Output, collect, plan, run
-    from gin.cli.processes import Processes
     from gin.inpainting import Inpainter
+    from gin.training.processes import Processes
 
     started = time.perf_counter()
     if quality is not None and file_format == "png":

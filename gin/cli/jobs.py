@@ -12,12 +12,12 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from gin.cli.processes import Processes
 from gin.data import mask_sets
 from gin.data.mask_sets import MaskFolder, MaskPicture, RandomMask
 from gin.data.sources import find_photographs, masks_among, nfc
 from gin.errors import InputError
 from gin.masks import Mask, area, load_mask
+from gin.training.processes import Processes
 from gin.utils.files import check_folder, check_new
 from gin.utils.images import (
     Photograph,

@@ -1,6 +1,5 @@
 """Photographs that cannot be read: a training lists them and leaves them out."""
 
-import csv
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +11,8 @@ from tqdm import tqdm
 from gin.data.sources import Source
 from gin.errors import InputError
 from gin.utils.devices import available_cores
-from gin.utils.files import atomic, check_regular
+from gin.utils.files import check_regular
+from gin.utils.tables import Records
 
 NAMED = 5  # in a message
 MOST_THREADS = 8
@@ -93,13 +93,7 @@ def check(
 
 def write_bad(bad: Iterable[Bad], path: Path) -> None:
     """Write a table of names and reasons (CSV) that `read_bad` reads."""
-    with (
-        atomic(path) as temporary,
-        temporary.open(
-            "w", encoding="utf-8", errors="surrogateescape", newline=""
-        ) as file,
-    ):
-        csv.writer(file).writerows([Bad._fields, *bad])
+    Records(path, Bad._fields).write(entry._asdict() for entry in bad)
 
 
 def add_bad(bad: Iterable[Bad], path: Path) -> None:
@@ -107,26 +101,17 @@ def add_bad(bad: Iterable[Bad], path: Path) -> None:
 
     A training reads shards as streams, so it meets their photographs in every epoch.
     """
-    begun = path.exists()
-    known = {entry.name for entry in read_bad(path)} if begun else set()
-    rows = [entry for entry in bad if entry.name not in known]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        csv.writer(file).writerows(rows if begun else [Bad._fields, *rows])
+    table = Records(path, Bad._fields)
+    known = {row["name"] for row in table.recover()}
+    for entry in bad:
+        if entry.name not in known:
+            table.append(entry._asdict())
 
 
 def read_bad(path: Path) -> list[Bad]:
     """Read the table that `write_bad` wrote. Raises InputError if it cannot be read."""
     check_regular(path)
-    try:
-        with path.open(
-            encoding="utf-8-sig", errors="surrogateescape", newline=""
-        ) as file:
-            return [Bad(*row) for row in csv.reader(file)][1:]
-    except (OSError, TypeError, csv.Error) as error:
-        raise InputError(
-            f"{path}: cannot be read ({error}); expected the columns name and reason"
-        ) from error
+    return [Bad(**row) for row in Records(path, Bad._fields).recover()]
 
 
 def _read_all(source: Source, threads: int) -> Iterator[Image.Image | Bad]:

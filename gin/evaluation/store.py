@@ -1,29 +1,32 @@
 """The folder of an evaluation: its settings, masks, measurements and pictures."""
 
-import csv
-import io
 import json
-import os
-from collections.abc import Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from gin.data import mask_sets
-from gin.errors import InputError
+from gin.errors import InputError, input_error
 from gin.evaluation.metrics import METRICS
 from gin.evaluation.protocol import Group, Protocol
 from gin.evaluation.segmentation import SEGMENTATION_METRICS
 from gin.masks import Mask, load_mask
-from gin.utils.files import append, atomic, check_folder, remove_partial
+from gin.utils.files import atomic, check_folder, remove_partial
+from gin.utils.tables import Records
 
 KEY = (*Group._fields, "photograph", "method")
 HOLE = "hole"  # the missing fraction
+PARTS = "parts"
 
 
 class EvaluationFolder:
-    """`run.json`, `masks/`, `records.csv`, `times.csv`, `features/`, `pictures/`."""
+    """`run.json`, `masks/`, `records.csv`, `times.csv`, `features/`, `pictures/`.
+
+    Each of several processes writes into a `part`, which `merge` adds to these files.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -95,6 +98,32 @@ class EvaluationFolder:
         """The file of Inception's features of a method's completions of a group."""
         return self.path.joinpath("features", *group, f"{method}.safetensors")
 
+    def part(self, number: int | None) -> "EvaluationFolder":
+        """The folder that a process of this number writes into; this one for None."""
+        if number is None:
+            return self
+        return EvaluationFolder(self.path / PARTS / str(number))
+
+    def parts(self) -> "list[EvaluationFolder]":
+        """The folders of processes whose files are not merged."""
+        return [EvaluationFolder(path) for path in (self.path / PARTS).glob("*")]
+
+    def merge(self, keys: Iterable[tuple[Group, str, str]]) -> None:
+        """Move the rows of all parts into the tables, in the order of `keys`."""
+        if not (parts := self.parts()):
+            return
+        order = [(*group, photograph, method) for group, photograph, method in keys]
+        for mine, *others in zip(
+            *((p.records, p.times) for p in (self, *parts)), strict=True
+        ):
+            rows = {
+                tuple(row[name] for name in KEY): row
+                for table in (mine, *others)
+                for row in table.recover()
+            }
+            mine.write(rows[key] for key in order if key in rows)
+        shutil.rmtree(self.path / PARTS)
+
     def read_values(
         self, metrics: Iterable[str]
     ) -> dict[tuple[Group, str, str], dict[str, float]]:
@@ -152,10 +181,8 @@ class EvaluationFolder:
     def _settings(self) -> dict[str, str]:
         """The settings in the folder."""
         path = self.settings_file
-        try:
+        with input_error(f"{path}: not readable", ValueError, RecursionError):
             settings = json.loads(path.read_text("utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}: not readable ({error})") from error
         if not isinstance(settings, dict):
             raise InputError(f"{path}: expected an evaluation's settings by name")
         return settings
@@ -177,65 +204,3 @@ def _write_mask(mask: Mask, path: Path) -> None:
 
 def _visible(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if not path.name.startswith(".")]
-
-
-class Records:
-    """A CSV file that is appended to row by row.
-
-    Cells must not hold line breaks, so that each line is a row. `recover` cuts off the
-    last line if a killed program left it incomplete.
-
-    Args:
-        path: of the file.
-        columns: the names of its columns.
-        old: those of a file by an older version, which keeps them.
-    """
-
-    def __init__(
-        self, path: Path, columns: Sequence[str], old: Sequence[str] = ()
-    ) -> None:
-        self.path, self.columns, self.old = path, list(columns), list(old)
-
-    def recover(self) -> list[dict[str, str]]:
-        """Read the rows; create the file, or cut off an incomplete last row.
-
-        Raises InputError for a file with other columns.
-        """
-        if not self.path.exists():
-            with atomic(self.path) as temporary:
-                temporary.write_bytes(_line(self.columns))
-        content = self.path.read_bytes()
-        complete = content.rfind(b"\n") + 1  # bytes
-        header, *rows = _parsed(content[:complete]) or [[]]
-        if header and header == self.old:
-            self.columns = self.old
-        if header != self.columns or any(len(row) != len(header) for row in rows):
-            raise InputError(
-                f"{self.path}: not the table of this evaluation; "
-                f"expected the columns {', '.join(self.columns)}"
-            )
-        if complete < len(content):
-            os.truncate(self.path, complete)
-        return [dict(zip(header, row, strict=True)) for row in rows]
-
-    def append(self, row: Mapping[str, object]) -> None:
-        """Append a row, which is on the disk when this returns.
-
-        Raises InputError if the disk is full; `recover` then cuts off the rest.
-        """
-        append(self.path, _line([row.get(name, "") for name in self.columns]))
-
-
-def _parsed(content: bytes) -> list[list[str]]:
-    """The rows of CSV text; none if it is not CSV."""
-    text = content.decode("utf-8", "surrogateescape")
-    try:
-        return [*csv.reader(io.StringIO(text, newline=""))]
-    except csv.Error:
-        return []
-
-
-def _line(cells: Sequence[object]) -> bytes:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerow(cells)
-    return stream.getvalue().encode("utf-8", "surrogateescape")
