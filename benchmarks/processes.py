@@ -17,13 +17,13 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from _table import machine, show
 
 from gin.data.sources import find_photographs
 
+ROOT = Path(__file__).resolve().parents[1]
 HEADER = ("command", "processes", "seconds", "photographs/s", "hash")
 GIN = "import sys; from gin.cli.app import main; sys.exit(main(sys.argv[1:]))"
 
@@ -42,7 +42,7 @@ def run(count: int, device: str, *arguments: str) -> float:
     """The seconds of a command in `count` processes, started by torchrun."""
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node")
     with TemporaryDirectory() as folder:
-        program = Path(folder) / "gin.py"
+        program = Path(folder) / "run.py"
         program.write_text(GIN, encoding="utf-8")
         started = time.perf_counter()
         subprocess.run(
