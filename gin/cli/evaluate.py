@@ -69,7 +69,7 @@ def evaluate(
         typer.Option(
             metavar="KIND|[NAME=]FOLDER",
             help="all (the default), rectangular, free-form, cellular; or a folder "
-            "with a mask for each photograph, found as for gin inpaint --mask.",
+            "with a mask for each photograph, named as for gin inpaint --mask.",
         ),
     ] = None,
     size: Annotated[

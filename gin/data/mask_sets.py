@@ -155,7 +155,7 @@ class RandomMask:
 
 
 class MaskFolder:
-    """The masks in a folder, at any depth, found by the names of photographs.
+    """The masks in a folder, at any depth, by the names of their photographs.
 
     A picture is the mask of `deep/a.jpg` if it is, with any suffix, the first of these
     that exists:

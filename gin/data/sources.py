@@ -87,8 +87,8 @@ class TorchvisionDataset(Source):
         with input_error(f"{self.name(index)}: cannot be read", Exception):
             picture = self.dataset[index][0]
         if not isinstance(picture, Image.Image):
-            found = type(picture).__name__
-            raise InputError(f"{self.name(index)}: expected a picture, found {found}")
+            kind = type(picture).__name__
+            raise InputError(f"{self.name(index)}: expected a picture, found {kind}")
         return to_rgb(picture, self.name(index))
 
 

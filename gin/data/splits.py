@@ -33,8 +33,8 @@ class RandomSplit:
         if len(names) not in self.sizes:
             expected = " or ".join(f"{size:,}" for size in self.sizes)
             raise InputError(
-                f"{len(names):,} photographs found, expected {expected}; "
-                "name the folder that holds these and no other pictures"
+                f"{len(names):,} photographs, expected {expected}; "
+                "name the folder with these and no other pictures"
             )
         rng = np.random.default_rng(seed)
         held_out = set(rng.permutation(len(names))[: self.held_out].tolist())

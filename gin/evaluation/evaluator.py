@@ -140,8 +140,8 @@ class MetricNetworks:
         values = measure(*tensors, self.lpips, self.vgg)
         if self.segmenter:
             _, target, hole = tensors
-            found = self.label(composite(*tensors))
-            values |= compare(found, self.label(target), hole)
+            classes = self.label(composite(*tensors))
+            values |= compare(classes, self.label(target), hole)
         return {name: value.item() for name, value in values.items()}
 
     def label(self, image: Tensor) -> Tensor:

@@ -100,8 +100,8 @@ def composite(completed: Tensor, image: Tensor, mask: Tensor) -> Tensor:
     """
     _check_shapes(completed, image, mask)
     if not ((mask == 0) | (mask == 1)).all():
-        found = sorted(set(mask.unique().tolist()) - {0, 1})[:3]
-        raise InputError(f"mask holds {found}; expected 0 and 1")
+        others = sorted(set(mask.unique().tolist()) - {0, 1})[:3]
+        raise InputError(f"mask holds {others}; expected 0 and 1")
     truth = eight_bits(image, "image")
     if completed.dtype != torch.uint8:
         completed = torch.where(mask != 0, completed, 0)
@@ -187,9 +187,9 @@ def _check_shapes(completed: Tensor, image: Tensor, mask: Tensor) -> None:
         )
     pictures = {"completed": (completed, 3), "mask": (mask, 1)}
     for name, (picture, channels) in pictures.items():
-        found, expected = tuple(picture.shape), (shape[0], channels, *shape[2:])
-        if found != expected:
-            raise InputError(f"{name} is {found}; expected {expected}, as the image")
+        size, expected = tuple(picture.shape), (shape[0], channels, *shape[2:])
+        if size != expected:
+            raise InputError(f"{name} is {size}; expected {expected}, as the image")
 
 
 class VggDistance(nn.Module):

@@ -127,11 +127,11 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     return read_state_dict(path, digits)
 
 
-def compare(found: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Tensor]:
+def compare(classes: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Tensor]:
     """The metrics of `SEGMENTATION_METRICS` between two maps of classes.
 
     Args:
-        found: the classes of the completed images, (B, H, W).
+        classes: the classes of the completed images, (B, H, W).
         truth: those of the photographs, likewise.
         mask: (B, 1, H, W) of {0, 1}, 1 = missing.
 
@@ -141,18 +141,18 @@ def compare(found: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Tensor]:
         the classes that occur in either map of the whole image of the intersection
         over the union.
     """
-    same, hole = found == truth, mask[:, 0] == 1
+    same, hole = classes == truth, mask[:, 0] == 1
     inside = (same & hole).sum(dim=(1, 2)) / hole.sum(dim=(1, 2)).double()
-    iou = [_mean_iou(a, b) for a, b in zip(found, truth, strict=True)]
+    iou = [_mean_iou(a, b) for a, b in zip(classes, truth, strict=True)]
     return {
         "Agreement": 100 * inside,
         "mIoU": torch.tensor(iou, dtype=torch.float64),
     }
 
 
-def _mean_iou(found: Tensor, truth: Tensor) -> float:
-    classes = torch.cat([found, truth]).unique()
-    a, b = (x == classes[:, None, None] for x in (found, truth))  # (K, H, W)
+def _mean_iou(labels: Tensor, truth: Tensor) -> float:
+    classes = torch.cat([labels, truth]).unique()
+    a, b = (x == classes[:, None, None] for x in (labels, truth))  # (K, H, W)
     return ((a & b).sum(dim=(1, 2)) / (a | b).sum(dim=(1, 2))).double().mean().item()
 
 

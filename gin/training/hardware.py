@@ -86,15 +86,15 @@ def _check_processes(hardware: Hardware) -> None:
     ):
         if environment.detect():
             try:
-                found = environment().world_size()
+                started = environment().world_size()
             except RuntimeError as error:  # SLURM's --ntasks without a number a node
                 raise InputError(
                     f"{name} started the processes with --ntasks; expected "
                     f"--ntasks-per-node={hardware.devices}"
                 ) from error
-            if found != expected:
+            if started != expected:
                 raise InputError(
-                    f"{name} started {found} processes; expected {expected}, as many "
+                    f"{name} started {started} processes; expected {expected}, as many "
                     f"as {hardware.devices} devices on {hardware.nodes} nodes"
                 )
             return

@@ -180,8 +180,8 @@ class Learner:
         both = self.recipe.losses.compared == "both"
         out = done.coarse if done.out is None else done.out
         fakes = [out, done.completed] if both else [done.completed]
-        found = self._features(torch.cat(fakes))
-        parts = [layer.chunk(len(fakes)) for layer in found]
+        maps = self._features(torch.cat(fakes))
+        parts = [layer.chunk(len(fakes)) for layer in maps]
         with torch.no_grad():
             true = self._features(image[:: len(KINDS)])
         return losses.Features(
@@ -247,9 +247,9 @@ def _start(recipe: NetworkRecipe) -> DeepGIN:
         identity_initialisation(net)
     elif recipe.initialisation != "paper":
         weights = load(recipe.initialisation)
-        if (found := configuration(weights)) != (expected := configuration(net)):
+        if (stored := configuration(weights)) != (expected := configuration(net)):
             raise InputError(
-                f"{recipe.initialisation}: holds {found}; expected {expected}, "
+                f"{recipe.initialisation}: holds {stored}; expected {expected}, "
                 "as the recipe's network"
             )
         net.load_state_dict(weights.state_dict())

@@ -40,7 +40,7 @@ class RunFolder:
         self.log = path / "log"
         self.skipped = path / "skipped.csv"
 
-    def found(self) -> list[Path]:
+    def saved(self) -> list[Path]:
         """Return the paths of the checkpoints, oldest first."""
         return sorted(self.checkpoints.glob("step-*.pt"))
 
@@ -51,7 +51,12 @@ class RunFolder:
         that a training would overwrite counts as a run.
         """
         recipe = self.path / RECIPE
-        parts = [recipe, self.path / WEIGHTS, self.path / BEST, *self.found()]
+        parts = [
+            recipe,
+            self.path / WEIGHTS,
+            self.path / BEST,
+            *self.saved(),
+        ]
         started = [path for path in parts if path.exists()]
         if resume and not started:
             raise InputError(f"{self.path}: there is no run to resume")
@@ -72,7 +77,7 @@ class RunFolder:
         remove_partial(self.path)
         remove_partial(self.checkpoints)
         bad: dict[Path, InputError] = {}
-        for path in reversed(self.found()):
+        for path in reversed(self.saved()):
             try:
                 read_checkpoint(path)
             except InputError as error:
@@ -91,12 +96,12 @@ class RunFolder:
             temporary.open("wb") as file,
         ):
             _save(state, file)
-        for old in self.found()[:-KEPT]:
+        for old in self.saved()[:-KEPT]:
             old.unlink()
 
     def load(self) -> dict[str, Any]:
         """Read the newest checkpoint. Raises InputError if it cannot be read."""
-        return read_checkpoint(self.found()[-1])
+        return read_checkpoint(self.saved()[-1])
 
     def save_weights(self, net: DeepGIN, notes: dict[str, str], best: bool) -> None:
         """Write `net` as the newest weights, and if `best` as the best ones."""

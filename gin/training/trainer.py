@@ -214,14 +214,14 @@ class Run:
 
     def start(self, resume: bool) -> None:
         """Continue from the newest checkpoint, or write what a resumed run reads."""
-        if resume and self.folder.found():
+        if resume and self.folder.saved():
             self.restore()
         if not self.fabric.is_global_zero:
             return
         listed = resume and self.folder.skipped.exists()
         if isinstance(self.source, Readable) and not listed:
             write_bad(self.source.bad, self.folder.skipped)
-        if not self.folder.found():  # with the recipe the run counts as begun
+        if not self.folder.saved():  # with the recipe the run counts as begun
             write_recipe(self.recipe, self.folder.path / RECIPE)
 
     def restore(self) -> None:
@@ -233,7 +233,7 @@ class Run:
                     f"{self.folder.path}: was started with {name} {state.get(name)!r}; "
                     f"found {here!r}, expected the same to go on"
                 )
-        what = f"{self.folder.found()[-1]}: does not fit the run's recipe"
+        what = f"{self.folder.saved()[-1]}: does not fit the run's recipe"
         with input_error(what, Exception):  # of many types, from torch
             self.learner.load_state_dict(state["learner"])
             torch.set_rng_state(state["random"])

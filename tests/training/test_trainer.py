@@ -153,10 +153,10 @@ def test_whatever_is_no_checkpoint_is_set_aside(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = RunFolder(copied(undisturbed, tmp_path))
-    *good, newest = folder.found()
+    *good, newest = folder.saved()
     newest.write_bytes(damage(newest.read_bytes()))
     folder.mend()
-    assert folder.found() == good
+    assert folder.saved() == good
     assert re.fullmatch(
         rf"gin: {re.escape(str(newest))}: .+\n", capsys.readouterr().err
     )
@@ -164,7 +164,7 @@ def test_whatever_is_no_checkpoint_is_set_aside(
         path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(InputError, match="6.pt: .*nor can any other checkpoint of the"):
         folder.mend()
-    assert folder.found() == good
+    assert folder.saved() == good
 
 
 def test_a_checkpoint_with_other_networks_is_named(

@@ -1,6 +1,6 @@
 """A widget to paint a mask on a photograph.
 
-Needs anywidget, from the extra `book`. The JavaScript side is painter.js.
+Needs anywidget, from the extra `book`. The JavaScript part is painter.js.
 """
 
 import hashlib
@@ -87,9 +87,9 @@ class MaskPainter(anywidget.AnyWidget):
         mask = np.asarray(mask)
         width, height = self.image.size
         if mask.shape != (height, width):
-            found = " x ".join(map(str, mask.shape[::-1]))
+            shape = " x ".join(map(str, mask.shape[::-1]))
             raise InputError(
-                f"mask: {found or 'a single value'}; "
+                f"mask: {shape or 'a single value'}; "
                 f"expected the photograph's size, {width} x {height} px"
             )
         if not np.isin(mask, (0, 1)).all():
@@ -170,9 +170,9 @@ def check_photo(photo: Image.Image, name: str) -> None:
     It has more than 50 megapixels, or `check_lossless` refuses it; it is not decoded.
     """
     if photo.width * photo.height > MOST_PIXELS:
-        found = f"{photo.width * photo.height / 1e6:.1f} megapixels"
+        megapixels = photo.width * photo.height / 1e6
         raise InputError(
-            f"{name}: {found} ({photo.width} x {photo.height} px); "
+            f"{name}: {megapixels:.1f} megapixels ({photo.width} x {photo.height} px); "
             f"expected at most {MOST_PIXELS / 1e6:.0f}"
         )
     check_lossless(photo, name)
