@@ -131,7 +131,12 @@ def _baseline(
     if name in CLASSICAL:
         if weights is not None:
             raise InputError(f"baseline {name}: takes no weights, found {weights}")
-        return Candidate(label, _classical(name), _version(name))
+        classical = import_module("gin.baselines.classical")  # needs an extra
+        version = name
+        if name in _PACKAGES:
+            package = import_module(_PACKAGES[name])
+            version = f"{package.__name__} {package.__version__}"
+        return Candidate(label, getattr(classical, name.replace("-", "_")), version)
     if name not in LEARNT:
         expected = ", ".join((*CLASSICAL, *LEARNT))
         raise InputError(f"baseline {name!r}: expected one of {expected}")
@@ -143,16 +148,3 @@ def _baseline(
     description = f"{name}, {Path(weights).name} ({fingerprint(net)})"
     method = inpaint_function(net.to(choose_device(device)))
     return Candidate(label, method, description)
-
-
-def _classical(name: str) -> Method:
-    classical = import_module("gin.baselines.classical")  # needs an extra
-    method: Method = getattr(classical, name.replace("-", "_"))
-    return method
-
-
-def _version(name: str) -> str:
-    if name not in _PACKAGES:
-        return name
-    package = import_module(_PACKAGES[name])
-    return f"{package.__name__} {package.__version__}"

@@ -169,7 +169,7 @@ def nfc(text: str) -> str:
 
 
 def skipped_formats(folders: Iterable[Path]) -> str:
-    """How many files of which suffixes are no pictures: "2 .gif, 1 .txt", or ""."""
+    """The numbers of files of other suffixes: "2 .gif, 1 .txt", or ""."""
     files = (path for folder in folders for path in _files(folder))
     counts = Counter(
         path.suffix.lower() or "without suffix"

@@ -113,15 +113,10 @@ def split(
     for key in lists:
         check_new(out / f"{key}.txt", force)
     for key, photographs in lists.items():
-        _write(out / f"{key}.txt", folder.resolve(), photographs, force)
+        for name in photographs:
+            if "\n" in name or not name.strip():
+                raise InputError(f"{name!r}: expected a name without line breaks")
+        text = "\n".join([f"{ROOT_LINE}{folder.resolve()}", *photographs, ""])
+        with atomic(out / f"{key}.txt", force) as temporary:
+            temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
     return {key: len(photographs) for key, photographs in lists.items()}
-
-
-def _write(path: Path, root: Path, names: list[str], force: bool) -> None:
-    """Write a list with the line of its root and one line for each name."""
-    for name in names:
-        if "\n" in name or not name.strip():
-            raise InputError(f"{name!r}: expected a name without line breaks")
-    text = "\n".join([f"{ROOT_LINE}{root}", *names, ""])
-    with atomic(path, force) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")

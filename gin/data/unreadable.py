@@ -123,7 +123,7 @@ def _read_all(source: Source, threads: int) -> Iterator[Image.Image | Bad]:
         except InputError as error:
             return Bad(source.name(index), str(error))
 
-    at_once = 4 * threads  # no more lie in memory
+    at_once = 4 * threads  # the most in memory
     with (
         ThreadPoolExecutor(threads) as pool,
         tqdm(

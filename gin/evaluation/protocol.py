@@ -92,7 +92,10 @@ class MaskSet:
             elif size == ORIGINAL:
                 yield file.draw(Path(name), width_height)
             else:
-                yield _resized(file, name)
+                mask = load_mask(file.path, invert=bool(file.invert))
+                mask = fitted(mask, (SIDE, SIDE))
+                check_mask(mask, f"{file.path} for {name} at {SIDE} px")
+                yield mask
 
     def check(self, datasets: Iterable[Dataset], sizes: Sequence[str]) -> None:
         """Raise InputError for mask files that cannot be used or look inverted."""
@@ -111,13 +114,6 @@ class MaskSet:
         if self.folder is None:
             return [None] * len(names)
         return pair(names, self.folder, bool(self.invert))
-
-
-def _resized(file: MaskPicture, name: str) -> Mask:
-    """The mask in a file at 256 px."""
-    mask = fitted(load_mask(file.path, invert=bool(file.invert)), (SIDE, SIDE))
-    check_mask(mask, f"{file.path} for {name} at {SIDE} px")
-    return mask
 
 
 def open_dataset(text: str, root: Path | None = None) -> Dataset:

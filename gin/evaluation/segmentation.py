@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum, segmentation
 
-from gin.errors import InputError
+from gin.errors import check_choice, input_error
 from gin.evaluation.metrics import Metric, eight_bits
 from gin.utils.devices import exact_float32
 from gin.weights import downloads
@@ -92,10 +92,7 @@ def segmenter(
         source: a file with torchvision's names (safetensors, or a state dict by
             torch.save); None takes it from torch's cache or downloads it.
     """
-    if name not in ARCHITECTURES:
-        raise InputError(
-            f"segmentation network is {name!r}; expected one of {list(ARCHITECTURES)}"
-        )
+    check_choice("segmentation network", name, ARCHITECTURES)
     build, download = ARCHITECTURES[name]
     path = Path(source) if source is not None else downloads.cached(download.url)
     with torch.random.fork_rng(devices=[]):  # the first weights are random
@@ -112,10 +109,8 @@ def _load(net: nn.Module, path: Path) -> None:
     )
     state = {k: v for k, v in state.items() if not k.startswith(_AUXILIARY)}
     check_names(str(path), set(own), set(state))
-    try:
+    with input_error(f"{path}: not the weights of this network", RuntimeError):
         net.load_state_dict(state, strict=False)
-    except RuntimeError as error:  # several lines, each with a name and two shapes
-        raise InputError(f"{path}: {' '.join(str(error).split())}") from error
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:

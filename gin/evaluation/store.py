@@ -13,7 +13,7 @@ from gin.errors import InputError, input_error
 from gin.evaluation.metrics import METRICS
 from gin.evaluation.protocol import Group, Protocol
 from gin.evaluation.segmentation import SEGMENTATION_METRICS
-from gin.masks import Mask, load_mask
+from gin.masks import load_mask
 from gin.utils.files import atomic, check_folder, remove_partial
 from gin.utils.tables import Records
 
@@ -49,7 +49,10 @@ class EvaluationFolder:
                 f"{self.path}: holds an evaluation; --resume goes on with it, or name "
                 "another --out"
             )
-        if self.path.exists() and (not self.path.is_dir() or _visible(self.path)):
+        if self.path.exists() and (
+            not self.path.is_dir()
+            or any(not path.name.startswith(".") for path in self.path.iterdir())
+        ):
             raise InputError(f"{self.path}: exists already; name another --out")
         check_folder(self.path)
 
@@ -84,7 +87,12 @@ class EvaluationFolder:
                 masks = cell.masks.draw(cell.dataset, cell.size, protocol.seed)
                 paths = self.mask_paths(cell.group, names)
                 for name, path, mask in zip(names, paths, masks, strict=True):
-                    _write_mask(mask, path)
+                    if not path.exists():
+                        mask_sets.write(mask, path)
+                    elif not np.array_equal(load_mask(path), mask):
+                        raise InputError(
+                            f"{path}: is not the mask that the evaluation began with"
+                        )
                     fingerprint.add(name, mask)
                     bar.update()
                 digests[cell.group] = fingerprint.text()
@@ -193,14 +201,3 @@ def _number(cell: str, path: Path) -> float:
         return float(cell)
     except ValueError as error:
         raise InputError(f"{path}: holds {cell!r}; expected a number") from error
-
-
-def _write_mask(mask: Mask, path: Path) -> None:
-    if not path.exists():
-        mask_sets.write(mask, path)
-    elif not np.array_equal(load_mask(path), mask):
-        raise InputError(f"{path}: is not the mask that the evaluation began with")
-
-
-def _visible(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if not path.name.startswith(".")]

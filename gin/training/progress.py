@@ -21,23 +21,25 @@ class Report(ExitStack):
 
     `folder` is TensorBoard's, `steps` were taken before: the curves of a resumed run
     continue there, and points that a killed one wrote beyond them are dropped.
-    `progress` is the fraction of the schedule that is done, 0 to 1, and `speaks`
+    `progress` is the fraction of the schedule that is done, 0 to 1, and `reports`
     whether this is the process that reports. Leaving the block raises InputError if the
     disk was full.
     """
 
-    def __init__(self, folder: Path, steps: int, progress: float, speaks: bool) -> None:
+    def __init__(
+        self, folder: Path, steps: int, progress: float, reports: bool
+    ) -> None:
         super().__init__()
         self.images, self.since = 0, time.perf_counter()
         self.terms: dict[str, list[Tensor]] = {}
         self.writer: SummaryWriter | None = None
-        if speaks:
+        if reports:
             self.writer = self.enter_context(_open_writer(folder, steps))
         self.bar = tqdm(
             total=1.0,
             initial=progress,
             bar_format="{percentage:3.0f}%|{bar}| {remaining} left, {postfix}",
-            disable=None if speaks else True,
+            disable=None if reports else True,
             mininterval=1,
             miniters=0,
         )

@@ -14,7 +14,7 @@ from typing import Any, get_args, get_type_hints
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
-from gin.errors import InputError
+from gin.errors import InputError, check_choice, input_error
 from gin.recipes import PAPER, RECIPES, Phase, Recipe
 from gin.utils.files import atomic
 
@@ -54,7 +54,7 @@ def read_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
     for a value of the wrong type or not among its choices, a file above 1 MiB, or YAML
     aliases.
     """
-    values = _named(name) if name in RECIPES else _from_file(Path(name))
+    values = _plain(RECIPES[name]) if name in RECIPES else _from_file(Path(name))
     for change in changes:
         _change(values, change)
     return _typed(values, name)
@@ -62,17 +62,12 @@ def read_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
 
 def _load_yaml(text: str | bytes) -> Any:
     """Load plain values from YAML without aliases, which could expand to gigabytes."""
-    try:
+    errors = (yaml.YAMLError, ValueError, RecursionError)  # such as [[[
+    with input_error("not readable as YAML", *errors):
         for event in yaml.parse(text, yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
                 raise InputError(f"has the alias *{event.anchor}; expected its value")
         return yaml.safe_load(text)
-    except InputError:
-        raise
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # no such date; [[[
-        raise InputError(
-            f"not readable as YAML ({' '.join(str(error).split())})"
-        ) from error
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
@@ -125,10 +120,6 @@ def _plain(recipe: Recipe) -> dict[str, Any]:
     return json.loads(json.dumps(asdict(recipe)))  # tuples become lists
 
 
-def _named(name: str) -> dict[str, Any]:
-    return _plain(RECIPES[name])
-
-
 def _from_file(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(
@@ -143,11 +134,8 @@ def _from_file(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected sections such as `network:`, found none")
     base = str(content.pop("base", "paper"))
-    if base not in RECIPES:
-        raise InputError(
-            f"{path}: base is {base!r}; expected one of {', '.join(RECIPES)}"
-        )
-    values = _named(base)
+    check_choice(f"{path}: base", base, RECIPES)
+    values = _plain(RECIPES[base])
     _merge(values, _renamed(content), str(path))
     return values
 

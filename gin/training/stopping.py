@@ -60,7 +60,7 @@ class Stop(ExitStack):
         mine = torch.tensor(self.code if self.reason else -1)
         most = self.fabric.all_reduce(self.fabric.to_device(mine), reduce_op="max")
         assert isinstance(most, Tensor)
-        # Only what all processes know decides: a signal may have come since.
+        # From the reduced value alone: a signal may have arrived since.
         if stopping := bool(most >= 0):
             self.reason = self.reason or "another process"
             self.code = int(most)

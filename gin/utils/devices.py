@@ -24,10 +24,16 @@ def choose_device(name: str | torch.device | None = None) -> torch.device:
         # Run a kernel: an old GPU allocates memory, but torch has no kernels for it.
         torch.zeros(1, device=own(device)).add_(1).cpu()
     except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
-        reason = str(error).splitlines()[0]
+        reason, usable = str(error).splitlines()[0], "cuda where there is a GPU"
+        if "no kernel image" in reason:
+            usable = (
+                f"a GPU of {', '.join(torch.cuda.get_arch_list())}, for which this "
+                "torch is built; GPUs up to Volta (sm_70) need a build of torch for "
+                "CUDA 12.6"
+            )
         raise InputError(
             f"device {str(name)!r} cannot be used here ({reason}); expected cpu, or "
-            f"{_usable(reason)}"
+            f"{usable}"
         ) from error
     return device
 
@@ -38,16 +44,6 @@ def own(device: torch.device) -> torch.device:
         return device
     rank = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0"
     return torch.device("cuda", int(rank) % max(1, torch.cuda.device_count()))
-
-
-def _usable(reason: str) -> str:
-    if "no kernel image" not in reason:
-        return "cuda where there is a GPU"
-    built = ", ".join(torch.cuda.get_arch_list())
-    return (
-        f"a GPU of {built}, for which this torch is built; GPUs up to Volta (sm_70) "
-        "need a build of torch for CUDA 12.6"
-    )
 
 
 def tune(device: torch.device) -> None:

@@ -42,7 +42,11 @@ def _levels(picture: Image.Image, name: str) -> np.ndarray:
             "expected black and white, grey or colour of 8 or 16 bits"
         )
     if picture.mode.startswith("I"):
-        return _sixteen_bits(np.asarray(picture), name)
+        values = np.asarray(picture)
+        low, high = int(values.min()), int(values.max())
+        if low < 0 or high >= 1 << 16:
+            raise InputError(f"{name}: holds {low} to {high}; expected 0 to 65535")
+        return values.astype(np.uint16)
     if not picture.has_transparency_data:
         return np.asarray(picture.convert("RGB").convert("L"))
     rgba = picture.convert("RGBA")
@@ -53,13 +57,6 @@ def _levels(picture: Image.Image, name: str) -> np.ndarray:
     if (visible == visible[0]).all():
         return alpha
     return grey.astype(np.uint16) * alpha // 255
-
-
-def _sixteen_bits(values: np.ndarray, name: str) -> np.ndarray:
-    low, high = int(values.min()), int(values.max())
-    if low < 0 or high >= 1 << 16:
-        raise InputError(f"{name}: holds {low} to {high}; expected 0 to 65535")
-    return values.astype(np.uint16)
 
 
 def _check_colour(picture: Image.Image, name: str) -> None:

@@ -71,8 +71,7 @@ def configuration(net: DeepGIN) -> dict[str, Any]:
 
 def metadata(path: Path) -> dict[str, str]:
     """The metadata of a safetensors file. Raises InputError for another file."""
-    _, notes = read_safetensors(path)
-    return notes
+    return read_safetensors(path)[1]
 
 
 def _configuration(path: Path, notes: dict[str, str]) -> dict[str, Any]:
@@ -126,9 +125,7 @@ def network(weights: str | PathLike[str] | None = None) -> DeepGIN:
     Raises InputError as `locate`, `load` and `gin.load_released` do.
     """
     path = locate(weights)
-    if path.suffix in (".pth", ".pt"):
-        return load_released(path)
-    return load(path)
+    return load_released(path) if path.suffix in (".pth", ".pt") else load(path)
 
 
 def notes(weights: str | PathLike[str] | None = None) -> dict[str, str]:

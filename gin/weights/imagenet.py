@@ -4,7 +4,7 @@ Taught in book/12_perceptual.md.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -138,9 +138,13 @@ def _read(network: str, path: Path, source: str) -> Backbone:
     for name in dict.fromkeys((network, _STAND_IN.get(network, network))):
         expected = NETWORKS[name].tensors()
         if expected.keys() <= tensors.keys():
-            state = {key: tensors[key] for key in expected}
-            _check_shapes(path, state, expected)
-            state = {key: value.float() for key, value in state.items()}
+            for key, shape in expected.items():
+                tensor = tensors[key]
+                if tensor.shape != shape or tensor.dtype not in FLOATS:
+                    raise InputError(
+                        f"{path}: {key} is {format_shape(tensor)}, expected {shape}"
+                    )
+            state = {key: tensors[key].float() for key in expected}
             return Backbone(name, state, NETWORKS[name].name, source)
     wanted = NETWORKS[network]
     missing = next(key for key in wanted.tensors() if key not in tensors)
@@ -148,17 +152,6 @@ def _read(network: str, path: Path, source: str) -> Backbone:
         f"{path}: not the weights of {wanted.name}: {missing} is missing; "
         "expected torchvision's names"
     )
-
-
-def _check_shapes(
-    path: Path, state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]]
-) -> None:
-    for name, shape in expected.items():
-        tensor = state[name]
-        if tensor.shape != shape or tensor.dtype not in FLOATS:
-            raise InputError(
-                f"{path}: {name} is {format_shape(tensor)}, expected {shape}"
-            )
 
 
 def _random(network: str, seed: int) -> Backbone:

@@ -101,7 +101,11 @@ def named_tensors(
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
     if not isinstance(content, Mapping) or not all(
-        isinstance(name, str) and _is_dense(value) for name, value in content.items()
+        isinstance(name, str)
+        and isinstance(value, Tensor)
+        and value.layout is torch.strided
+        and not value.is_meta
+        for name, value in content.items()
     ):
         raise InputError(
             f"{where}: holds something other than named tensors; expected a state dict"
@@ -123,12 +127,6 @@ def check_is_weights(path: Path) -> None:
             f"{path}: a Git LFS pointer; expected the weights that it stands for: "
             "run `git lfs pull`"
         )
-
-
-def _is_dense(value: object) -> bool:
-    if not isinstance(value, Tensor):
-        return False
-    return value.layout is torch.strided and not value.is_meta
 
 
 def _check_archive(file: BufferedReader, path: Path) -> None:

@@ -36,15 +36,11 @@ class SameConv2d(nn.Conv2d):
         stride, kernel = self.stride[0], self.kernel_size[0]
         if stride == 1:
             return x
-        height, width = (_padding(n, kernel, stride) for n in x.shape[2:])
+        totals = (
+            max(0, (-(-n // stride) - 1) * stride + kernel - n) for n in x.shape[2:]
+        )
+        height, width = ((total // 2, total - total // 2) for total in totals)
         return F.pad(x, (*width, *height))
-
-
-def _padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """The numbers of zeros before and after a side of `size` pixels."""
-    count = -(-size // stride)
-    total = max(0, (count - 1) * stride + kernel - size)
-    return total // 2, total - total // 2
 
 
 class EluLayer(nn.Module):

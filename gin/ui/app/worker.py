@@ -119,7 +119,7 @@ class Controller(Generic[Result]):
             return {"result": job(self._progress), "progress": 1.0}
         except Cancelled:
             return {"message": "Cancelled."}
-        except Exception as error:  # of any type: the page must go on
+        except Exception as error:  # of any type: it is shown on the page
             return {"message": error_message(error), "error": error}
 
     def _set(self, **changes: Any) -> None:
