@@ -1,10 +1,12 @@
 """`gin evaluate`: evaluate methods on photographs under seeded masks."""
 
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from typer import Option
 
 from gin.cli.options import (
     KINDS,
@@ -17,6 +19,13 @@ from gin.cli.options import (
 )
 
 app = typer.Typer()
+
+
+class Size(StrEnum):
+    """`gin.evaluation.protocol.SIZES`; typer has no lists of Literals."""
+
+    paper = "256"
+    original = "original"
 
 
 @app.command(
@@ -34,7 +43,7 @@ app = typer.Typer()
 def evaluate(
     data: Annotated[
         list[str],
-        typer.Option(
+        Option(
             metavar="[NAME=]FOLDER|LIST",
             help="Photographs: a folder, a .txt list, or torchvision:DATASET under "
             "--root. May be repeated, as --weights, --baseline, --masks and --size.",
@@ -42,7 +51,7 @@ def evaluate(
     ],
     out: Annotated[
         Path,
-        typer.Option(
+        Option(
             metavar="TABLE.md",
             help="The tables. TABLE.csv, TABLE.html and the folder TABLE (masks, "
             "measurements, pictures) are written beside them.",
@@ -50,14 +59,14 @@ def evaluate(
     ],
     weights: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             metavar="[NAME=]FILE|FOLDER|released|hf:OWNER/NAME",
             help="DeepGIN's weights, as in gin inpaint; the shipped ones by default.",
         ),
     ] = None,
     baselines: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--baseline",
             metavar="METHOD[=FILE]",
             help="mean-colour, telea, navier-stokes, biharmonic or patchmatch; "
@@ -66,63 +75,59 @@ def evaluate(
     ] = None,
     masks: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             metavar="KIND|[NAME=]FOLDER",
             help="all (the default), rectangular, free-form, cellular; or a folder "
             "with a mask for each photograph, named as for gin inpaint --mask.",
         ),
     ] = None,
     size: Annotated[
-        list[Literal["256", "original"]] | None,
-        typer.Option(help="256 (the default) or original.", show_choices=False),
+        list[Size] | None,
+        Option(metavar="256|original", help="256 by default."),
     ] = None,
     preset: Annotated[
         Literal["table1", "table2"] | None,
-        typer.Option(
-            help="Masks, sizes and number of photographs of a table in the paper."
-        ),
+        Option(help="Masks, sizes and number of photographs of a table in the paper."),
     ] = None,
-    seed: Annotated[
-        int, typer.Option(min=0, help="Seed of the masks and intervals.")
-    ] = 0,
+    seed: Annotated[int, Option(min=0, help="Seed of the masks and intervals.")] = 0,
     invert: Annotated[
         bool | None,
-        typer.Option(
+        Option(
             "--invert/--no-invert",
             help="In mask files black, or white, is missing. By default white, "
             "and masks that look inverted are refused.",
         ),
     ] = None,
     ensemble: Annotated[
-        bool, typer.Option("--ensemble", help="Also DeepGIN as the mean of five views.")
+        bool, Option("--ensemble", help="Also DeepGIN as the mean of five views.")
     ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Resume the evaluation in TABLE.")
+        bool, Option("--resume", help="Resume the evaluation in TABLE.")
     ] = False,
     root: Root = None,
     backbone: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="FILE", help="AlexNet's weights for LPIPS; downloaded by default."
         ),
     ] = None,
     inception: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="FILE",
             help="Inception's weights for FID and KID; downloaded by default.",
         ),
     ] = None,
     vgg: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="FILE",
             help="VGG16's weights for the VGG distance; downloaded by default.",
         ),
     ] = None,
     segmentation: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--segmentation",
             help="Also compare the classes that a segmentation network gives to the "
             "completed picture and the photograph, as in the paper's Fig. 6.",
@@ -130,7 +135,7 @@ def evaluate(
     ] = False,
     segmenter: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="NETWORK[=FILE]",
             help="The network of --segmentation: lraspp (the default) or deeplabv3; "
             "its weights are downloaded, or read from FILE.",

@@ -1069,7 +1069,7 @@ def test_a_full_disk_ends_an_evaluation_that_goes_on(
 
 
 def test_the_sizes_and_presets_are_the_librarys() -> None:
-    assert choices(evaluate_command.evaluate, "size") == protocol.SIZES
+    assert tuple(evaluate_command.Size) == protocol.SIZES
     assert choices(evaluate_command.evaluate, "preset") == tuple(
         evaluation_plan.PRESETS
     )
