@@ -149,8 +149,8 @@ class Source extends Part {
     this.file.value = ""; // so that the same file can be chosen again
     const upload = (this.uploading = `${this.id}-${this.number}`);
     if (file.size > MOST_BYTES) {
-      const found = Math.round(file.size / 1e6);
-      this.say(`${file.name} has ${found} MB; expected at most ${MOST_BYTES / 1e6}.`, true);
+      const megabytes = Math.round(file.size / 1e6);
+      this.say(`${file.name} has ${megabytes} MB; expected at most ${MOST_BYTES / 1e6}.`, true);
       return;
     }
     const count = Math.max(1, Math.ceil(file.size / CHUNK));

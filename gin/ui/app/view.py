@@ -44,35 +44,23 @@ def preview(picture: Image.Image) -> bytes:
 
 @dataclass(frozen=True)
 class Completion:
-    """A completed photograph.
+    """A completed photograph."""
 
-    Attributes:
-        name: the photograph's, without a suffix.
-        stages: stage -> picture, the final one last.
-        previews: stage -> picture file for the page, with the photograph as "before".
-        description: the method and its seconds.
-    """
-
-    name: str
-    stages: dict[str, Image.Image]
+    name: str  #: the photograph's, without a suffix
+    stages: dict[str, Image.Image]  #: stage -> picture, the final one last
+    #: stage -> picture file for the page, with the photograph as "before"
     previews: dict[str, bytes]
-    description: str
+    description: str  #: the method and its seconds
 
 
 class InpaintApp(ipywidgets.Box):
     """The app as a widget; displayed as the last expression of a cell.
 
-    Args:
-        photo: as `MaskPainter` takes it; None takes a sample.
-        weights: as `gin.ui.app.choices.Catalogue` takes them; None takes the shipped
-            ones.
-
-    Attributes:
-        painter: the `gin.MaskPainter`, with `.image` and `.mask`.
-        controller: runs the completions; `.wait()` waits for the last one.
-
-    Raises:
-        InputError: a photograph or weights that cannot be used.
+    `photo` as for `MaskPainter`; None takes a sample. `weights` as for
+    `gin.ui.app.choices.Catalogue`; None takes the shipped ones. `painter` is the
+    `gin.MaskPainter`, with `.image` and `.mask`; `controller` runs the completions, and
+    its `.wait()` waits for the last one. Raises InputError for a photograph or weights
+    that cannot be used.
     """
 
     def __init__(self, photo: Photo | None = None, weights: Weights = None) -> None:
@@ -155,10 +143,7 @@ class InpaintApp(ipywidgets.Box):
             self._take(photo, Path(name).stem, chosen="")
 
     def _uploaded(self, message: Message, chunk: bytes) -> bytes | None:
-        """The uploaded file, None before its last chunk.
-
-        Files are sent in chunks because large messages break connections.
-        """
+        """The uploaded file, None before its last chunk (large messages fail)."""
         if self._upload.get("id") != message["upload"]:
             self._upload = {"id": message["upload"], "chunks": {}}
         chunks: dict[int, bytes] = self._upload["chunks"]

@@ -442,12 +442,12 @@ function halvings(image, width, height) {
 /** For each of the device's pixels, the photograph's rows (columns) that stand for it;
     -1 outside. */
 function positions(from, to, origin, ratio, samples, length) {
-  const found = new Int32Array((to - from) * samples);
-  for (let k = 0; k < found.length; k++) {
+  const indices = new Int32Array((to - from) * samples);
+  for (let k = 0; k < indices.length; k++) {
     const at = Math.floor((from + (k + 0.5) / samples - origin) / ratio);
-    found[k] = at >= 0 && at < length ? at : -1;
+    indices[k] = at >= 0 && at < length ? at : -1;
   }
-  return found;
+  return indices;
 }
 
 /** Colours for 0 to `most` missing samples, as ImageData keeps them. */
@@ -1166,9 +1166,9 @@ function circle(x, y, radius) {
 function check(width, height, mask) {
   if (!(width > 0 && height > 0)) throw new RangeError("The photograph has no pixels.");
   if (width * height > MOST_PIXELS) {
-    const found = (width * height) / 1e6;
+    const megapixels = (width * height) / 1e6;
     throw new RangeError(
-      `The photograph has ${found.toFixed(1)} megapixels (${width} x ${height}); ` +
+      `The photograph has ${megapixels.toFixed(1)} megapixels (${width} x ${height}); ` +
         `expected at most ${MOST_PIXELS / 1e6}.`,
     );
   }
