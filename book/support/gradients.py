@@ -3,10 +3,12 @@
 Used in book/13_style.md, in book/15_total.md and in their solutions.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from support import figures
+from support.figures import Drawing, Table
 from torch import Tensor, nn
 
 from gin import losses
@@ -85,6 +87,11 @@ class Outputs:
             self.done, image, mask, maps, self.fake, everything
         )
 
+    def weighted(self, recipe: LossRecipe) -> list[float]:
+        """The terms times the recipe's weights."""
+        pairs = zip(lambdas(recipe), self.terms(recipe), strict=True)
+        return [weight * term.item() for weight, term in pairs]
+
 
 def gradients(net: nn.Module, terms: Sequence[Tensor]) -> Tensor:
     """Each term's gradient over all weights of `net`: (terms, weights), float64."""
@@ -106,3 +113,79 @@ def shares(weighted: Tensor) -> list[float]:
     total = weighted.sum(0)
     parts: list[float] = (weighted @ total / (total @ total)).tolist()
     return parts
+
+
+def shares_from_products(products: Tensor, weights: Sequence[float]) -> list[float]:
+    """`shares` of weighted gradients from the scalar products of the plain ones.
+
+    Args:
+        products: (terms, terms), the products of the gradients before weighting.
+        weights: one for each term.
+    """
+    w = torch.tensor(weights, dtype=products.dtype)
+    parts: list[float] = (w * (products @ w) / (w @ products @ w)).tolist()
+    return parts
+
+
+def share_bars(parts: Mapping[str, Sequence[float]]) -> Drawing:
+    """A panel for each name: the five shares as bars, in per cent."""
+    drawing, axes = figures._canvas(1, len(parts), 2.2)
+    for axis, (name, values) in zip(axes[0], parts.items(), strict=True):
+        percent = [100 * value for value in values]
+        bars = axis.barh(TERMS, percent, color=figures.PALETTE)
+        axis.bar_label(bars, fmt="%.1f", padding=2, fontsize=8)
+        axis.set(title=name, xlabel="share (%)", xlim=(-40, 140))
+        if axis is not axes[0, 0]:
+            axis.set_yticks([])
+        axis.invert_yaxis()
+    return drawing
+
+
+def gradient_table(
+    weighted: Mapping[str, Tensor], values: Mapping[str, Sequence[float]] | None = None
+) -> Table:
+    """The norm and the share of each term's weighted gradient, by moment or recipe."""
+    rows: list[tuple[str, ...]] = []
+    for name, g in weighted.items():
+        if values:
+            rows.append((f"{name}, value", *(f"{v:.3f}" for v in values[name])))
+        norms = g.norm(dim=1).tolist()
+        rows.append((f"{name}, norm", *(f"{v:.4f}" for v in norms)))
+        percent = (f"{100 * s:z.1f} %" for s in shares(g))
+        rows.append((f"{name}, share", *percent))
+    return Table(["times its weight", *TERMS], rows)
+
+
+def cosines(g: Tensor) -> Tensor:
+    """The cosines between the rows: (terms, terms)."""
+    unit = g / g.norm(dim=1, keepdim=True)
+    return unit @ unit.T
+
+
+def cosine_table(one: Tensor, two: Tensor) -> Table:
+    """Two matrices of cosines in one table."""
+    rows = [
+        (term, *(f"{a:.2f}; {b:.2f}" for a, b in zip(one[i], two[i], strict=True)))
+        for i, term in enumerate(TERMS)
+    ]
+    return Table(["cosine", *TERMS], rows)
+
+
+def lambda_table(recipes: Mapping[str, LossRecipe]) -> Table:
+    """The factors of the five terms in each recipe."""
+    rows = [
+        (name, *(f"{w:g}" for w in lambdas(recipe))) for name, recipe in recipes.items()
+    ]
+    return Table(["weight", *TERMS], rows)
+
+
+def value_table(
+    net: nn.Module, weighted: Mapping[str, Tensor]
+) -> tuple[list[float], Table]:
+    """The norms of the gradients of weighted terms, and a table with the values."""
+    norms: list[float] = gradients(net, [*weighted.values()]).norm(dim=1).tolist()
+    rows = [
+        (name, f"{term.item():.2f}", f"{norm:.2f}")
+        for (name, term), norm in zip(weighted.items(), norms, strict=True)
+    ]
+    return norms, Table(["weighted term", "value", "norm of the gradient"], rows)

@@ -53,15 +53,20 @@ def pixel_scores(stack: Tensor, picture: Tensor) -> tuple[float, float, float]:
     return float(gap.abs().mean()), float(gap.square().mean()), sharp
 
 
-def score_table(scores: Mapping[tuple[str, str], tuple[float, float, float]]) -> Table:
-    """`pixel_scores` by photograph and picture."""
+def score_table(
+    stacks: Mapping[str, Tensor], best: Mapping[tuple[str, str], Tensor]
+) -> tuple[dict[tuple[str, str], tuple[float, float, float]], Table]:
+    """`pixel_scores` by photograph and picture, and as a table."""
+    scores = {
+        (name, picture): pixel_scores(stacks[name], values)
+        for (name, picture), values in best.items()
+    }
     rows = [
         (name, picture, f"{100 * l1:.2f}", f"{1000 * l2:.2f}", f"{sharp:.0f}")
         for (name, picture), (l1, l2, sharp) in scores.items()
     ]
-    return Table(
-        ["views of", "picture", "L1 (%)", "L2 (x 1000)", "sharpness (%)"], rows
-    )
+    header = ["views of", "picture", "L1 (%)", "L2 (x 1000)", "sharpness (%)"]
+    return scores, Table(header, rows)
 
 
 def hole_magnitudes(mask: Tensor, variant: str, hole_weight: float = 5.0) -> Tensor:
