@@ -1,21 +1,17 @@
 """The painter in a real browser, first on a page of its own, then in JupyterLab."""
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import browser as tools
 import numpy as np
 import pytest
-from painter_page import PAGE, Stage, boxed, stroked
+from painter_page import Stage, boxed, stroked, write_page
 from PIL import Image
 
 reason = tools.why_not()
 pytestmark = pytest.mark.skipif(bool(reason), reason=reason)
 
-ROOT = Path(__file__).parents[2]
-PAINTER = ROOT / "gin" / "painter"
 SIZE = (400, 300)
 DENSITIES = pytest.mark.parametrize("density", [1, 2])
 
@@ -29,9 +25,7 @@ def chromium() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("page")
-    for name in ("painter.js", "painter.css"):
-        shutil.copy(PAINTER / name, folder)
-    (folder / "index.html").write_text(PAGE, encoding="utf-8")
+    write_page(folder)
     Image.linear_gradient("L").resize(SIZE).save(folder / "photo.png")
     (folder / "text.png").write_text("no picture")
     with tools.served(folder) as url:
@@ -425,9 +419,9 @@ def test_masks_are_set_packed_and_told(visit):
         f"""(async () => {{
         const mask = new Uint8Array({size}).map((_, i) => (i * i) % 7 < 2);
         editors[0].setMask(mask);
-        const bits = painter.packMask(editors[0].getMask());
-        const back = await painter.inflate(await painter.deflate(bits));
-        editors[0].setMask(painter.unpackMask(back, mask.length));
+        const bits = masks.packMask(editors[0].getMask());
+        const back = await masks.inflate(await masks.deflate(bits));
+        editors[0].setMask(masks.unpackMask(back, mask.length));
         return Array.from(bits);
     }})()"""
     )

@@ -5,7 +5,7 @@ import { compare } from "./compare.js";
 import { complaint, complete } from "./completion.js";
 import { randomMask } from "./masks.js";
 import { Model } from "./model.js";
-import { createMaskEditor } from "./painter.js";
+import { createMaskEditor } from "./painter/editor.js";
 import { division } from "./phases.js";
 import { fetchPhoto, pixelsOf, readFile } from "./photos.js";
 

@@ -1,6 +1,6 @@
 /* A picture file, or a sample's address, as a canvas. */
 
-import { MOST_PIXELS } from "./painter.js";
+import { MOST_PIXELS } from "./painter/files.js";
 
 const SMALLEST = 16; // px a side: the network's stride
 

@@ -2,23 +2,15 @@
    of it. Everything a person does goes to Python as a message with a number; Python
    answers at once that it has heard it. */
 
+import { make } from "../painter/dom.js";
+import { watchKernel } from "../painter/kernel.js";
+
 const MOST_BYTES = 200_000_000; // of a file
 const CHUNK = 1 << 20; // bytes a message: servers close the connection at ten times that
 const PATIENCE = 4000; // ms until the page says that Python has not answered
-const ENDED = ["dead", "restarting", "autorestarting", "terminating"];
 const OTHER = "other weights";
 const KEPT = "What you painted is kept on this page.";
 const SILENT = `Python has not answered yet: it is busy, or has ended. ${KEPT}`;
-
-function make(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else node.setAttribute(name, value);
-  }
-  node.append(...children);
-  return node;
-}
 
 /** What both parts have: messages that are heard, a sentence, a kernel that may end. */
 class Part {
@@ -40,7 +32,11 @@ class Part {
     // Before JupyterLab, which takes A, B, X, arrows, ... for its cells.
     this.keys = (event) => this.#key(event);
     addEventListener("keydown", this.keys, { capture: true });
-    this.#watchKernel();
+    this.unwatch = watchKernel(model, {
+      ended: () => this.#ended(),
+      parted: () => this.#connected(false),
+      joined: () => this.#connected(true),
+    });
   }
 
   drawPictures() {}
@@ -82,26 +78,17 @@ class Part {
     if (this.line.textContent === SILENT) this.draw();
   }
 
-  #watchKernel() {
-    const kernel = this.model.widget_manager?.kernel; // JupyterLab and Voila have it
-    const status = (_, now) => {
-      if (!ENDED.includes(now)) return;
-      this.ended = true; // another kernel knows nothing of this app
-      clearTimeout(this.timer);
-      this.say(`The kernel has ended: run the cell, or load the page, again. ${KEPT}`, true);
-    };
-    const connection = (_, now) => {
-      if (this.ended) return;
-      clearTimeout(this.timer);
-      if (now === "connected") this.draw();
-      else this.say(`The connection is lost. ${KEPT}`, true);
-    };
-    kernel?.statusChanged?.connect(status);
-    kernel?.connectionStatusChanged?.connect(connection);
-    this.unwatch = () => {
-      kernel?.statusChanged?.disconnect(status);
-      kernel?.connectionStatusChanged?.disconnect(connection);
-    };
+  #ended() {
+    this.ended = true; // another kernel knows nothing of this app
+    clearTimeout(this.timer);
+    this.say(`The kernel has ended: run the cell, or load the page, again. ${KEPT}`, true);
+  }
+
+  #connected(now) {
+    if (this.ended) return;
+    clearTimeout(this.timer);
+    if (now) this.draw();
+    else this.say(`The connection is lost. ${KEPT}`, true);
   }
 }
 
