@@ -103,10 +103,14 @@ class Source extends Part {
       hidden: "", onchange: () => this.#upload(this.file.files[0]),
     });
     const upload = make("button", { type: "button", onclick: () => this.file.click() }, "Upload a photograph");
+    upload.title = "Or paste one, or drop one here";
+    this.convert = make("button", { type: "button", hidden: "", onclick: () => this.send({ do: "convert" }) }, "Convert it to sRGB");
     const row = make("div", { class: "gin-app-row" }, upload, this.file);
     if (samples.length) row.append(this.#chooser(samples));
-    row.append(this.line);
+    row.append(this.line, this.convert);
     this.root.append(row);
+    this.pasted = (event) => this.#paste(event);
+    document.addEventListener("paste", this.pasted);
     this.root.addEventListener("dragover", (event) => event.preventDefault());
     this.root.addEventListener("drop", (event) => {
       event.preventDefault();
@@ -125,8 +129,24 @@ class Source extends Part {
     return make("label", {}, "or a sample", this.select);
   }
 
+  stop() {
+    super.stop();
+    document.removeEventListener("paste", this.pasted);
+  }
+
+  /** Upload a picture from the clipboard, unless it is pasted into something else. */
+  #paste(event) {
+    const app = this.root.closest(".widget-box") ?? this.root;
+    const { target, clipboardData } = event;
+    const file = [...clipboardData.files].find(({ type }) => type.startsWith("image/"));
+    if (!file || !(app.contains(target) || target === document.body)) return;
+    event.preventDefault();
+    this.#upload(file);
+  }
+
   draw() {
-    const { said = "", wrong = false, chosen = "" } = this.model.get("state");
+    const { said = "", wrong = false, chosen = "", cmyk } = this.model.get("state");
+    this.convert.hidden = !cmyk;
     if (this.select) this.select.value = chosen;
     this.say(said, wrong);
   }

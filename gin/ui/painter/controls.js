@@ -19,6 +19,7 @@ const ACTIONS = [
   ["redo", "Redo", "Ctrl+Shift+Z"],
   ["invert", "Invert", "I"],
   ["clear", "Clear", "Delete"],
+  ["open", "Load a mask from a file", ""],
   ["save", "Save the mask as PNG", ""],
 ];
 const VIEWS = [
@@ -51,6 +52,7 @@ const ICONS = {
   redo: "M15.500 4.500 20 9l-4.500 4.500M20 9H10a6 6 0 0 0 0 12h4",
   invert: "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM12 3v18M12 7.500h7M12 12h9M12 16.500h7",
   clear: "M4 6.500h16M9 6.500v-2h6v2M6 6.500l1 14h10l1-14M10 10.500v6M14 10.500v6",
+  open: "M12 15V3.500M7.500 8.500 12 4l4.500 4.500M4 16v4.500h16V16",
   save: "M12 3.500v11.500M7.500 10.500 12 15l4.500-4.500M4 16v4.500h16V16",
   rectangular: "M4 5h2.500M9 5h3M14.500 5H17M4 5v2.500M4 10v3M4 15.500V18M17 5v2M4 18h3M9.500 12h10.500v8H9.500z",
   free_form: "M3 17c3-9 5.500-11 7-9.500s-3 7-.8 8.500 5-8.500 7.300-7.500-1.500 6 .5 7 3-1.500 4-3",

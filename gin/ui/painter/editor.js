@@ -6,7 +6,7 @@
      width, height,// px of the mask; default: the image's own. The image is stretched to it.
      mask,         // Uint8Array(width * height) of 0 and 1, row by row; 1 = missing. Default: none.
      onChange,     // (mask) => void: a copy, after each finished action of the person
-                   //   (stroke, shape, invert, clear, undo, redo, random); not after setMask, setImage.
+                   //   (stroke, shape, invert, clear, undo, redo, random, loaded); not after setMask, setImage.
      random,       // (kind, width, height) => mask | undefined, or a promise of it; kind is one of
                    //   "rectangular", "free_form", "cellular_automata". Undefined: the mask comes
                    //   later through setMask. Without this option there is no random button.
@@ -17,7 +17,9 @@
                                      On bad input it rejects, and everything stays as it was.
    editor.getMask()                  a copy, Uint8Array(width * height)
    editor.setMask(mask)              undoable; throws RangeError for another length or other values
-   editor.undo(), redo(), clear(), invert(), save()
+   editor.loadMask(file)             a picture file, white = missing; a promise; undoable, and told to
+                                     onChange. On bad input the sentence is on the page.
+   editor.undo(), redo(), clear(), invert(), open() a file dialog for a mask, save()
    editor.setStatus(text)            a sentence under the photograph, also for screen readers;
                                      "" shows what the tool does
    editor.width, editor.height       px of the mask
@@ -30,6 +32,7 @@ import { drawing, make } from "./dom.js";
 import { check, load, saveMask } from "./files.js";
 import { Keyboard } from "./keyboard.js";
 import { Mask, around } from "./mask.js";
+import { readMask } from "./mask_file.js";
 import { outline } from "./outline.js";
 import { Pointers } from "./pointers.js";
 import { Tools } from "./tools.js";
@@ -114,6 +117,23 @@ class MaskEditor {
     this.finish();
   }
 
+  open() {
+    this.file.click();
+  }
+
+  async loadMask(file) {
+    const { mask } = this;
+    if (!mask || !file) return;
+    try {
+      const values = await readMask(file, mask.width, mask.height);
+      if (mask !== this.mask) return; // another photograph was set
+      this.setStatus("");
+      this.#replace(values);
+    } catch (error) {
+      this.setStatus(error.message);
+    }
+  }
+
   save() {
     if (this.mask) saveMask(this.mask);
   }
@@ -149,11 +169,19 @@ class MaskEditor {
     this.status = make("span", { class: "gin-painter-status", role: "status" });
     this.facts = make("span", { class: "gin-painter-facts" });
     const help = make("p", { id: `${id}-help` }, HELP);
+    this.file = make("input", {
+      type: "file", accept: "image/*", hidden: "", "aria-label": "Mask to load",
+      onchange: () => {
+        this.loadMask(this.file.files[0]);
+        this.file.value = ""; // so that the same file can be chosen again
+      },
+    });
     const chance = this.random && ((kind) => this.#randomise(kind));
     this.root = make(
       "div",
       { class: "gin-painter", role: "group", "aria-label": "Mask painter" },
       toolbar((name) => this.act(name), this.#sizeControl(), chance),
+      this.file,
       this.stage,
       make("div", { class: "gin-painter-foot" }, this.status, this.facts),
       make("details", { class: "gin-painter-help" }, make("summary", {}, "Keyboard and gestures"), help),
@@ -296,7 +324,7 @@ class MaskEditor {
       fit: () => this.#zoom(0),
     };
     if (steps[name]) steps[name]();
-    else this[name](); // undo, redo, invert, clear, save
+    else this[name](); // undo, redo, invert, clear, open, save
   }
 
   #choose(tool) {

@@ -17,13 +17,16 @@ export class Pointers {
     on("wheel", (event) => this.#wheel(event), { passive: false });
   }
 
-  /** Where an event is on the stage, in CSS px. */
+  /** Where an event is on the stage, in the stage's own px: the page may show it larger or
+      smaller, by `transform: scale` or `zoom`. */
   #at(event) {
     const { stage } = this.editor;
     const box = stage.getBoundingClientRect();
+    const across = stage.offsetWidth / box.width;
+    const down = stage.offsetHeight / box.height;
     return [
-      event.clientX - box.left - stage.clientLeft,
-      event.clientY - box.top - stage.clientTop,
+      (event.clientX - box.left) * across - stage.clientLeft,
+      (event.clientY - box.top) * down - stage.clientTop,
     ];
   }
 
