@@ -347,7 +347,7 @@ def _in_plain_mode(picture: Image.Image, name: str) -> Image.Image:
         return picture.convert(picture.mode + "A")
     if picture.mode not in _COLOURS:
         suggested = _SUGGESTED.get(picture.mode, "RGB")
-        option = " (--convert)" if picture.mode == "CMYK" else ""
+        option = " (gin inpaint --convert)" if picture.mode == "CMYK" else ""
         raise InputError(
             f"{name}: its mode is {picture.mode}; expected L, LA, P, RGB, RGBA or "
             f"I;16, so convert it to {suggested} first{option}"

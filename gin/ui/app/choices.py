@@ -96,7 +96,7 @@ class Catalogue:
         progress = progress or Progress()
         progress.update(0.0)
         if name == OTHER and not other.strip():
-            raise InputError("expected weights: a file here, or hf:owner/name")
+            raise InputError("expected weights, a file here or hf:owner/name")
         source = other.strip() if name == OTHER else self._sources.get(name, name)
         method = self._load(source)
         progress.update(0.0)
@@ -110,7 +110,7 @@ class Catalogue:
 def check_painted(mask: Mask) -> None:
     """Raise InputError, for the user who painted, unless `mask` can be completed."""
     if not (painted := area(mask)):
-        raise InputError("nothing is painted yet: paint over what should be filled")
+        raise InputError("nothing is painted yet; paint over what should be filled")
     if painted > MOST_MISSING:
         raise InputError(
             f"{100 * painted:.1f} % of the photograph is painted, at most "

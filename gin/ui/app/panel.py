@@ -8,6 +8,7 @@ import anywidget
 import traitlets
 
 from gin.ui.app.worker import error_message
+from gin.ui.esm import joined
 
 Message = dict[str, Any]
 
@@ -20,7 +21,7 @@ class Panel(anywidget.AnyWidget):
     buffers; its exceptions are shown as sentences.
     """
 
-    _esm = Path(__file__).with_name("panel.js")
+    _esm = joined(Path(__file__).with_name("panel.js"))
     _css = Path(__file__).with_name("panel.css")
 
     part = traitlets.Unicode().tag(sync=True)

@@ -132,7 +132,9 @@ def error_message(error: Exception) -> str:
     """The message of an error as one sentence for the user, without a traceback."""
     if isinstance(error, InputError):
         text = " ".join(str(error).split())
-        return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+        if ": " not in text:  # what stands before a colon is a name, as it is
+            text = text[:1].upper() + text[1:]
+        return text if text.endswith(".") else f"{text}."
     if isinstance(error, ModuleNotFoundError):
         return f"The package {error.name} is not installed."
     if isinstance(error, MemoryError) or "not enough memory" in str(error):

@@ -1,6 +1,6 @@
 """A widget to paint a mask on a photograph.
 
-Needs anywidget, from the extra `book`. The JavaScript part is painter.js.
+Needs anywidget, from the extra `book`. The JavaScript part begins in jupyter.js.
 """
 
 import hashlib
@@ -18,11 +18,12 @@ from PIL import Image
 
 from gin import masks
 from gin.errors import InputError
+from gin.ui.esm import joined
 from gin.utils.images import Photograph, check_lossless, open_picture, upright
 
 _numbers = itertools.count()
 Photo = Image.Image | str | os.PathLike[str] | np.ndarray
-MOST_PIXELS = 50_000_000  # painter.js has the same limit
+MOST_PIXELS = 50_000_000  # files.js has the same limit
 
 
 class MaskPainter(anywidget.AnyWidget):
@@ -34,7 +35,7 @@ class MaskPainter(anywidget.AnyWidget):
     InputError for a photograph that cannot be read or used.
     """
 
-    _esm = Path(__file__).with_name("painter.js")
+    _esm = joined(Path(__file__).with_name("jupyter.js"))
     _css = Path(__file__).with_name("painter.css")
 
     mask_bits = traitlets.Bytes()
@@ -189,7 +190,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
 
 
 def to_page(image: Image.Image, number: int) -> dict[str, Any]:
-    """The photograph for painter.js: a JPEG file with its size, number and digest."""
+    """The photograph for jupyter.js: a JPEG file with its size, number and digest."""
     photograph = Photograph.read(image)
     stream = io.BytesIO()
     photograph.in_8_bits().convert("RGB").save(stream, "jpeg", quality=90)
