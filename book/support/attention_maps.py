@@ -1,16 +1,18 @@
 """Where the self-attention blocks of a network look."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from support import figures
+from support.probes import bypass, hole_error, recorded, refined, replaced, tinted
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from gin.attention import SelfAttention
 from gin.generator import DeepGIN
-from support import figures
-from support.probes import tinted
+
 
 def attention_blocks(net: DeepGIN) -> dict[int, SelfAttention]:
     """The blocks of an MSSA network by the size of their map for 256 px."""
@@ -50,3 +52,78 @@ def overlay(
 def side_by_side(pictures: Sequence[np.ndarray]) -> np.ndarray:
     """Pictures of one height in a strip, for a click in any of them."""
     return np.concatenate(pictures, axis=1)
+
+
+@torch.no_grad()
+def attention_inputs(net: DeepGIN, images: Tensor, mask: Tensor) -> dict[int, Tensor]:
+    """What the blocks of `attention_blocks` are given, by size: (B, C, size, size)."""
+    with recorded(attention_blocks(net)) as notes:
+        net(images, mask)
+    return {size: given for size, (given, _) in notes.items()}
+
+
+def hole_attention(
+    net: DeepGIN, inputs: dict[int, Tensor], mask: Tensor
+) -> dict[int, tuple[float, float, float]]:
+    """By size, for the queries in the holes (B, 1, H, W), means over all of them.
+
+    The share of their weights on known positions and the share of known positions,
+    both in %, and `effective_number`.
+    """
+    found = {}
+    for size, block in attention_blocks(net).items():
+        shares, chances, numbers = [], [], []
+        for x, hole in zip(inputs[size], mask, strict=True):
+            missing = touched(hole, size)
+            weights = attention_weights(x, block)[missing]
+            shares.append(float(weights[:, ~missing].sum(1).mean()))
+            chances.append(float((~missing).float().mean()))
+            numbers.append(float(effective_number(weights).mean()))
+        known, chance = 100 * float(np.mean(shares)), 100 * float(np.mean(chances))
+        found[size] = known, chance, float(np.mean(numbers))
+    return found
+
+
+def plain_mean(module: SelfAttention, inputs: tuple[Tensor], out: Tensor) -> Tensor:
+    """For `probes.replaced`: every position receives the plain mean of the values."""
+    (x,) = inputs
+    mean: Tensor = module.g(x).mean((2, 3), keepdim=True)
+    return x + module.project(mean)
+
+
+@torch.no_grad()
+def attention_worth(net: DeepGIN, images: Tensor, mask: Tensor) -> dict[str, float]:
+    """Mean errors in the holes, %, as trained and with blocks replaced."""
+    coarse, blocks = net(images, mask).coarse, attention_blocks(net)
+    trials: dict[str, tuple[list[SelfAttention], Callable[..., Tensor]]] = {
+        "as trained": ([], bypass)
+    }
+    for size, block in blocks.items():
+        trials[f"without the block at {size} px"] = [block], bypass
+    trials["without any block"] = list(blocks.values()), bypass
+    trials["a plain mean in every block"] = list(blocks.values()), plain_mean
+    errors = {}
+    for name, (modules, output) in trials.items():
+        with replaced(modules, output):
+            out = refined(net, coarse, images, mask)
+        errors[name] = float(hole_error(out, images, mask).mean())
+    return errors
+
+
+def operations_by_size() -> dict[int, float]:
+    """Attention's products in % of the paper's network at 256 px, by map size.
+
+    At 128 and 256 px there is no block in the network; the share is what one on its
+    features would have.
+    """
+    with torch.device("meta"):
+        net = DeepGIN()
+        pair = torch.rand(1, 3, 256, 256), torch.rand(1, 1, 256, 256)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net(*pair)
+    counts = counter.get_flop_counts()["Global"]
+    total, channels = sum(counts.values()), {16: 512, 32: 128, 64: 64, 128: 64, 256: 32}
+    products = {size: 2 * size**4 * width for size, width in channels.items()}
+    attention = total - counts[torch.ops.aten.convolution]
+    assert attention == sum(products[size] for size in (16, 32, 64))
+    return {size: 100 * count / total for size, count in products.items()}

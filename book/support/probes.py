@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from support import figures
 from torch import Tensor, nn
 
 import gin
 from gin.data import mask_sets
-from gin.generator import DeepGIN
+from gin.generator import Completion, DeepGIN, composite
 from gin.utils.images import open_picture
-from support import figures
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -91,12 +91,11 @@ def replaced(
 def recorded(modules: Mapping[Any, nn.Module]) -> Iterator[dict[Any, Any]]:
     """Within the block, note each module's first input and its output by name."""
     notes: dict[Any, Any] = {}
-    hooks = [
-        module.register_forward_hook(
-            lambda module, inputs, out, name=name: notes.update({name: (inputs[0], out)})
-        )
-        for name, module in modules.items()
-    ]
+
+    def note(name: Any) -> Callable[..., None]:
+        return lambda module, inputs, out: notes.update({name: (inputs[0], out)})
+
+    hooks = [module.register_forward_hook(note(n)) for n, module in modules.items()]
     try:
         yield notes
     finally:
@@ -130,3 +129,22 @@ def tinted(
     shown[top : top + width, left : left + width] = (0, 0.45, 0.7)
     clipped: np.ndarray = shown.clip(0, 1)
     return clipped
+
+
+@torch.no_grad()
+def completed(net: DeepGIN, images: Tensor, mask: Tensor) -> Completion:
+    """The network's outputs."""
+    outputs: Completion = net(images, mask)
+    return outputs
+
+
+@torch.no_grad()
+def refined(net: DeepGIN, sketch: Tensor, images: Tensor, mask: Tensor) -> Tensor:
+    """I_out if G2 is given this coarse picture, with the known pixels pasted in."""
+
+    def paste(picture: Tensor) -> Tensor:
+        return composite(picture, images, mask)
+
+    assert net.refinement is not None
+    out: Tensor = net.refinement(paste(sketch), mask, paste)[0]
+    return out

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
+from support import figures
+from support.probes import tinted
 from torch import Tensor, nn
 
 from gin.blocks import SPDBlock
 from gin.errors import InputError
-from support import figures
-from support.probes import tinted
 
 
 def receptive_field(layers: Iterable[tuple[int, int, int]]) -> tuple[int, int]:

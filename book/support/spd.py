@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from support import figures, probes
+from support import receptive_fields as fields
 from torch import Tensor, nn
 
 import gin
 from gin import masks
 from gin.blocks import COARSE_RATES, REFINEMENT_RATES, ResidualBlock, SPDBlock
 from gin.initialisation import identity_initialisation
-from support import figures, probes
-from support import receptive_fields as fields
 
 RATES = {
     "standard": (1,),
@@ -106,3 +106,30 @@ def branch_inputs() -> dict[str, int]:
     for channels, rates in ((256, COARSE_RATES), (512, REFINEMENT_RATES)):
         saved += 6 * 9 * channels**2 * (len(rates) - 1) // len(rates)
     return {"all C channels": total, "C/n channels": total - saved}
+
+
+@torch.no_grad()
+def errors_without_rates(
+    g1: nn.Module, images: Tensor, mask: Tensor
+) -> tuple[float, dict[int, float]]:
+    """G1's mean error in the holes (%), and its change with each rate silent."""
+    white = torch.where(mask > 0, torch.ones_like(images), images)
+
+    def error(silent: Sequence[nn.Module]) -> float:
+        with probes.replaced(silent, probes.silence):
+            return float(probes.hole_error(g1(white, mask), images, mask).mean())
+
+    whole, changes = error([]), {}
+    for rate in sorted(COARSE_RATES):
+        branch = COARSE_RATES.index(rate)
+        changes[rate] = error([b.branches[branch] for b in g1.middle]) - whole
+    return whole, changes
+
+
+def rates_table(whole: float, changes: Mapping[int, float]) -> figures.Table:
+    """`errors_without_rates`, a line for each rate."""
+    rows = [("all eight", f"{whole:.2f}", "")]
+    for rate, change in changes.items():
+        cells = f"{whole + change:.2f}", f"{change:+.2f}"
+        rows.append((f"without rate {rate}", *cells))
+    return figures.Table(["G1", "error in the hole (%)", "change"], rows)

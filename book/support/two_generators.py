@@ -3,20 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
-
-from gin.generator import Completion, DeepGIN, composite
 from support import figures, probes
 from support.receptive_fields import extent, with_equal_weights
+from torch import Tensor, nn
+
+from gin.generator import Completion, composite
 
 RINGS = ((1, 2), (3, 6), (7, 12), (13, 24), (25, 60))
-
-
-@torch.no_grad()
-def completed(net: DeepGIN, images: Tensor, mask: Tensor) -> Completion:
-    """The network's outputs."""
-    outputs: Completion = net(images, mask)
-    return outputs
 
 
 def layer_table(layers: Mapping[str, nn.Module]) -> tuple[figures.Table, int]:
@@ -55,7 +48,9 @@ def by_depth(
     }
 
 
-def depth_panels(measured: Mapping[str, Sequence[tuple[float, float]]]) -> figures.Drawing:
+def depth_panels(
+    measured: Mapping[str, Sequence[tuple[float, float]]],
+) -> figures.Drawing:
     """`by_depth` as two graphs over the middle of each ring."""
     middles = [(low + high) / 2 for low, high in RINGS]
     titles = "sharpness (% of the photograph's)", "error (% of the scale)"
@@ -87,18 +82,6 @@ def measured_field(stage: nn.Module, width: int) -> int:
     return widest
 
 
-@torch.no_grad()
-def refined(net: DeepGIN, sketch: Tensor, images: Tensor, mask: Tensor) -> Tensor:
-    """I_out if G2 is given this coarse picture, with the known pixels pasted in."""
-
-    def paste(picture: Tensor) -> Tensor:
-        return composite(picture, images, mask)
-
-    assert net.refinement is not None
-    out: Tensor = net.refinement(paste(sketch), mask, paste)[0]
-    return out
-
-
 def other_sketches(images: Tensor, mask: Tensor) -> dict[str, Tensor]:
     """Replacements for I_coarse: white, the known pixels' mean, the photograph."""
     known = (images * (1 - mask)).sum((2, 3), keepdim=True)
@@ -111,7 +94,9 @@ def other_sketches(images: Tensor, mask: Tensor) -> dict[str, Tensor]:
 
 
 def growing_holes(
-    complete: Callable[[Tensor, Tensor], Completion], image: Tensor, sizes: Sequence[int]
+    complete: Callable[[Tensor, Tensor], Completion],
+    image: Tensor,
+    sizes: Sequence[int],
 ) -> tuple[figures.Drawing, dict[int, tuple[float, float]]]:
     """Square holes: coarse above, completed below; the errors (%) of both."""
     pictures: list[list[Tensor]] = [[], []]

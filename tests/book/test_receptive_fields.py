@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from gin.blocks import COARSE_RATES, REFINEMENT_RATES
-from gin.errors import InputError
 from support import receptive_fields as fields
 from support import spd
+
+from gin.blocks import COARSE_RATES, REFINEMENT_RATES
+from gin.errors import InputError
 
 
 @pytest.mark.parametrize("rates", [(1,), (8,), (3, 7), REFINEMENT_RATES, COARSE_RATES])
