@@ -6,7 +6,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from support import figures
-from support.probes import bypass, hole_error, recorded, refined, replaced, tinted
+from support.probes import (
+    bypass,
+    hole_error,
+    photographs,
+    recorded,
+    refined,
+    replaced,
+    tinted,
+)
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -127,3 +135,24 @@ def operations_by_size() -> dict[int, float]:
     attention = total - counts[torch.ops.aten.convolution]
     assert attention == sum(products[size] for size in (16, 32, 64))
     return {size: 100 * count / total for size, count in products.items()}
+
+
+def copies_figure(
+    copied: Callable[[Tensor, Tensor, int, float], Tensor], widths: Sequence[float]
+) -> tuple[figures.Drawing, dict[float, float]]:
+    """A small hole between arches, filled by `copied` with each width h; the errors."""
+    photo = photographs(["monuments_colosseum"], 512)
+    arches, hole = photo[..., 192:448:2, 192:448:2], torch.zeros(1, 1, 128, 128)
+    hole[..., 60:70, 60:70] = 1
+    detail = (..., slice(40, 90), slice(40, 90))
+    shown: list[figures.Picture] = [figures.with_hole(arches[detail], hole[detail])]
+    errors = {}
+    for h in widths:
+        fill = arches.clone()
+        values = copied(arches * (1 - hole), hole, 8, h)  # (Q, 3)
+        fill[hole.expand_as(arches) > 0] = values.T.ravel()
+        errors[h] = float(hole_error(fill, arches, hole))
+        shown.append(fill[detail])
+    titles = [f"h = {h}: {error:.1f} %" for h, error in errors.items()]
+    titles = ["masked", *titles, "original"]
+    return figures.row([*shown, arches[detail]], titles, per_line=3), errors
