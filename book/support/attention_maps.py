@@ -1,6 +1,6 @@
 """Where the self-attention blocks of a network look."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -57,21 +57,29 @@ def overlay(
     return tinted(picture, query.view(size, size), (y, x), max(256 // size, 8))
 
 
-def side_by_side(pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """Pictures of one height in a strip, for a click in any of them."""
-    return np.concatenate(pictures, axis=1)
+def overlays(
+    picture: figures.Picture, matrices: Mapping[int, Tensor], y: float, x: float
+) -> list[np.ndarray]:
+    """`overlay` at each size of `attention_matrices`."""
+    return [overlay(picture, w, size, y, x) for size, w in matrices.items()]
 
 
 @torch.no_grad()
-def attention_inputs(net: DeepGIN, images: Tensor, mask: Tensor) -> dict[int, Tensor]:
-    """What the blocks of `attention_blocks` are given, by size: (B, C, size, size)."""
-    with recorded(attention_blocks(net)) as notes:
+def attention_matrices(
+    net: DeepGIN, images: Tensor, mask: Tensor
+) -> list[dict[int, Tensor]]:
+    """`attention_weights` of each block, by size, for each image."""
+    blocks = attention_blocks(net)
+    with recorded(blocks) as notes:
         net(images, mask)
-    return {size: given for size, (given, _) in notes.items()}
+    return [
+        {size: attention_weights(notes[size][0][n], b) for size, b in blocks.items()}
+        for n in range(len(images))
+    ]
 
 
 def hole_attention(
-    net: DeepGIN, inputs: dict[int, Tensor], mask: Tensor
+    matrices: Sequence[Mapping[int, Tensor]], mask: Tensor
 ) -> dict[int, tuple[float, float, float]]:
     """By size, for the queries in the holes (B, 1, H, W), means over all of them.
 
@@ -79,16 +87,16 @@ def hole_attention(
     both in %, and `effective_number`.
     """
     found = {}
-    for size, block in attention_blocks(net).items():
-        shares, chances, numbers = [], [], []
-        for x, hole in zip(inputs[size], mask, strict=True):
+    for size in matrices[0]:
+        values = []
+        for weights, hole in zip(matrices, mask, strict=True):
             missing = touched(hole, size)
-            weights = attention_weights(x, block)[missing]
-            shares.append(float(weights[:, ~missing].sum(1).mean()))
-            chances.append(float((~missing).float().mean()))
-            numbers.append(float(effective_number(weights).mean()))
-        known, chance = 100 * float(np.mean(shares)), 100 * float(np.mean(chances))
-        found[size] = known, chance, float(np.mean(numbers))
+            queries = weights[size][missing]
+            known = 100 * float(queries[:, ~missing].sum(1).mean())
+            chance = 100 * float((~missing).float().mean())
+            values.append((known, chance, float(effective_number(queries).mean())))
+        known, chance, number = np.mean(values, axis=0)
+        found[size] = float(known), float(chance), float(number)
     return found
 
 

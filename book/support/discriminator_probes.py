@@ -222,3 +222,21 @@ def power_gaps(
         exact = float(torch.linalg.svdvals(kernel)[0])
         gaps[name] = [exact - value for value in power(kernel, start, steps)[0]]
     return gaps
+
+
+def condition_figure(
+    results: Mapping[tuple[str, str], tuple[float, float, Tensor]],
+    mask: Tensor,
+    filled: Tensor,
+    names: Sequence[str],
+) -> figures.Drawing:
+    """Three new photographs: completion, mask, D1's differences (dark at 1)."""
+    lines: dict[str, list[figures.Picture]] = {}
+    for n in (3, 8, 11):
+        at = 2 * n + 1
+        maps = [
+            figures.heat(results[name, "new"][2][n].numpy(), 1.0)
+            for name in ("with I_in", "without")
+        ]
+        lines[names[at].split("_")[1]] = [filled[at], mask[at], *maps]
+    return figures.grid(lines, ["completed", "mask", "with I_in", "without"])

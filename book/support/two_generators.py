@@ -110,4 +110,4 @@ def growing_holes(
         first, last = (float(probes.hole_error(p, image, hole)) for p in pair)
         errors[size] = first, last
     titles = [f"{size} px: {errors[size][k]:.1f} %" for k in (0, 1) for size in sizes]
-    return figures.row(pictures[0] + pictures[1], titles, len(sizes)), errors
+    return figures.row(pictures[0] + pictures[1], titles, max(2, len(sizes))), errors

@@ -72,12 +72,14 @@ def test_without_queries_a_block_adds_the_plain_mean_of_its_values():
     assert torch.allclose(silent(x), attention_maps.plain_mean(block, (x,), x))
 
 
-def test_inputs_and_weights_belong_to_the_blocks(net):
+def test_matrices_have_a_row_for_each_query(net):
     images, mask = torch.rand(2, 3, 256, 256), torch.zeros(2, 1, 256, 256)
     mask[..., 60:200, 80:180] = 1
-    inputs = attention_maps.attention_inputs(net, images, mask)
-    assert {size: x.shape[2] for size, x in inputs.items()} == {16: 16, 32: 32, 64: 64}
-    shares = attention_maps.hole_attention(net, inputs, mask)
+    matrices = attention_maps.attention_matrices(net, images, mask)
+    for weights in matrices[0].values():
+        assert weights.sum(1) == pytest.approx(1, abs=1e-4)
+    shares = attention_maps.hole_attention(matrices, mask)
+    assert list(shares) == [16, 32, 64]
     for size, (known, chance, number) in shares.items():
         assert 0 < known < 100
         assert chance == pytest.approx(100 * (1 - 140 * 100 / 256**2), abs=8)
