@@ -1,6 +1,6 @@
 """The two stages that DeepFillv1 and v2 have in common.
 
-Taught in book/20_table_1.md.
+Taught in book/21_table_2.md.
 """
 
 from typing import ClassVar, NamedTuple
