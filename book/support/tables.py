@@ -45,6 +45,28 @@ def place(rows: Rows, name: str, metric: str) -> int:
     return ordered.index(rows[name][metric])
 
 
+def shown_together(groups: Mapping[tuple[str, str, str], Rows]) -> Table:
+    """Groups of rows below each other; a star marks the best of each group."""
+    tables = [
+        shown({f"{', '.join(group)}, {name}": row for name, row in rows.items()})
+        for group, rows in groups.items()
+    ]
+    return Table(tables[0].header, [row for table in tables for row in table.rows])
+
+
+def errors_and_limits(area: float) -> dict[str, tuple[float, float, float, float]]:
+    """Row of Table 2 under rectangles -> its L1 error, and what `limits` allows."""
+    return {
+        f"{dataset}, {method} ({size})": (
+            row["L1 err. (%)"],
+            *limits(row["PSNR"], area),
+        )
+        for (dataset, masks, size), rows in table_2().items()
+        if masks == "rectangles"
+        for method, row in rows.items()
+    }
+
+
 def shown(rows: Rows, extra: Sequence[str] = ()) -> Table:
     """Rows as a table; a star marks the best value of a metric."""
     lines = []
