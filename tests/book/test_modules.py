@@ -90,7 +90,7 @@ def call(page: Any, script: str, body: str, *arguments: object) -> Any:
 
 
 def status(page: Any, name: str) -> str:
-    return page.locator(f"[data-gin-module={name}]").get_by_role("status").inner_text()
+    return page.locator(f"[data-gin-module={name}] p[role=status]").inner_text()
 
 
 def numbers(text: str) -> list[float]:
@@ -98,7 +98,8 @@ def numbers(text: str) -> list[float]:
 
 
 def move(page: Any, name: str, label: str, value: float) -> None:
-    control = page.locator(f"[data-gin-module={name}]").get_by_label(label)
+    module = page.locator(f"[data-gin-module={name}]")
+    control = module.get_by_role("slider", name=label, exact=True)
     control.evaluate(
         """(node, value) => {
           node.value = value;

@@ -27,7 +27,7 @@ export function complaint(mask) {
 export async function complete(photo, mask, run, { whole = false, report, signal } = {}) {
   const { width, height } = photo;
   const data = new Uint8ClampedArray(photo.data);
-  const steps = (whole ? phases : crops)({ ...photo, data }, mask, run);
+  const steps = (whole ? phases : crops)({ data, width, height }, mask, run);
   for await (const [done, all] of steps) {
     report?.(done, all);
     signal?.throwIfAborted();

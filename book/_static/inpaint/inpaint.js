@@ -51,15 +51,17 @@ class Inpaint {
     this.fillButton.onclick = () => this.fill();
     this.stopButton.onclick = () => this.run?.abort();
     addEventListener("paste", (event) => this.#paste(event, element));
+    const teaser = "teaser" in element.dataset;
+    const whole = make("label", {}, this.whole, " the whole photograph, as in the paper");
     element.replaceChildren(
-      ...("teaser" in element.dataset ? [] : [this.#choice()]),
+      ...(teaser ? [] : [this.#choice()]),
       this.stage,
       make(
         "div",
         { className: "gin-inpaint-buttons" },
         this.fillButton,
         this.stopButton,
-        make("label", {}, this.whole, " the whole photograph, as in the paper"),
+        ...(teaser ? [] : [whole]),
         this.progress,
       ),
       this.status,
