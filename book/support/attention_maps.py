@@ -164,3 +164,24 @@ def copies_figure(
     titles = [f"h = {h}: {error:.1f} %" for h, error in errors.items()]
     titles = ["masked", *titles, "original"]
     return figures.row([*shown, arches[detail]], titles, per_line=3), errors
+
+
+def hole_attention_table(
+    measured: Mapping[int, tuple[float, float, float]],
+) -> figures.Table:
+    """`hole_attention`, a line for each map."""
+    rows = []
+    for size, (known, chance, number) in measured.items():
+        counts = f"{size**2:,}", f"{number:,.0f}"
+        rows.append((f"{size} px", *counts, f"{known:.0f} %", f"{chance:.0f} %"))
+    header = ["map", "positions", "shared by", "weight on known", "known"]
+    return figures.Table(header, rows)
+
+
+def operations_table(shares: Mapping[int, float]) -> figures.Table:
+    """`operations_by_size`, a line for each map."""
+    rows = [
+        (f"{size} px", f"{share:,.1f} %", "yes" if size <= 64 else "no")
+        for size, share in shares.items()
+    ]
+    return figures.Table(["map", "share of the operations", "in the paper"], rows)

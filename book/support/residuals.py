@@ -213,3 +213,20 @@ def without_back_projection(net: DeepGIN) -> Iterator[None]:
     assert head is not None
     with probes.replaced([head], lambda module, inputs, out: (inputs[0], out[1])):
         yield
+
+
+def alphas_table(alphas: Mapping[float, tuple[float, float]]) -> figures.Table:
+    """`noisy_alphas`, a line for each noise."""
+    rows = [(f"{n}", f"{best:.3f}", f"{own:.3f}") for n, (best, own) in alphas.items()]
+    return figures.Table(["noise", "closed form", "learnt by Adam"], rows)
+
+
+def scores_table(
+    names: Sequence[str], scores: Sequence[Mapping[str, float]]
+) -> figures.Table:
+    """`head_scores`, a line for each photograph."""
+    rows = [
+        (name.split("_")[1], *(f"{value:.2f}" for value in score.values()))
+        for name, score in zip(names, scores, strict=True)
+    ]
+    return figures.Table(["alpha; error in the hole (%)", *scores[0]], rows)
