@@ -12,7 +12,7 @@ from support import rivals
 from support.figures import Table
 from torch import Tensor
 
-from gin import masks
+from gin import masks, vgg
 from gin.baselines.interface import Method
 from gin.data import mask_sets
 from gin.errors import InputError
@@ -63,7 +63,7 @@ def ssims(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
 def networks() -> dict[str, torch.nn.Module | str]:
     """LPIPS and the VGG distance, or the reason why one is not available."""
     found: dict[str, torch.nn.Module | str] = {}
-    loaders = {"LPIPS": metrics.lpips_metric, "VGG": metrics.vgg_distance}
+    loaders = {"LPIPS": vgg.lpips_metric, "VGG": metrics.vgg_distance}
     for name, load in loaders.items():
         try:
             found[name] = load()

@@ -3,10 +3,9 @@
 Taught in book/19_metrics.md.
 """
 
-import warnings
 from functools import partial
 from os import PathLike
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,12 +15,9 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from gin.errors import InputError
 from gin.utils.devices import exact_float32
-from gin.vgg import VGG_MIN_SIDE, Features
+from gin.vgg import VGG_MIN_SIDE, Features, Lpips
 from gin.weights.imagenet import Backbone, load_backbone
 
-# Index of a convolution in AlexNet's `features` -> its module in the package lpips.
-_SLICES = {0: "slice1.0", 3: "slice2.3", 6: "slice3.6", 8: "slice4.8", 10: "slice5.10"}
-LPIPS_MIN_SIDE = 31  # px, for AlexNet's strides and pooling
 SSIM_MIN_SIDE = 11  # px: the window
 VGG_MAX_SIDE = 512  # px: larger pictures are reduced, since the maps take 1 kB a pixel
 OVERSHOOT = 1.0  # largest distance from [0, 1]; values beyond have another scale
@@ -51,13 +47,15 @@ def measure(
     completed: Tensor,
     image: Tensor,
     mask: Tensor,
-    lpips: "Lpips | None" = None,
+    lpips: Lpips | None = None,
     vgg: "VggDistance | None" = None,
 ) -> dict[str, Tensor]:
     """Every metric of `METRICS`, in its order; LPIPS and VGG only with their networks.
 
-    The metrics compare `composite(completed, image, mask)` with the photograph in
-    8 bits. The batch and the networks may be on different devices.
+    The metrics compare `composite(completed, image, mask)` with the photograph in 8
+    bits. The batch and the networks may be on different devices. Raises InputError as
+    `composite`, or LPIPS with a side below 31 px, or the VGG distance with one below 16
+    px.
 
     Args:
         completed: (B, 3, H, W), uint8 or in [0, 1], from 11 px a side.
@@ -70,10 +68,6 @@ def measure(
         name -> (B,) float64 on the CPU. PSNR is infinite for identical images,
         "L1 hole" is nan for an empty mask, and the two relative L1 metrics are nan or
         infinite for a black photograph.
-
-    Raises:
-        InputError: as `composite`, or LPIPS with a side below 31 px, or the VGG
-            distance with one below 16 px.
     """
     pasted = composite(completed, image, mask)
     truth = eight_bits(image, "image")
@@ -106,8 +100,8 @@ def composite(completed: Tensor, image: Tensor, mask: Tensor) -> Tensor:
     """
     _check_shapes(completed, image, mask)
     if not ((mask == 0) | (mask == 1)).all():
-        found = sorted(set(mask.unique().tolist()) - {0, 1})[:3]
-        raise InputError(f"mask holds {found}; expected 0 and 1")
+        others = sorted(set(mask.unique().tolist()) - {0, 1})[:3]
+        raise InputError(f"mask holds {others}; expected 0 and 1")
     truth = eight_bits(image, "image")
     if completed.dtype != torch.uint8:
         completed = torch.where(mask != 0, completed, 0)
@@ -193,49 +187,9 @@ def _check_shapes(completed: Tensor, image: Tensor, mask: Tensor) -> None:
         )
     pictures = {"completed": (completed, 3), "mask": (mask, 1)}
     for name, (picture, channels) in pictures.items():
-        found, expected = tuple(picture.shape), (shape[0], channels, *shape[2:])
-        if found != expected:
-            raise InputError(f"{name} is {found}; expected {expected}, as the image")
-
-
-class Lpips(nn.Module):
-    """LPIPS, version 0.1, on AlexNet (Zhang et al., 2018): 0 for equal images.
-
-    Frozen; computed in float32 without autocast and TF32. `name` and `source` are those
-    of AlexNet's weights. The weights of the five heads come with the package `lpips`.
-    Raises InputError without that package, or for another backbone.
-    """
-
-    def __init__(self, backbone: Backbone) -> None:
-        super().__init__()
-        if backbone.network != "alexnet":
-            raise InputError(f"backbone is {backbone.name}; expected AlexNet")
-        self.name, self.source = backbone.name, backbone.source
-        self.distance = _without_weights()
-        state = {
-            f"{module}.{name}": backbone.state[f"features.{index}.{name}"]
-            for index, module in _SLICES.items()
-            for name in ("weight", "bias")
-        }
-        self.distance.net.load_state_dict(state)
-        self.requires_grad_(False).eval()
-
-    def forward(self, image: Tensor, target: Tensor) -> Tensor:
-        """(B, 3, H, W) twice, in [0, 1], from 31 px a side -> (B,)."""
-        if image.shape != target.shape or min(image.shape[2:]) < LPIPS_MIN_SIDE:
-            raise InputError(
-                f"images are {tuple(image.shape)} and {tuple(target.shape)}; expected "
-                f"equal shapes with sides of {LPIPS_MIN_SIDE} pixels or more"
-            )
-        with exact_float32(image.device):
-            # `normalize` maps [0, 1] to the [-1, 1] that the package computes in.
-            distance = self.distance(image.float(), target.float(), normalize=True)
-        return distance.flatten()
-
-
-def lpips_metric(source: str | PathLike[str] | None = None) -> Lpips:
-    """`Lpips` with AlexNet's weights from `source`, as `load_backbone` takes it."""
-    return Lpips(load_backbone("alexnet", source))
+        size, expected = tuple(picture.shape), (shape[0], channels, *shape[2:])
+        if size != expected:
+            raise InputError(f"{name} is {size}; expected {expected}, as the image")
 
 
 class VggDistance(nn.Module):
@@ -289,18 +243,3 @@ def _reduced(image: Tensor) -> Tensor:
         return image
     size = (round(height * scale), round(width * scale))
     return F.interpolate(image, size, mode="bilinear", antialias=True)
-
-
-def _without_weights() -> Any:
-    """The package's metric with its heads and a random AlexNet, without a download."""
-    try:
-        import lpips
-    except ImportError as error:
-        raise InputError(
-            f"LPIPS needs a package that is not installed ({error}); expected "
-            'pip install "deepgin-book[train]"'
-        ) from error
-    # The random AlexNet is replaced, so the random state must not advance.
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torchvision deprecates lpips's arguments
-        return lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)

@@ -22,10 +22,10 @@ from gin.data.mask_sets import (
 from gin.data.shards import Shards
 from gin.data.sources import Source, open_source
 from gin.errors import InputError
-from gin.evaluation.metrics import LPIPS_MIN_SIDE
 from gin.inference.regions import SIDE
 from gin.masks import KINDS, Mask, area, check_mask, load_mask
 from gin.utils.files import split_name
+from gin.vgg import LPIPS_MIN_SIDE
 
 ORIGINAL = "original"
 SIZES = (str(SIDE), ORIGINAL)
@@ -92,7 +92,10 @@ class MaskSet:
             elif size == ORIGINAL:
                 yield file.draw(Path(name), width_height)
             else:
-                yield _resized(file, name)
+                mask = load_mask(file.path, invert=bool(file.invert))
+                mask = fitted(mask, (SIDE, SIDE))
+                check_mask(mask, f"{file.path} for {name} at {SIDE} px")
+                yield mask
 
     def check(self, datasets: Iterable[Dataset], sizes: Sequence[str]) -> None:
         """Raise InputError for mask files that cannot be used or look inverted."""
@@ -113,24 +116,16 @@ class MaskSet:
         return pair(names, self.folder, bool(self.invert))
 
 
-def _resized(file: MaskPicture, name: str) -> Mask:
-    """The mask in a file at 256 px."""
-    mask = fitted(load_mask(file.path, invert=bool(file.invert)), (SIDE, SIDE))
-    check_mask(mask, f"{file.path} for {name} at {SIDE} px")
-    return mask
-
-
 def open_dataset(text: str, root: Path | None = None) -> Dataset:
     """Read and check every photograph of a dataset.
 
-    Args:
-        text: `[NAME=]SPEC`, SPEC as in `gin.data.sources.open_source`. Without NAME
-            the dataset has the name of its folder or list.
-        root: as in `gin.data.sources.open_source`.
+    Raises InputError for shards, a photograph that cannot be read or has a side below
+    31 px, or a name with a line break.
 
-    Raises:
-        InputError: shards, a photograph that cannot be read or has a side below 31 px,
-            or a name with a line break.
+    Args:
+        text: `[NAME=]SPEC`, SPEC as in `gin.data.sources.open_source`. Without NAME the
+            dataset has the name of its folder or list.
+        root: as in `gin.data.sources.open_source`.
     """
     name, spec = split_name(text)
     source = open_source(spec, root)
@@ -162,12 +157,12 @@ def open_datasets(texts: Sequence[str], root: Path | None = None) -> list[Datase
 def choose_masks(texts: Iterable[str], invert: bool | None = None) -> list[MaskSet]:
     """The sets of masks that `texts` name, without repetition.
 
+    Raises InputError for another text, a name that is taken, or `invert` without a
+    folder.
+
     Args:
         texts: "all", kinds of `gin.masks.KINDS`, and folders as `[NAME=]FOLDER`.
         invert: as `MaskSet` takes it.
-
-    Raises:
-        InputError: another text, a name that is taken, or `invert` without a folder.
     """
     chosen: dict[str, MaskSet] = {}
     for text in texts:

@@ -91,14 +91,18 @@ class Report:
         parts = ["# Evaluation"]
         for pool, groups in self.protocol.pools().items():
             groups = [*groups, pool] if len(groups) > 1 else groups
-            count = f"Photographs under each kind of masks: {self._count(pool):,}."
+            (sizes,) = (
+                d.sizes for d in self.protocol.datasets if d.name == pool.dataset
+            )
+            count = f"Photographs under each kind of masks: {len(sizes):,}."
             parts += [f"## {heading(pool)}", count, self._main_table(groups)]
             parts += self._area_tables(groups[-1])
             if len(self.methods) > 1:
                 parts += self._difference_table(groups)
         parts += ["## Masks", self._mask_table()]
         parts += ["## How it was measured", MEASUREMENT, self._definitions()]
-        parts += ["## Settings", self._settings()]
+        settings = self.evaluation.settings().items()
+        parts += ["## Settings", "\n".join(f"- {name}: {v}" for name, v in settings)]
         return "\n\n".join(parts) + "\n"
 
     def _main_table(self, groups: Iterable[Group]) -> str:
@@ -141,10 +145,6 @@ class Report:
         table = markdown_table(["masks", "method", *map(column, self.main)], lines)
         return [f"### Minus {first}, on the same photographs", table]
 
-    def _count(self, group: Group) -> int:
-        (sizes,) = (d.sizes for d in self.protocol.datasets if d.name == group.dataset)
-        return len(sizes)
-
     def _mask_table(self) -> str:
         """The missing fraction of each set of masks, and its SHA-256."""
         lines = [
@@ -179,10 +179,6 @@ class Report:
             if (row.hole, row.method, row.metric) == (ALL, self.methods[0], metric)
             and (counts := row.summary.left_out())
         )
-
-    def _settings(self) -> str:
-        settings = self.evaluation.settings().items()
-        return "\n".join(f"- {name}: {value}" for name, value in settings)
 
     def _cell(
         self, group: Group, hole: str, method: str, metric: str, minus: str = ""

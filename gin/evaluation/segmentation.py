@@ -1,9 +1,8 @@
 """Semantic segmentation of completed images, as in the paper's Fig. 6.
 
 A network that was trained for segmentation, and not for inpainting, labels each pixel
-of the completed image and of the photograph; the labels are compared.
-
-Taught in book/21_table_2.md.
+of the completed image and of the photograph; the labels are compared. Taught in
+book/21_table_2.md.
 """
 
 from collections.abc import Callable
@@ -17,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum, segmentation
 
-from gin.errors import InputError
+from gin.errors import check_choice, input_error
 from gin.evaluation.metrics import Metric, eight_bits
 from gin.utils.devices import exact_float32
 from gin.weights import downloads
@@ -84,20 +83,16 @@ def segmenter(
 ) -> Segmenter:
     """`Segmenter` with torchvision's weights.
 
+    Raises InputError for another name, or a file of another network; Unavailable, which
+    is one, if the weights cannot be downloaded.
+
     Args:
         name: "lraspp" (LR-ASPP on MobileNetV3, 13 MB) or "deeplabv3" (DeepLabV3 on
             ResNet-50, 168 MB).
         source: a file with torchvision's names (safetensors, or a state dict by
             torch.save); None takes it from torch's cache or downloads it.
-
-    Raises:
-        InputError: another name, or a file of another network; Unavailable, which is
-            one, if the weights cannot be downloaded.
     """
-    if name not in ARCHITECTURES:
-        raise InputError(
-            f"segmentation network is {name!r}; expected one of {list(ARCHITECTURES)}"
-        )
+    check_choice("segmentation network", name, ARCHITECTURES)
     build, download = ARCHITECTURES[name]
     path = Path(source) if source is not None else downloads.cached(download.url)
     with torch.random.fork_rng(devices=[]):  # the first weights are random
@@ -114,10 +109,8 @@ def _load(net: nn.Module, path: Path) -> None:
     )
     state = {k: v for k, v in state.items() if not k.startswith(_AUXILIARY)}
     check_names(str(path), set(own), set(state))
-    try:
+    with input_error(f"{path}: not the weights of this network", RuntimeError):
         net.load_state_dict(state, strict=False)
-    except RuntimeError as error:  # several lines, each with a name and two shapes
-        raise InputError(f"{path}: {' '.join(str(error).split())}") from error
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
@@ -129,11 +122,11 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     return read_state_dict(path, digits)
 
 
-def compare(found: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Tensor]:
+def compare(classes: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Tensor]:
     """The metrics of `SEGMENTATION_METRICS` between two maps of classes.
 
     Args:
-        found: the classes of the completed images, (B, H, W).
+        classes: the classes of the completed images, (B, H, W).
         truth: those of the photographs, likewise.
         mask: (B, 1, H, W) of {0, 1}, 1 = missing.
 
@@ -143,18 +136,18 @@ def compare(found: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Tensor]:
         the classes that occur in either map of the whole image of the intersection
         over the union.
     """
-    same, hole = found == truth, mask[:, 0] == 1
+    same, hole = classes == truth, mask[:, 0] == 1
     inside = (same & hole).sum(dim=(1, 2)) / hole.sum(dim=(1, 2)).double()
-    iou = [_mean_iou(a, b) for a, b in zip(found, truth, strict=True)]
+    iou = [_mean_iou(a, b) for a, b in zip(classes, truth, strict=True)]
     return {
         "Agreement": 100 * inside,
         "mIoU": torch.tensor(iou, dtype=torch.float64),
     }
 
 
-def _mean_iou(found: Tensor, truth: Tensor) -> float:
-    classes = torch.cat([found, truth]).unique()
-    a, b = (x == classes[:, None, None] for x in (found, truth))  # (K, H, W)
+def _mean_iou(labels: Tensor, truth: Tensor) -> float:
+    classes = torch.cat([labels, truth]).unique()
+    a, b = (x == classes[:, None, None] for x in (labels, truth))  # (K, H, W)
     return ((a & b).sum(dim=(1, 2)) / (a | b).sum(dim=(1, 2))).double().mean().item()
 
 

@@ -1,8 +1,7 @@
 """Photographs: reading image files, conversion to arrays and back, writing.
 
-Known pixels, transparency and metadata are preserved.
-
-Taught in book/22_any_photograph.md.
+Known pixels, transparency and metadata are preserved. Taught in
+book/22_any_photograph.md.
 """
 
 import io
@@ -43,6 +42,11 @@ _PICTURE = re.compile(
 _BASE64_PICTURE = re.compile(
     rb"(?:/9j/|iVBORw0KGgo)(?:[A-Za-z0-9+/=\s]|&#x?[0-9A-Fa-f]+;){60,}"
 )
+HEIC = (".heic", ".heif", ".hif")  # read with pillow-heif, the extra `heic`
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"),
+    *(".avif", ".jp2", ".j2k", ".tga", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
 Info = dict[str | tuple[int, int], object]  # PIL's `Image.info`
 # Raises InputError, starting with the name, for an image that is not decoded yet.
 Check = Callable[[Image.Image, str], None]
@@ -67,13 +71,11 @@ def read_picture(
 ) -> Image.Image:
     """Read and decode an image of any format and mode that Pillow reads.
 
-    A file with several images (an animation, pages) gives the first one. The
-    image's `filename` is `name`, and its `info` includes a PNG's `COLOUR_CHUNKS`.
-    `check` is called before decoding, when size, mode and format are known.
-
-    Raises InputError, starting with `name`, for an empty or damaged file, a file that
-    is no image or exceeds Pillow's limit (178 megapixels), PostScript, and whatever
-    `check` refuses.
+    Of several images in a file (an animation, pages) the first is read. The image's
+    `filename` is `name`, and its `info` includes a PNG's `COLOUR_CHUNKS`. `check` is
+    called before decoding. Raises InputError, starting with `name`, for an empty or
+    damaged file, a file that is no image or exceeds Pillow's limit (178 megapixels),
+    PostScript, and whatever `check` refuses.
     """
     with failures_named(name):
         if not stream.seek(0, os.SEEK_END):
@@ -104,8 +106,8 @@ def decode(data: bytes, name: str) -> Image.Image:
 def to_rgb(picture: Image.Image, name: str) -> Image.Image:
     """Convert to mode RGB, upright (EXIF); transparency is ignored.
 
-    16 bits are scaled to 8. Raises InputError, starting with `name`, for damaged
-    EXIF data and for floating-point images, whose range is unknown.
+    16 bits are scaled to 8. Raises InputError, starting with `name`, for damaged EXIF
+    data and for floating-point images, whose range is unknown.
     """
     picture = upright(picture, name)
     if picture.mode == "F":
@@ -117,14 +119,11 @@ def to_rgb(picture: Image.Image, name: str) -> Image.Image:
 
 
 def cmyk_to_srgb(picture: Image.Image, name: str) -> Image.Image:
-    """A CMYK picture, turned upright, in sRGB; metadata are kept.
+    """A CMYK picture in sRGB, turned upright, with its metadata.
 
     Colours go through the picture's own profile, perceptually; without one they are
-    converted as Pillow does.
-
-    Raises:
-        InputError: the profile is damaged or not one for CMYK; `name` opens the
-            message.
+    converted as Pillow does. Raises InputError, starting with `name`, for a profile
+    that is damaged or not one for CMYK.
     """
     picture = upright(picture, name)
     info = dict(picture.info)
@@ -156,9 +155,9 @@ def upright(picture: Image.Image, name: str) -> Image.Image:
 def check_lossless(photo: Image.Image, name: str) -> None:
     """Raise InputError, starting with `name`, for a photograph that would lose data.
 
-    Refused are files with several images (an animation, pages; in a JPEG the others
-    are previews) and colour images of more than 8 bits a channel, which Pillow
-    truncates. An image that is already decoded passes.
+    These are files with several images (an animation, pages; in a JPEG the others are
+    previews) and colour images of more than 8 bits a channel, which Pillow truncates.
+    An image that is already decoded passes.
     """
     if not isinstance(photo, ImageFile.ImageFile) or photo.fp is None:
         return
@@ -196,10 +195,7 @@ def failures_named(
 
 
 def _register_heif(stream: BinaryIO, name: str) -> None:
-    """Teach Pillow HEIC, if the file is one: the box `ftyp` names its brands.
-
-    Raises InputError, starting with `name`, if pillow-heif is not installed.
-    """
+    """Register pillow-heif if the file is HEIC: the box `ftyp` names its brands."""
     stream.seek(0)
     box = stream.read(64)
     if not re.match(rb"....ftyp(?:he[iv]|m[is]f1)", box, re.DOTALL) or b"avi" in box:
@@ -266,17 +262,11 @@ def _bits_in_header(photo: ImageFile.ImageFile) -> int:
 
 @dataclass(frozen=True)
 class Photograph:
-    """An upright photograph as an array, with its metadata.
+    """An upright photograph as an array, with its metadata."""
 
-    Attributes:
-        values: (H, W, channels) of uint8 or uint16, transparency last.
-        mode: PIL's mode of `values`.
-        info: metadata, as in PIL's `Image.info`.
-    """
-
-    values: np.ndarray
-    mode: str
-    info: Info
+    values: np.ndarray  #: (H, W, channels) of uint8 or uint16, transparency last
+    mode: str  #: PIL's mode of `values`
+    info: Info  #: metadata, as in PIL's `Image.info`
 
     @classmethod
     def read(cls, photo: Image.Image) -> "Photograph":
@@ -286,7 +276,7 @@ class Photograph:
         has transparency; a transparent colour in L or RGB becomes an alpha channel.
         Colours stay in the image's own profile. Metadata are kept without thumbnails,
         which show what is hidden. Raises InputError for other modes (conversion would
-        change known pixels), for sides below 16 px, for damaged files and as
+        change known pixels), sides below 16 px and damaged files, and as
         `check_lossless` does.
         """
         if not isinstance(photo, Image.Image):
@@ -316,10 +306,10 @@ class Photograph:
         return np.repeat(colours / levels, 3 // colours.shape[2], axis=2)
 
     def filled(self, fill: np.ndarray, missing: np.ndarray) -> Image.Image:
-        """The image with `fill` where `missing` (H, W) is 1.
+        """The image with `fill` where `missing` (H, W) is 1; others are unchanged.
 
         `fill` is float RGB (H, W, 3), clipped to [0, 1] and rounded; grey images get
-        its luminance. All other pixels, and transparency everywhere, are unchanged.
+        its luminance. Transparency is unchanged everywhere.
         """
         hole = missing.astype(bool)
         colours = fill[hole].clip(0, 1)  # (N, 3)
@@ -357,7 +347,7 @@ def _in_plain_mode(picture: Image.Image, name: str) -> Image.Image:
         return picture.convert(picture.mode + "A")
     if picture.mode not in _COLOURS:
         suggested = _SUGGESTED.get(picture.mode, "RGB")
-        option = " (--convert)" if picture.mode == "CMYK" else ""
+        option = " (gin inpaint --convert)" if picture.mode == "CMYK" else ""
         raise InputError(
             f"{name}: its mode is {picture.mode}; expected L, LA, P, RGB, RGBA or "
             f"I;16, so convert it to {suggested} first{option}"
@@ -394,10 +384,7 @@ def _holds_picture(key: object, value: object) -> bool:
 
 
 def _xmp(value: object) -> bytes | None:
-    """XMP without embedded images such as xmp:Thumbnails.
-
-    XMP is UTF-8 in every format; other content is dropped.
-    """
+    """XMP, UTF-8 in every format, without embedded images; other content is dropped."""
     content = value.encode("utf-8", "replace") if isinstance(value, str) else value
     if not isinstance(content, bytes) or b"\0" in (content := content.rstrip(b"\0")):
         return None
@@ -419,11 +406,8 @@ def write_png(picture: Image.Image, path: Path, replace: bool = True) -> None:
     """Write `picture` as PNG, atomically, with the metadata in its `info`.
 
     The colour profile, a PNG's `COLOUR_CHUNKS`, EXIF, resolution, text, XMP and a
-    JPEG's comment are kept.
-
-    Raises:
-        InputError: the file cannot be written (no permission, disk full), or exists
-            and may not be replaced.
+    JPEG's comment are kept. Raises InputError if the file cannot be written (no
+    permission, disk full), or exists and may not be replaced.
     """
     info = picture.info
     dpi = info["dpi"] if _is_resolution(info.get("dpi")) else None
@@ -435,11 +419,9 @@ def write_picture(
 ) -> None:
     """Write `picture` in the format of the path's suffix: PNG, JPEG or WebP.
 
-    JPEG and WebP are lossy, with a `quality` of 1 to 100. They keep the colour
-    profile, EXIF and XMP, JPEG resolution and comment too.
-
-    Raises:
-        InputError: as `write_png` does.
+    JPEG and WebP are lossy, with a `quality` of 1 to 100. They keep the colour profile,
+    EXIF and XMP, JPEG resolution and comment too. Raises InputError as `write_png`
+    does.
     """
     xmp = _bytes(picture.info.get("xmp")) or b""
     options: dict[str, Any] = {"quality": quality, "xmp": xmp}
@@ -455,11 +437,9 @@ def write_picture(
 
 
 def check_format(mode: str, path: Path, name: str) -> None:
-    """Check that the format of `path` holds a picture of `mode`, for `write_picture`.
+    """Raise InputError, starting with `name`, if `path`'s format cannot hold `mode`.
 
-    Raises:
-        InputError: JPEG has no transparency, and JPEG and WebP have 8 bits a channel;
-            `name` opens the message.
+    JPEG has no transparency, and JPEG and WebP have 8 bits a channel.
     """
     suffix = path.suffix.lower()
     lossless = suffix == ".png" or not mode.startswith("I")
@@ -493,10 +473,7 @@ def _bytes(value: object) -> bytes | None:
 
 
 def _is_resolution(dpi: object) -> bool:
-    """Whether `dpi` is a resolution that PNG can store.
-
-    Files without a resolution hold 0, 1, infinity or a text.
-    """
+    """Whether PNG can store `dpi`; if there is none, it is 0, 1, infinity or a text."""
     return isinstance(dpi, tuple) and all(
         isinstance(value, Real) and 1 < float(value) < 1e6 for value in dpi
     )

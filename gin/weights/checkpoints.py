@@ -39,14 +39,9 @@ def save(
 ) -> None:
     """Write weights and configuration of `net` to a safetensors file, atomically.
 
-    Args:
-        net: in any variant.
-        path: of the file, replaced if it exists.
-        half: store 16-bit floats, half the size.
-        notes: metadata beside the configuration (data, licence, command).
-
-    Raises:
-        InputError: the file cannot be written.
+    `half` stores 16-bit floats, half the size; `notes` are metadata beside the
+    configuration (data, licence, command). Raises InputError if the file cannot be
+    written.
     """
     dtype = torch.float16 if half else torch.float32
     state = {
@@ -76,8 +71,7 @@ def configuration(net: DeepGIN) -> dict[str, Any]:
 
 def metadata(path: Path) -> dict[str, str]:
     """The metadata of a safetensors file. Raises InputError for another file."""
-    _, notes = read_safetensors(path)
-    return notes
+    return read_safetensors(path)[1]
 
 
 def _configuration(path: Path, notes: dict[str, str]) -> dict[str, Any]:
@@ -131,9 +125,7 @@ def network(weights: str | PathLike[str] | None = None) -> DeepGIN:
     Raises InputError as `locate`, `load` and `gin.load_released` do.
     """
     path = locate(weights)
-    if path.suffix in (".pth", ".pt"):
-        return load_released(path)
-    return load(path)
+    return load_released(path) if path.suffix in (".pth", ".pt") else load(path)
 
 
 def notes(weights: str | PathLike[str] | None = None) -> dict[str, str]:
@@ -143,16 +135,13 @@ def notes(weights: str | PathLike[str] | None = None) -> dict[str, str]:
 
 
 def locate(weights: str | PathLike[str] | None = None) -> Path:
-    """The path of a weights file, downloaded if necessary.
+    """The path of a weights file, downloaded if necessary; downloads are cached.
 
-    Args:
-        weights: None for the shipped weights; a `.safetensors` file written by
-            `gin.save`; the authors' `.pth` file; a folder with `deepgin.safetensors`;
-            "released" for the file that the authors published; or
-            "hf:owner/name[@revision]" for the Hugging Face Hub. Downloads are cached.
-
-    Raises:
-        InputError: no such file, or the download fails.
+    `weights` is None for the shipped weights; a `.safetensors` file written by
+    `gin.save`; the authors' `.pth` file; a folder with `deepgin.safetensors`;
+    "released" for the file that the authors published; or "hf:owner/name[@revision]"
+    for the Hugging Face Hub. Raises InputError for no such file, or a download that
+    fails.
     """
     if weights is None:
         return shipped()

@@ -94,13 +94,10 @@ def released_names() -> dict[str, str]:
 def load_released(source: str | PathLike[str] | Mapping[str, Tensor]) -> DeepGIN:
     """Load the authors' generator as a `DeepGIN(composite=True)` in evaluation mode.
 
-    Args:
-        source: their `.pth` file, read with `weights_only=True`, or its state dict.
-            The base width is inferred from the shapes.
-
-    Raises:
-        InputError: the file cannot be read or tries to run code, or its tensors are
-            not exactly those of the published generator; the difference is listed.
+    `source` is their `.pth` file, read with `weights_only=True`, or its state dict. The
+    base width is inferred from the shapes. Raises InputError if the file cannot be read
+    or tries to run code, or its tensors are not exactly those of the published
+    generator; the difference is listed.
     """
     if isinstance(source, Mapping):
         where = "the state dict"

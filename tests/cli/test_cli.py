@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
@@ -22,8 +23,10 @@ from tiny_training import OPTIONS, SETTINGS, photographs
 
 import gin
 from gin import inpainting, masks
+from gin.cli import evaluate as evaluate_command
+from gin.cli import inpaint as inpaint_command
+from gin.cli import options as command_options
 from gin.cli.app import main
-from gin.cli.options import EvaluationSize, Kind, MaskVariant, PresetName, Region, Seam
 from gin.data import mask_sets
 from gin.errors import Unavailable
 from gin.evaluation import protocol
@@ -58,6 +61,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("out").mkdir()
     Path("out/good.png").write_bytes(b"worth keeping")
     return tmp_path
+
+
+def choices(hint: Any, parameter: str | None = None) -> tuple[str, ...]:
+    """The values of a Literal, or of a command's parameter of this type."""
+    if parameter is not None:
+        hint = get_type_hints(hint)[parameter]
+    while get_origin(hint) is not Literal:
+        hint = get_args(hint)[0]
+    return get_args(hint)
 
 
 def noise(shape: tuple[int, ...], seed: int = 0) -> Image.Image:
@@ -551,9 +563,9 @@ def test_folders_of_photographs_find_their_masks(folder: Path, weights: str) -> 
     assert np.array_equal(after[~missing], before[~missing])
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", command_options.KINDS)
 def test_random_masks_follow_seed_and_name_not_order(
-    kind: Kind, folder: Path, weights: str
+    kind: str, folder: Path, weights: str
 ) -> None:
     Path("photos").mkdir()
     for seed, name in enumerate("abc"):
@@ -661,10 +673,10 @@ def test_modes_come_back(mode: str, folder: Path, weights: str) -> None:
 
 
 def test_the_names_on_the_command_line_are_the_librarys() -> None:
-    assert tuple(kind.name for kind in Kind) == masks.KINDS
-    assert tuple(reading.value for reading in MaskVariant) == masks.PAPER_OR_RELEASED
-    assert tuple(Region) == inpainting.REGIONS
-    assert tuple(Seam) == seams.SEAMS
+    assert tuple(command_options.KINDS.values()) == masks.KINDS
+    assert choices(command_options.Kind) == tuple(command_options.KINDS)
+    assert choices(inpaint_command.inpaint, "region") == inpainting.REGIONS
+    assert choices(inpaint_command.inpaint, "seam") == seams.SEAMS
 
 
 def test_most_may_be_missing_where_it_is_said(folder: Path, weights: str) -> None:
@@ -1057,8 +1069,10 @@ def test_a_full_disk_ends_an_evaluation_that_goes_on(
 
 
 def test_the_sizes_and_presets_are_the_librarys() -> None:
-    assert tuple(EvaluationSize) == protocol.SIZES
-    assert tuple(PresetName) == tuple(evaluation_plan.PRESETS)
+    assert tuple(evaluate_command.Size) == protocol.SIZES
+    assert choices(evaluate_command.evaluate, "preset") == tuple(
+        evaluation_plan.PRESETS
+    )
 
 
 # --- gin info, --version, --help ---------------------------------------------------

@@ -34,11 +34,12 @@ from gin.errors import InputError, Unavailable
 from gin.evaluation import evaluator as module
 from gin.evaluation.evaluator import MetricNetworks
 from gin.evaluation.fid_kid import Distribution
-from gin.evaluation.metrics import Lpips, VggDistance, composite, measure
+from gin.evaluation.metrics import VggDistance, composite, measure
 from gin.evaluation.outputs import Reports
 from gin.evaluation.protocol import ORIGINAL, Group
 from gin.evaluation.segmentation import SEGMENTATION_METRICS
 from gin.utils.files import PARTIAL, locked
+from gin.vgg import Lpips
 
 SEEDED = Group("photos", ORIGINAL, "rectangular")
 FREE = SEEDED._replace(masks="free_form")

@@ -19,14 +19,13 @@ from torchvision import models
 from gin.errors import InputError
 from gin.evaluation.metrics import (
     METRICS,
-    Lpips,
     VggDistance,
     composite,
-    lpips_metric,
     measure,
     ssim,
     vgg_distance,
 )
+from gin.vgg import Lpips, lpips_metric
 from gin.weights.imagenet import Backbone
 
 package = pytest.importorskip("lpips")

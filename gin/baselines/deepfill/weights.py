@@ -61,14 +61,11 @@ def _modules() -> Iterator[tuple[str, str]]:
 def load_deepfillv2(source: str | PathLike[str] | Mapping[str, Any]) -> DeepFillV2:
     """Load DeepFillv2's generator, in evaluation mode.
 
-    Args:
-        source: the published weights for PyTorch, a `.pth` file or a state dict, of
-            the generator or with the generator under "G"; or a `.safetensors` file
-            written by `gin train`. The base width is inferred from the shapes.
-
-    Raises:
-        InputError: the file cannot be read, or its tensors are not exactly those of
-            the generator; the difference is listed.
+    `source` is the published weights for PyTorch, a `.pth` file or a state dict, of the
+    generator or with the generator under "G"; or a `.safetensors` file written by `gin
+    train`. The base width is inferred from the shapes. Raises InputError if the file
+    cannot be read, or its tensors are not exactly those of the generator; the
+    difference is listed.
     """
     if isinstance(source, Mapping):
         where = "the state dict"
