@@ -119,13 +119,10 @@ class MaskSet:
 def open_dataset(text: str, root: Path | None = None) -> Dataset:
     """Read and check every photograph of a dataset.
 
-    Raises InputError for shards, a photograph that cannot be read or has a side below
-    31 px, or a name with a line break.
-
-    Args:
-        text: `[NAME=]SPEC`, SPEC as in `gin.data.sources.open_source`. Without NAME the
-            dataset has the name of its folder or list.
-        root: as in `gin.data.sources.open_source`.
+    `text` is `[NAME=]SPEC`, SPEC and `root` as in `gin.data.sources.open_source`.
+    Without NAME the dataset has the name of its folder or list. Raises InputError for
+    shards, a photograph that cannot be read or has a side below 31 px, or a name with a
+    line break.
     """
     name, spec = split_name(text)
     source = open_source(spec, root)
@@ -157,12 +154,9 @@ def open_datasets(texts: Sequence[str], root: Path | None = None) -> list[Datase
 def choose_masks(texts: Iterable[str], invert: bool | None = None) -> list[MaskSet]:
     """The sets of masks that `texts` name, without repetition.
 
-    Raises InputError for another text, a name that is taken, or `invert` without a
-    folder.
-
-    Args:
-        texts: "all", kinds of `gin.masks.KINDS`, and folders as `[NAME=]FOLDER`.
-        invert: as `MaskSet` takes it.
+    They are "all", kinds of `gin.masks.KINDS`, and folders as `[NAME=]FOLDER`; `invert`
+    as in `MaskSet`. Raises InputError for another text, a name that is taken, or
+    `invert` without a folder.
     """
     chosen: dict[str, MaskSet] = {}
     for text in texts:

