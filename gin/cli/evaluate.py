@@ -150,13 +150,6 @@ def evaluate(
     mask_sets = protocols.choose_masks(
         [KINDS.get(text, text) for text in masks or defaults.masks], invert
     )
-    candidates = methods.candidates(
-        methods.weights_by_name(weights or []),
-        methods.named_baselines(baselines or []),
-        ensemble,
-        own_device,
-        precision,
-    )
     datasets = processes.on_first(lambda: protocols.open_datasets(data, root))
     if processes.first:
         print_skipped_formats(Path(split_name(text)[1]) for text in data)
@@ -164,9 +157,17 @@ def evaluate(
         protocols.check_preset(preset, datasets)
     sizes = [*(size or defaults.sizes)]
     protocol = protocols.Protocol(datasets, mask_sets, sizes, seed)
-    networks = MetricNetworks.load(
-        backbone, inception, own_device, vgg, _network(segmentation, segmenter)
-    )
+    with processes.first_before_others():
+        candidates = methods.candidates(
+            methods.weights_by_name(weights or []),
+            methods.named_baselines(baselines or []),
+            ensemble,
+            own_device,
+            precision,
+        )
+        networks = MetricNetworks.load(
+            backbone, inception, own_device, vgg, _network(segmentation, segmenter)
+        )
     evaluation = Evaluation(protocol, candidates, networks, reports.folder, processes)
     evaluation.run(resume)
     if not processes.first:

@@ -17,14 +17,7 @@ from torchvision import models
 from torchvision.models import WeightsEnum
 
 from gin.errors import InputError, Unavailable, check_choice
-from gin.weights import downloads, lpips_archive
-from gin.weights.state_dicts import (
-    FLOATS,
-    format_shape,
-    named_tensors,
-    read_safetensors,
-    read_state_dict,
-)
+from gin.weights import downloads, lpips_archive, state_dicts
 
 log = logging.getLogger(__name__)
 _STAND_IN = {"vgg19": "vgg16"}
@@ -128,18 +121,18 @@ def _how_to_get(network: str, reasons: str) -> str:
 def _read(network: str, path: Path, source: str) -> Backbone:
     """Read the tensors of `network`, or of its stand-in, from a file."""
     if path.suffix == ".safetensors":
-        tensors = named_tensors(read_safetensors(path)[0], str(path))
+        stored, _ = state_dicts.read_safetensors(path)
+        tensors = state_dicts.named_tensors(stored, str(path))
     else:
-        tensors = read_state_dict(path, downloads.SHA256.get(path.name, ""))
+        tensors = state_dicts.read_state_dict(path, downloads.SHA256.get(path.name, ""))
     for name in dict.fromkeys((network, _STAND_IN.get(network, network))):
         expected = NETWORKS[name].tensors()
         if expected.keys() <= tensors.keys():
             for key, shape in expected.items():
                 tensor = tensors[key]
-                if tensor.shape != shape or tensor.dtype not in FLOATS:
-                    raise InputError(
-                        f"{path}: {key} is {format_shape(tensor)}, expected {shape}"
-                    )
+                if tensor.shape != shape or tensor.dtype not in state_dicts.FLOATS:
+                    given = state_dicts.format_shape(tensor)
+                    raise InputError(f"{path}: {key} is {given}, expected {shape}")
             state = {key: tensors[key].float() for key in expected}
             return Backbone(name, state, NETWORKS[name].name, source)
     wanted = NETWORKS[network]
