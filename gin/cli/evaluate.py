@@ -150,13 +150,6 @@ def evaluate(
     mask_sets = protocols.choose_masks(
         [KINDS.get(text, text) for text in masks or defaults.masks], invert
     )
-    datasets = processes.on_first(lambda: protocols.open_datasets(data, root))
-    if processes.first:
-        print_skipped_formats(Path(split_name(text)[1]) for text in data)
-    if preset is not None:
-        protocols.check_preset(preset, datasets)
-    sizes = [*(size or defaults.sizes)]
-    protocol = protocols.Protocol(datasets, mask_sets, sizes, seed)
     with processes.first_before_others():
         candidates = methods.candidates(
             methods.weights_by_name(weights or []),
@@ -165,6 +158,14 @@ def evaluate(
             own_device,
             precision,
         )
+    datasets = processes.on_first(lambda: protocols.open_datasets(data, root))
+    if processes.first:
+        print_skipped_formats(Path(split_name(text)[1]) for text in data)
+    if preset is not None:
+        protocols.check_preset(preset, datasets)
+    sizes = [*(size or defaults.sizes)]
+    protocol = protocols.Protocol(datasets, mask_sets, sizes, seed)
+    with processes.first_before_others():
         networks = MetricNetworks.load(
             backbone, inception, own_device, vgg, _network(segmentation, segmenter)
         )
