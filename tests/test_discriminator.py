@@ -68,7 +68,7 @@ def test_gradients_reach_every_parameter() -> None:
 
 def test_unknown_padding() -> None:
     with pytest.raises(
-        gin.InputError, match="padding is 'same'; expected one of paper"
+        gin.InputError, match="padding is 'same'; expected paper or"
     ):
         gin.Discriminators(padding="same")
 
