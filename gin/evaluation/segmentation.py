@@ -63,7 +63,8 @@ class Segmenter(nn.Module):
         download = ARCHITECTURES[name].download
         self.classes: list[str] = download.meta["categories"]
         self.prepare: Callable[[Tensor], Tensor] = download.transforms()
-        self.net = net.requires_grad_(False).eval()
+        self.net = net
+        self.requires_grad_(False).eval()
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, H, W), uint8 or in [0, 1] -> (B, H, W), the class of each pixel."""

@@ -1,7 +1,7 @@
 """Contextual attention: features of the hole as weighted sums of known patches.
 
 Yu et al., Generative Image Inpainting with Contextual Attention (CVPR 2018), section 4,
-in plain batched tensor operations. Taught in book/20_table_1.md.
+in plain batched tensor operations. Taught in book/21_table_2.md.
 """
 
 import torch

@@ -1,6 +1,6 @@
 """The layers of DeepFillv1 and v2, with TensorFlow's padding.
 
-Taught in book/20_table_1.md.
+Taught in book/21_table_2.md.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The networks of DeepFillv1 and v2. Taught in book/20_table_1.md."""
+"""The networks of DeepFillv1 and v2. Taught in book/21_table_2.md."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
