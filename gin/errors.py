@@ -59,8 +59,8 @@ def required(
     try:
         yield
     except ImportError as error:
-        needed = f'pip install "deepgin-book[{extra}]"'
-        raise kind(f"{what} needs {needed} ({error})") from error
+        message = f'{what} needs pip install "deepgin-book[{extra}]" ({error})'
+        raise kind(message) from error
 
 
 def check_choice(name: str, value: object, choices: Iterable[str]) -> None:

@@ -173,17 +173,13 @@ class RefinementGenerator(nn.Module):
 
 
 class DeepGIN(nn.Module):
-    """The two-stage inpainting network, in any of Table 1's seven variants.
+    """The two-stage inpainting network, in any of Table 1's seven `VARIANTS`.
 
-    Raises InputError for an unknown variant, a base width that is not even and
-    positive, or (in `forward`) tensors of the wrong shape.
-
-    Args:
-        variant: one of `VARIANTS`.
-        base_channels: the base width c, 64 in the paper; even.
-        composite: False as the paper writes it (G2 sees I_coarse, back projection the
-            raw output); True as released (the known pixels are pasted before G2 and
-            before back projection).
+    The base width is 64 in the paper, and even. `composite` is False as the paper
+    writes it (G2 sees I_coarse, back projection the raw output), True as released (the
+    known pixels are pasted before G2 and before back projection). Raises InputError for
+    an unknown variant, another base width, or (in `forward`) tensors of the wrong
+    shape.
     """
 
     def __init__(

@@ -28,17 +28,12 @@ class Features(nn.Module):
     """VGG's maps at conv1_1 ... conv5_1 (paper, section 4.2, Eqs. 4 and 5).
 
     The weights are frozen, and the module stays in evaluation mode. Gradients flow to
-    the image. `name` and `source` are those of the backbone. Raises InputError for an
-    argument that has another value.
-
-    Args:
-        backbone: the weights of VGG-19, or of VGG16, whose layers have the same names.
-        layer_outputs: "convolution" (paper) for the outputs of the convolutions;
-            "released" for relu1_1 ... relu4_1 and conv5_1, because in the authors' code
-            an in-place ReLU overwrites the first four.
-        size: side in px of the square to which images are resized (released: 224); None
-            keeps their size.
-        layers: the number of maps, 1 to 5, from the first.
+    the image. The layers of VGG16 have the names of VGG-19's. `layer_outputs`
+    "convolution" (paper) are the outputs of the convolutions; "released" are relu1_1
+    ... relu4_1 and conv5_1, because in the authors' code an in-place ReLU overwrites
+    the first four. `size` is the side in px of the square to which images are resized
+    (released: 224); None keeps their size. `layers` is the number of maps, 1 to 5, from
+    the first. Raises InputError for an argument that has another value.
     """
 
     mean: Tensor

@@ -457,10 +457,10 @@ def test_gradcheck(
         ),
         (
             lambda x: l1_loss(x, x, x[:, :1], 5, "both"),
-            "variant 'both': expected paper or released",
+            "variant is 'both'; expected paper or released",
         ),
-        (lambda x: total_variation(x, "l2"), "variant 'l2': expected paper or"),
-        (lambda x: style_loss([x], [x], (1,), "l2"), "variant 'l2': expected paper or"),
+        (lambda x: total_variation(x, "l2"), "variant is 'l2'; expected paper"),
+        (lambda x: style_loss([x], [x], (1,), "l2"), "variant is 'l2'; expected paper"),
         (
             lambda x: discriminator_loss([x], [x, x]),
             "real_maps has 1 maps and fake_maps 2; expected one for each",

@@ -237,7 +237,7 @@ def test_an_image_that_cannot_be_used(vgg19: Backbone, shape: tuple[int, ...]) -
 
 
 def test_arguments_that_cannot_be_used(vgg19: Backbone) -> None:
-    with pytest.raises(InputError, match="layer_outputs is 'relu'; expected one of"):
+    with pytest.raises(InputError, match="layer_outputs is 'relu'; expected conv"):
         Features(vgg19, "relu")
     with pytest.raises(InputError, match="size is 8; expected 16 or more"):
         Features(vgg19, size=8)

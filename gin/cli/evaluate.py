@@ -3,7 +3,7 @@
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from typer import Option
@@ -15,6 +15,7 @@ from gin.cli.options import (
     Precision,
     Root,
     examples,
+    flag,
     print_skipped_formats,
 )
 
@@ -26,6 +27,12 @@ class Size(StrEnum):
 
     paper = "256"
     original = "original"
+
+
+def network_file(network: str, metric: str) -> Any:
+    """The option for a metric's weights."""
+    text = f"{network}'s weights for {metric}; downloaded by default."
+    return Option(metavar="FILE", help=text)
 
 
 @app.command(
@@ -99,37 +106,18 @@ def evaluate(
         ),
     ] = None,
     ensemble: Annotated[
-        bool, Option("--ensemble", help="Also DeepGIN as the mean of five views.")
+        bool, flag("ensemble", "Also DeepGIN as the mean of five views.")
     ] = False,
-    resume: Annotated[
-        bool, Option("--resume", help="Resume the evaluation in TABLE.")
-    ] = False,
+    resume: Annotated[bool, flag("resume", "Resume the evaluation in TABLE.")] = False,
     root: Root = None,
-    backbone: Annotated[
-        str | None,
-        Option(
-            metavar="FILE", help="AlexNet's weights for LPIPS; downloaded by default."
-        ),
-    ] = None,
-    inception: Annotated[
-        str | None,
-        Option(
-            metavar="FILE",
-            help="Inception's weights for FID and KID; downloaded by default.",
-        ),
-    ] = None,
-    vgg: Annotated[
-        str | None,
-        Option(
-            metavar="FILE",
-            help="VGG16's weights for the VGG distance; downloaded by default.",
-        ),
-    ] = None,
+    backbone: Annotated[str | None, network_file("AlexNet", "LPIPS")] = None,
+    inception: Annotated[str | None, network_file("Inception", "FID and KID")] = None,
+    vgg: Annotated[str | None, network_file("VGG16", "the VGG distance")] = None,
     segmentation: Annotated[
         bool,
-        Option(
-            "--segmentation",
-            help="Also compare the classes that a segmentation network gives to the "
+        flag(
+            "segmentation",
+            "Also compare the classes that a segmentation network gives to the "
             "completed picture and the photograph, as in the paper's Fig. 6.",
         ),
     ] = False,
@@ -162,13 +150,14 @@ def evaluate(
     mask_sets = protocols.choose_masks(
         [KINDS.get(text, text) for text in masks or defaults.masks], invert
     )
-    candidates = methods.candidates(
-        methods.weights_by_name(weights or []),
-        methods.named_baselines(baselines or []),
-        ensemble,
-        own_device,
-        precision,
-    )
+    with processes.first_before_others():
+        candidates = methods.candidates(
+            methods.weights_by_name(weights or []),
+            methods.named_baselines(baselines or []),
+            ensemble,
+            own_device,
+            precision,
+        )
     datasets = processes.on_first(lambda: protocols.open_datasets(data, root))
     if processes.first:
         print_skipped_formats(Path(split_name(text)[1]) for text in data)
@@ -176,9 +165,10 @@ def evaluate(
         protocols.check_preset(preset, datasets)
     sizes = [*(size or defaults.sizes)]
     protocol = protocols.Protocol(datasets, mask_sets, sizes, seed)
-    networks = MetricNetworks.load(
-        backbone, inception, own_device, vgg, _network(segmentation, segmenter)
-    )
+    with processes.first_before_others():
+        networks = MetricNetworks.load(
+            backbone, inception, own_device, vgg, _network(segmentation, segmenter)
+        )
     evaluation = Evaluation(protocol, candidates, networks, reports.folder, processes)
     evaluation.run(resume)
     if not processes.first:

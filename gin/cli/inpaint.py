@@ -148,7 +148,9 @@ def inpaint(
     jobs = plan(entries, choose, output, failures, convert)
     skipped = len(entries) - len(jobs) - len(failures.messages)
     processes = Processes.launch(devices, device)
-    inpainter = Inpainter.from_pretrained(weights, processes.device(device), precision)
+    with processes.first_before_others():
+        own_device = processes.device(device)
+        inpainter = Inpainter.from_pretrained(weights, own_device, precision)
     if processes.first:
         print_skipped_formats(photographs)
     complete = partial(

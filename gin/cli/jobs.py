@@ -19,14 +19,8 @@ from gin.errors import InputError
 from gin.masks import Mask, area, load_mask
 from gin.training.processes import Processes
 from gin.utils.files import check_folder, check_new
-from gin.utils.images import (
-    Photograph,
-    check_format,
-    check_lossless,
-    cmyk_to_srgb,
-    open_picture,
-    write_picture,
-)
+from gin.utils.image_writing import check_format, write_picture
+from gin.utils.images import Photograph, check_lossless, cmyk_to_srgb, open_picture
 
 SAME = "same"
 

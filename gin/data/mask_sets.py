@@ -16,7 +16,7 @@ from PIL import Image
 from gin.data.sources import MASK_ENDINGS, find_pictures, nfc
 from gin.errors import InputError
 from gin.masks import KINDS, SUSPICIOUS, Mask, check_mask, grow, load_mask, make
-from gin.utils.images import write_png
+from gin.utils.image_writing import write_png
 
 
 def draw(seed: int, name: str, kind: str, size: tuple[int, int]) -> Mask:

@@ -139,7 +139,7 @@ def write_sizes(folder: Path) -> Path:
 
 
 def _webdataset() -> ModuleType:
-    with input_error("shards need the package webdataset", ImportError):
+    with input_error("shards need `pip install webdataset`", ImportError):
         import webdataset
     return webdataset
 

@@ -70,19 +70,13 @@ class MetricNetworks:
         vgg_weights: str | None = None,
         segmentation: tuple[str, str | None] | None = None,
     ) -> "MetricNetworks":
-        """The networks on `device`.
+        """The networks on `device`; None takes the GPU if CUDA has one, else the CPU.
 
-        Raises InputError for a file that cannot be used. A failed download raises
-        nothing and leaves the metric out.
-
-        Args:
-            backbone: a file with AlexNet's weights; None downloads them.
-            inception_weights: a file with Inception's weights; None downloads them.
-            device: None takes the GPU if CUDA finds one, else the CPU.
-            vgg_weights: a file with VGG16's weights; None downloads them.
-            segmentation: a name of `gin.evaluation.segmentation.ARCHITECTURES`, and a
-                file with its weights or None to download them; None measures no
-                segmentation.
+        `backbone`, `inception_weights` and `vgg_weights` are files with the weights of
+        AlexNet, Inception and VGG16; None downloads them. `segmentation` is a name of
+        `gin.evaluation.segmentation.ARCHITECTURES` and such a file; None measures no
+        segmentation. Raises InputError for a file that cannot be used. A failed
+        download raises nothing and leaves the metric out.
         """
         missing: dict[str, str] = {}
         torch_device = choose_device(device)

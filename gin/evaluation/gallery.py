@@ -25,7 +25,7 @@ from gin.evaluation.report import (
 from gin.evaluation.segmentation import colours
 from gin.evaluation.store import HOLE
 from gin.masks import load_mask
-from gin.utils.images import write_png
+from gin.utils.image_writing import write_png
 
 MAX_SIDE = 512  # px: larger pictures are shown smaller
 TEMPLATE = Path(__file__).with_suffix(".html")

@@ -52,22 +52,13 @@ def measure(
 ) -> dict[str, Tensor]:
     """Every metric of `METRICS`, in its order; LPIPS and VGG only with their networks.
 
-    The metrics compare `composite(completed, image, mask)` with the photograph in 8
-    bits. The batch and the networks may be on different devices. Raises InputError as
-    `composite`, or LPIPS with a side below 31 px, or the VGG distance with one below 16
-    px.
-
-    Args:
-        completed: (B, 3, H, W), uint8 or in [0, 1], from 11 px a side.
-        image: the photographs, likewise.
-        mask: (B, 1, H, W) of {0, 1}, 1 = missing.
-        lpips: the network of LPIPS.
-        vgg: the network of the VGG distance.
-
-    Returns:
-        name -> (B,) float64 on the CPU. PSNR is infinite for identical images,
-        "L1 hole" is nan for an empty mask, and the two relative L1 metrics are nan or
-        infinite for a black photograph.
+    They compare `composite(completed, image, mask)` with the photograph in 8 bits.
+    `completed` and `image` are (B, 3, H, W), uint8 or in [0, 1], from 11 px a side,
+    `mask` (B, 1, H, W) of {0, 1}, 1 = missing; the networks may be on other devices.
+    The values are (B,) float64 on the CPU. PSNR is infinite for identical images, "L1
+    hole" is nan for an empty mask, and the two relative L1 metrics are nan or infinite
+    for a black photograph. Raises InputError as `composite` does, and for a side below
+    31 px with LPIPS or below 16 px with VGG.
     """
     pasted = composite(completed, image, mask)
     truth = eight_bits(image, "image")
@@ -198,10 +189,9 @@ class VggDistance(nn.Module):
     LPIPS without trained heads, on another network than LPIPS: at each position of the
     maps conv1_1, conv2_1, conv3_1, conv4_1 and conv5_1 the squared distance of two unit
     vectors, |a/|a| − b/|b||²; then the mean over positions and over the five layers.
-    Pictures with a side above 512 px are reduced to it, with antialiasing.
-
-    Frozen; computed in float32 without autocast and TF32. `source` is that of the
-    weights. Raises InputError for another backbone.
+    Pictures with a side above 512 px are reduced to it, with antialiasing. Frozen;
+    computed in float32 without autocast and TF32. `source` is that of the weights.
+    Raises InputError for another backbone.
     """
 
     name = "VGG16"

@@ -11,14 +11,6 @@ from PIL import Image
 from tqdm import tqdm
 
 from gin.data import mask_sets
-from gin.data.mask_sets import (
-    Fingerprint,
-    MaskPicture,
-    check_polarity,
-    draw,
-    fitted,
-    pair,
-)
 from gin.data.shards import Shards
 from gin.data.sources import Source, open_source
 from gin.errors import InputError
@@ -88,12 +80,12 @@ class MaskSet:
         for index, (name, file) in enumerate(zip(names, files, strict=True)):
             width_height = dataset.size_of(index, size)
             if file is None:
-                yield draw(seed, name, self.name, width_height)
+                yield mask_sets.draw(seed, name, self.name, width_height)
             elif size == ORIGINAL:
                 yield file.draw(Path(name), width_height)
             else:
                 mask = load_mask(file.path, invert=bool(file.invert))
-                mask = fitted(mask, (SIDE, SIDE))
+                mask = mask_sets.fitted(mask, (SIDE, SIDE))
                 check_mask(mask, f"{file.path} for {name} at {SIDE} px")
                 yield mask
 
@@ -106,33 +98,30 @@ class MaskSet:
             for size in sizes:
                 areas = [area(mask) for mask in self.draw(dataset, size, seed=0)]
                 if self.invert is None:
-                    check_polarity(self.folder, paths, areas)
+                    mask_sets.check_polarity(self.folder, paths, areas)
 
-    def _files(self, dataset: Dataset) -> Sequence[MaskPicture | None]:
+    def _files(self, dataset: Dataset) -> Sequence[mask_sets.MaskPicture | None]:
         """The mask file of each photograph, or None for a random mask."""
         names = [Path(name) for name in dataset.names()]
         if self.folder is None:
             return [None] * len(names)
-        return pair(names, self.folder, bool(self.invert))
+        return mask_sets.pair(names, self.folder, bool(self.invert))
 
 
 def open_dataset(text: str, root: Path | None = None) -> Dataset:
     """Read and check every photograph of a dataset.
 
-    Raises InputError for shards, a photograph that cannot be read or has a side below
-    31 px, or a name with a line break.
-
-    Args:
-        text: `[NAME=]SPEC`, SPEC as in `gin.data.sources.open_source`. Without NAME the
-            dataset has the name of its folder or list.
-        root: as in `gin.data.sources.open_source`.
+    `text` is `[NAME=]SPEC`, SPEC and `root` as in `gin.data.sources.open_source`.
+    Without NAME the dataset has the name of its folder or list. Raises InputError for
+    shards, a photograph that cannot be read or has a side below 31 px, or a name with a
+    line break.
     """
     name, spec = split_name(text)
     source = open_source(spec, root)
     if isinstance(source, Shards):
         raise InputError(f"{spec}: shards have no order; expected a folder or a list")
     name = name or _default_name(spec)
-    sizes, fingerprint = [], Fingerprint()
+    sizes, fingerprint = [], mask_sets.Fingerprint()
     bar = tqdm(range(len(source)), desc=f"checking {name}", leave=False, disable=None)
     for index in bar:
         picture = source.read(index)
@@ -157,12 +146,9 @@ def open_datasets(texts: Sequence[str], root: Path | None = None) -> list[Datase
 def choose_masks(texts: Iterable[str], invert: bool | None = None) -> list[MaskSet]:
     """The sets of masks that `texts` name, without repetition.
 
-    Raises InputError for another text, a name that is taken, or `invert` without a
-    folder.
-
-    Args:
-        texts: "all", kinds of `gin.masks.KINDS`, and folders as `[NAME=]FOLDER`.
-        invert: as `MaskSet` takes it.
+    They are "all", kinds of `gin.masks.KINDS`, and folders as `[NAME=]FOLDER`; `invert`
+    as in `MaskSet`. Raises InputError for another text, a name that is taken, or
+    `invert` without a folder.
     """
     chosen: dict[str, MaskSet] = {}
     for text in texts:

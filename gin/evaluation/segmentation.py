@@ -54,11 +54,7 @@ class Segmenter(nn.Module):
 
     Frozen; computed in float32 without autocast and TF32. As torchvision evaluates it:
     the shorter side is resized to 520 px, and the scores are resized to the image.
-
-    Attributes:
-        name: the key in `ARCHITECTURES`.
-        source: of the weights.
-        classes: the names of the classes; 0 is the background.
+    `source` is that of the weights; `classes` are names, 0 is the background.
     """
 
     def __init__(self, name: str, net: nn.Module, source: str) -> None:
@@ -67,7 +63,8 @@ class Segmenter(nn.Module):
         download = ARCHITECTURES[name].download
         self.classes: list[str] = download.meta["categories"]
         self.prepare: Callable[[Tensor], Tensor] = download.transforms()
-        self.net = net.requires_grad_(False).eval()
+        self.net = net
+        self.requires_grad_(False).eval()
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, H, W), uint8 or in [0, 1] -> (B, H, W), the class of each pixel."""
@@ -83,14 +80,11 @@ def segmenter(
 ) -> Segmenter:
     """`Segmenter` with torchvision's weights.
 
-    Raises InputError for another name, or a file of another network; Unavailable, which
-    is one, if the weights cannot be downloaded.
-
-    Args:
-        name: "lraspp" (LR-ASPP on MobileNetV3, 13 MB) or "deeplabv3" (DeepLabV3 on
-            ResNet-50, 168 MB).
-        source: a file with torchvision's names (safetensors, or a state dict by
-            torch.save); None takes it from torch's cache or downloads it.
+    `name` is "lraspp" (LR-ASPP on MobileNetV3, 13 MB) or "deeplabv3" (DeepLabV3 on
+    ResNet-50, 168 MB), `source` a file with torchvision's names (safetensors, or a
+    state dict by torch.save); None takes it from torch's cache or downloads it. Raises
+    InputError for another name, or a file of another network; Unavailable, which is
+    one, if the weights cannot be downloaded.
     """
     check_choice("segmentation network", name, ARCHITECTURES)
     build, download = ARCHITECTURES[name]
@@ -123,18 +117,13 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 
 
 def compare(classes: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Tensor]:
-    """The metrics of `SEGMENTATION_METRICS` between two maps of classes.
+    """The metrics of `SEGMENTATION_METRICS` between two maps of classes, (B,) float64.
 
-    Args:
-        classes: the classes of the completed images, (B, H, W).
-        truth: those of the photographs, likewise.
-        mask: (B, 1, H, W) of {0, 1}, 1 = missing.
-
-    Returns:
-        name -> (B,) float64. "Agreement" is the share of the hole's pixels that have
-        the photograph's class, in %, nan for an empty mask. "mIoU" is the mean over
-        the classes that occur in either map of the whole image of the intersection
-        over the union.
+    `classes` are those of the completed images, (B, H, W), `truth` those of the
+    photographs; `mask` is (B, 1, H, W) of {0, 1}, 1 = missing. "Agreement" is the share
+    of the hole's pixels that have the photograph's class, in %, nan for an empty mask.
+    "mIoU" is the intersection over the union in the whole image, the mean over the
+    classes that occur in either map.
     """
     same, hole = classes == truth, mask[:, 0] == 1
     inside = (same & hole).sum(dim=(1, 2)) / hole.sum(dim=(1, 2)).double()

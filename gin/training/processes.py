@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -54,6 +55,12 @@ class Processes:
         from gin.training.hardware import on_first_process
 
         return on_first_process(self.fabric, function)
+
+    def first_before_others(self) -> AbstractContextManager[None]:
+        """The first process of a machine runs the block, which downloads, alone."""
+        if self.fabric is None:
+            return nullcontext()
+        return self.fabric.rank_zero_first(local=True)
 
     def device(self, device: str | None) -> "str | torch.device | None":
         """The device of this process; `device` where it is alone."""

@@ -231,7 +231,7 @@ class Run:
             if state.get(name) != here:
                 raise InputError(
                     f"{self.folder.path}: was started with {name} {state.get(name)!r}; "
-                    f"found {here!r}, expected the same to resume"
+                    f"found {here!r}, expected the same to go on"
                 )
         what = f"{self.folder.saved()[-1]}: does not fit the run's recipe"
         with input_error(what, Exception):  # of many types, from torch

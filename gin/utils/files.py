@@ -95,15 +95,15 @@ def locked(folder: Path) -> Iterator[None]:
     The lock ends with the block or the process. Raises InputError if another process
     holds it, or if the folder cannot be written.
     """
-    try:
-        with _writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
             lock = FileLock(folder / LOCK).acquire(blocking=False)
-    except Timeout as error:
-        raise InputError(
-            f"{folder}: another process writes into it; wait until it has ended, or "
-            "name another folder"
-        ) from error
+        except Timeout as error:  # an OSError
+            raise InputError(
+                f"{folder}: another process writes into it; wait until it has ended, "
+                "or name another folder"
+            ) from error
     with lock:
         yield
 

@@ -37,7 +37,7 @@ class Records:
             self.columns = self.old
         if header != self.columns or any(len(row) != len(header) for row in rows):
             raise InputError(
-                f"{self.path}: cannot be read as a table; "
+                f"{self.path}: not the table of this run; "
                 f"expected the columns {', '.join(self.columns)}"
             )
         if complete < len(content):

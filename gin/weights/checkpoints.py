@@ -18,12 +18,8 @@ from safetensors.torch import save as as_bytes
 from gin.errors import InputError
 from gin.generator import DeepGIN
 from gin.utils.files import atomic
+from gin.weights import state_dicts
 from gin.weights.released import DRIVE, load_released, released_file
-from gin.weights.state_dicts import (
-    build_and_load,
-    checked_base_channels,
-    read_safetensors,
-)
 
 FILE_NAME = "deepgin.safetensors"  # in a repository on the Hub
 _CONFIGURATION = ("variant", "base_channels", "composite")
@@ -59,9 +55,9 @@ def load(path: str | PathLike[str]) -> DeepGIN:
     Raises InputError if the file is missing, damaged, or not written by `save`.
     """
     path = Path(path)
-    state, notes = read_safetensors(path)
+    state, notes = state_dicts.read_safetensors(path)
     arguments = _configuration(path, notes)
-    return build_and_load(lambda: DeepGIN(**arguments), state, str(path))
+    return state_dicts.build_and_load(lambda: DeepGIN(**arguments), state, str(path))
 
 
 def configuration(net: DeepGIN) -> dict[str, Any]:
@@ -71,7 +67,7 @@ def configuration(net: DeepGIN) -> dict[str, Any]:
 
 def metadata(path: Path) -> dict[str, str]:
     """The metadata of a safetensors file. Raises InputError for another file."""
-    return read_safetensors(path)[1]
+    return state_dicts.read_safetensors(path)[1]
 
 
 def _configuration(path: Path, notes: dict[str, str]) -> dict[str, Any]:
@@ -83,7 +79,7 @@ def _configuration(path: Path, notes: dict[str, str]) -> dict[str, Any]:
             f"{path}: holds tensors, but not DeepGIN's configuration; "
             "expected a file written by gin.save"
         ) from error
-    checked_base_channels(arguments["base_channels"], str(path))
+    state_dicts.checked_base_channels(arguments["base_channels"], str(path))
     return arguments
 
 

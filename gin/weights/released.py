@@ -13,14 +13,7 @@ from torch import Tensor
 from gin.errors import InputError
 from gin.generator import DeepGIN
 from gin.utils.files import atomic
-from gin.weights import downloads
-from gin.weights.state_dicts import (
-    build_and_load,
-    check_names,
-    checked_base_channels,
-    named_tensors,
-    read_state_dict,
-)
+from gin.weights import downloads, state_dicts
 
 RELEASED = "released"
 # Name -> Google Drive identifier, as linked in the authors' README.
@@ -101,14 +94,14 @@ def load_released(source: str | PathLike[str] | Mapping[str, Tensor]) -> DeepGIN
     """
     if isinstance(source, Mapping):
         where = "the state dict"
-        theirs = named_tensors(source, where)
+        theirs = state_dicts.named_tensors(source, where)
     else:
-        where, theirs = str(source), read_state_dict(Path(source))
+        where, theirs = str(source), state_dicts.read_state_dict(Path(source))
     names = released_names()
-    check_names(where, set(names), set(theirs))
-    width = checked_base_channels(theirs["r_en_conv2.bias"].numel(), where)
+    state_dicts.check_names(where, set(names), set(theirs))
+    width = state_dicts.checked_base_channels(theirs["r_en_conv2.bias"].numel(), where)
     state = {ours: theirs[name] for name, ours in names.items()}
-    return build_and_load(
+    return state_dicts.build_and_load(
         lambda: DeepGIN(base_channels=width, composite=True), state, where
     )
 

@@ -124,7 +124,7 @@ def test_folders_of_another_layout(tmp_path: Path) -> None:
     ):
         split("ade20k", photos, tmp_path)
     with pytest.raises(
-        gin.InputError, match="layout 'imagenet': expected one of celeb"
+        gin.InputError, match="layout is 'imagenet'; expected one of celeb"
     ):
         split("imagenet", photos, tmp_path)
     with pytest.raises(gin.InputError, match="none: no such folder"):

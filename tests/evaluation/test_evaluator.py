@@ -285,7 +285,7 @@ def test_a_bad_run_json_is_named(content: str, tmp_path: Path) -> None:
         ("records.csv", "hole", "", "001.png by grey has no hole"),
         ("records.csv", "PSNR", "", "001.png by grey has no PSNR"),
         ("records.csv", "PSNR", "x", "holds 'x'; expected a number"),
-        ("records.csv", "PSNR", "1" * 200_000, "not the table of this evaluation"),
+        ("records.csv", "PSNR", "1" * 200_000, "not the table of this run"),
         ("times.csv", "seconds", "x", "holds 'x'; expected a number"),
     ],
 )

@@ -77,7 +77,7 @@ def test_a_file_of_another_network_is_refused(
         segmenter("lraspp", tmp_path / "five.pth")
     with pytest.raises(InputError, match=r"no\.pth: no such file"):
         segmenter("lraspp", tmp_path / "no.pth")
-    with pytest.raises(InputError, match="network is 'star'; expected one of"):
+    with pytest.raises(InputError, match="network is 'star'; expected lraspp"):
         segmenter("star")
 
 

@@ -35,7 +35,8 @@ from gin.ui.app.worker import (
     State,
     error_message,
 )
-from gin.utils.images import read_picture, write_png
+from gin.utils.image_writing import write_png
+from gin.utils.images import read_picture
 
 LONG = 60  # seconds after which something hangs
 ROOT = Path(__file__).parents[2]

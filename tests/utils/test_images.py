@@ -16,6 +16,7 @@ import pytest
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from gin.errors import InputError
+from gin.utils.image_writing import write_png
 from gin.utils.images import (
     COLOUR_CHUNKS,
     Photograph,
@@ -23,7 +24,6 @@ from gin.utils.images import (
     cmyk_to_srgb,
     open_picture,
     read_picture,
-    write_png,
 )
 
 HEIGHT, WIDTH = 24, 33

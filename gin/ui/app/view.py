@@ -23,7 +23,8 @@ from gin.ui.app.panel import Message, Panel
 from gin.ui.app.worker import Controller, Progress, State
 from gin.ui.painter import MaskPainter
 from gin.ui.painter.painter import Photo, check_photo
-from gin.utils.images import Photograph, cmyk_to_srgb, read_picture, write_png
+from gin.utils.image_writing import write_png
+from gin.utils.images import Photograph, cmyk_to_srgb, read_picture
 
 FLEX = "1 1 420px"  # side by side in a wide window, else below each other
 PREVIEW_SIDE = 2048  # px, of a preview in JPEG
