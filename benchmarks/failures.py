@@ -26,7 +26,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "book")]
+sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT / "book"))
 
 from _table import machine, show
 from support.curves import Curves, write_table
@@ -286,8 +287,11 @@ def checks(lab: Lab, learner: Learner) -> float:
     for image, mask in lab.held:
         out = learner.average(image, mask).completed
         inside = nn.functional.max_pool2d(1 - mask, 3, 1, 1) == 0
-        a, b, c, d = (out[..., i : i - 1 or None, j : j - 1 or None]
-                      for i in (0, 1) for j in (0, 1))
+        a, b, c, d = (
+            out[..., i : i - 1 or None, j : j - 1 or None]
+            for i in (0, 1)
+            for j in (0, 1)
+        )
         inside = inside[..., 1:, 1:].expand_as(a)
         parts = [(a - b - c + d), (a + b - c - d), (a - b + c - d)]
         energy = [float(part[inside].square().mean()) for part in parts]

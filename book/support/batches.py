@@ -85,9 +85,7 @@ def two_epochs(dataset: Any, workers: int, count: int = 8) -> list[np.ndarray]:
     return made
 
 
-def seen(
-    name: str, recipe: str, epoch: int, kind: str, side: int = 128
-) -> np.ndarray:
+def seen(name: str, recipe: str, epoch: int, kind: str, side: int = 128) -> np.ndarray:
     """What a training is shown of a photograph in an epoch, under one kind of mask."""
     share = 0.75 if recipe == "demo" else 0.0
     draw = Draw(0, epoch, sum(name.encode()))
