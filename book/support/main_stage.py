@@ -191,6 +191,40 @@ def schedule_operations(
     )
 
 
+def cost_table(counted: dict[str, dict[tuple[str, int], Cost]]) -> figures.Table:
+    """What `costs` counted, by the recipe's name."""
+    rows = [
+        (
+            *(recipe, stage, f"{images}"),
+            f"{cost.operations / images / 1e9:,.0f}",
+            f"{cost.memory / 1e9:.1f}",
+        )
+        for recipe, table in counted.items()
+        for (stage, images), cost in table.items()
+    ]
+    header = ["recipe", "stage", "images a step", "GFLOP an image", "memory, GB"]
+    return figures.Table(header, rows)
+
+
+def time_table(
+    said: dict[str, tuple[int, float]], total: dict[str, float]
+) -> figures.Table:
+    """The speed behind the paper's days, and the time at other speeds (TFLOP/s)."""
+    rows = []
+    for name, (count, days) in said.items():
+        speed = total[name] / (days * 86_400) / 1e12
+        cells = [_duration(total[name] / (s * 1e12)) for s in (10, 50, 200)]
+        about = f"{total[name] / 1e18:.2f}", f"{days}", f"{speed:.1f}"
+        rows.append((name, f"{count:,}", *about, *cells))
+    header = ["data", "photographs", "EFLOP", "days in the paper", "TFLOP/s"]
+    return figures.Table([*header, "at 10 TFLOP/s", "at 50", "at 200"], rows)
+
+
+def _duration(seconds: float) -> str:
+    hours = seconds / 3600
+    return f"{hours / 24:.1f} days" if hours > 48 else f"{hours:.1f} hours"
+
+
 def failure(name: str) -> Curves:
     """The recorded curves of a failure, by "run/quantity"."""
     return read_table(FAILURES / f"{name}.csv")

@@ -118,7 +118,7 @@ def _sheets(log: Path) -> dict[int, Image.Image]:
 
 
 def moments(run: RecordedRun, count: int = 10) -> list[int]:
-    """About `count` recorded steps: evenly spaced, the ends of both stages among them."""
+    """About `count` recorded steps, evenly spaced, and the ends of both stages."""
     steps = run.steps
     even = {steps[round(n * (len(steps) - 1) / (count - 1))] for n in range(count)}
     before = [step for step in steps if step < run.first_main_step]
