@@ -4,12 +4,13 @@ Taught in book/16_data.md.
 """
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from support import figures
 from torch import Tensor
@@ -21,7 +22,8 @@ from gin.generator import DeepGIN
 from gin.recipes import DEMO, PAPER, RELEASED
 from gin.utils.images import open_picture
 
-PHOTOS = Path(__file__).parents[2] / "data" / "photos"
+ROOT = Path(__file__).parents[2]
+PHOTOS = ROOT / "data" / "photos"
 RECIPES = {"paper": PAPER, "released": RELEASED, "demo": DEMO}
 
 
@@ -48,6 +50,30 @@ def contrast(image: Tensor, apart: int = 1) -> float:
     return 100 * float(gap.abs().mean())
 
 
+Split = Callable[[Tensor, int], Tensor]
+
+
+def contrasts(
+    names: Sequence[str], split: Split
+) -> dict[str, tuple[float, float, float, float]]:
+    """`contrast` of photographs, their phases, averages, and pixels two apart."""
+    found = {}
+    for name in names:
+        image = tensor(photograph(name))
+        ways = image, split(image, 2), F.avg_pool2d(image, 2)
+        found[name] = (*map(contrast, ways), contrast(image, apart=2))
+    return found
+
+
+def contrast_table(
+    found: Mapping[str, tuple[float, float, float, float]],
+) -> figures.Table:
+    """What `contrasts` found, a row for each photograph."""
+    rows = [(name, *(f"{v:.2f}" for v in values)) for name, values in found.items()]
+    header = ["neighbours differ by (%)", "whole", "phases", "average", "2 apart"]
+    return figures.Table(header, rows)
+
+
 @torch.no_grad()
 def losses_of_kinds(net: DeepGIN, side: int = 64) -> np.ndarray:
     """(photographs, kinds): the error in the hole, in %, one hole of each kind."""
@@ -59,6 +85,14 @@ def losses_of_kinds(net: DeepGIN, side: int = 64) -> np.ndarray:
     gap = (net(images, holes).completed.clamp(0, 1) - images).abs()
     inside = (gap * holes).mean(1).sum((1, 2)) / holes.sum((1, 2, 3))
     return 100 * inside.reshape(-1, len(masks.KINDS)).numpy()
+
+
+def variation_table(spread: Mapping[str, float], losses: np.ndarray) -> figures.Table:
+    """How batches vary; its header names the kinds' mean errors."""
+    means = zip(masks.KINDS, losses.mean(0), strict=True)
+    kinds = ", ".join(f"{k.replace('_', ' ')} {e:.1f} %" for k, e in means)
+    header = [f"a batch of 12 images (mean errors: {kinds})", "its loss varies by (%)"]
+    return figures.Table(header, [(n, f"{v:.1f}") for n, v in spread.items()])
 
 
 def different(arrays: Iterable[np.ndarray]) -> int:
@@ -85,9 +119,22 @@ def two_epochs(dataset: Any, workers: int, count: int = 8) -> list[np.ndarray]:
     return made
 
 
-def seen(
-    name: str, recipe: str, epoch: int, kind: str, side: int = 128
-) -> np.ndarray:
+def copies_of_a_generator(
+    make_sample: Callable[..., tuple[np.ndarray, np.ndarray]],
+) -> dict[str, int]:
+    """How many of sixteen masks of two epochs differ, by the way they are drawn."""
+    counts = {
+        f"one generator, workers: {workers}": different(
+            two_epochs(OneGenerator(), workers)
+        )
+        for workers in (1, 2, 4)
+    }
+    small = photograph("erase_kingfisher").resize((64, 64))
+    drawn = [make_sample(small, 32, 7, e, n)[1] for e in range(2) for n in range(8)]
+    return {**counts, "a generator a sample": different(drawn)}
+
+
+def seen(name: str, recipe: str, epoch: int, kind: str, side: int = 128) -> np.ndarray:
     """What a training is shown of a photograph in an epoch, under one kind of mask."""
     share = 0.75 if recipe == "demo" else 0.0
     draw = Draw(0, epoch, sum(name.encode()))

@@ -12,6 +12,9 @@ from gin.cli.app import main
 
 def gin_says(command: str) -> tuple[str, int]:
     """Run `gin COMMAND` in this process: what it prints, errors last, and its code."""
-    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as errors:
+    with (
+        redirect_stdout(io.StringIO()) as out,
+        redirect_stderr(io.StringIO()) as errors,
+    ):
         code = main(shlex.split(command))
     return out.getvalue() + errors.getvalue(), code
