@@ -1,13 +1,8 @@
-"""Hooks, holes and the clickable picture with which chapters examine the network."""
+"""Hooks and measures with which chapters examine the network."""
 
-import io
-
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from support import discriminator_probes, mssa, probes, residuals, two_generators
-from support.clicks import ClickablePicture
 from torch import nn
 
 import gin
@@ -107,10 +102,3 @@ def test_a_value_depends_on_the_pixels_of_its_patch(number):
         gradient = discriminator_probes.gradient_of_a_value(network, number, place, 64)
         seen, span = gradient.nonzero(), discriminator_probes.span(number, place, 64)
         assert (int(seen.min()), int(seen.max()) + 1) == (span.start, span.stop)
-
-
-def test_a_click_draws_the_picture_again():
-    widget = ClickablePicture(lambda y, x: np.full((4, 6, 3), y * x), scale=3)
-    assert Image.open(io.BytesIO(widget.png)).size == (18, 12)
-    widget.place = [1.0, 1.0]
-    assert np.asarray(Image.open(io.BytesIO(widget.png))).min() == 255

@@ -40,7 +40,8 @@ def test_the_residual_shrinks_or_grows_as_predicted(mu):
         gaps.append(rms(camera(x), small))
     for before, after in itertools.pairwise(gaps):
         assert after <= before * predicted * 1.001 + 1e-9
-    assert (gaps[-1] > gaps[0]) == (mu < 0 or mu > 2)
+    # Between 0 and 2 every part of the residual shrinks, below 0 every part grows.
+    assert mu > 2 or (gaps[-1] > gaps[0]) == (mu < 0)
 
 
 def test_with_the_wrong_sign_an_even_residual_doubles():
