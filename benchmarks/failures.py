@@ -3,9 +3,10 @@
 Chapter 18's gallery of failures. Every training is small enough for a CPU: base width
 8, images of 48 px, one photograph under three masks a step. A common warm-up comes
 first. Curves go to OUT/NAME.csv, which `support.curves.read_table` reads; pictures go
-to OUT/NAME.png, a row for each run and hole, its columns in the order of `COLUMNS`.
+to OUT/NAME.png, a row for each of two holes, its columns in the order of `COLUMNS`.
+The book shows those in data/results/failures.
 
-    python benchmarks/failures.py
+    python benchmarks/failures.py --out data/results/failures
     python benchmarks/failures.py --only chance texture
 """
 
@@ -25,9 +26,8 @@ from lightning_fabric import Fabric
 from PIL import Image
 from torch import Tensor, nn
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-sys.path.insert(0, str(ROOT / "book"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book"))
 
 from _table import machine, show
 from support.curves import Curves, write_table
@@ -46,6 +46,7 @@ from gin.recipes import (
 from gin.training.cost import random_learner
 from gin.training.learner import Learner
 
+ROOT = Path(__file__).resolve().parents[1]
 PHOTOS = ROOT / "data" / "photos"
 HELD = ("erase_kingfisher", "lomiri_aitzgorri", "monuments_tajmahal", "erase_alpaca")
 COLUMNS = ("masked", "fails", "works", "photograph")
@@ -357,7 +358,7 @@ def main() -> None:
     names = [failure.__name__ for failure in FAILURES]
     parser.add_argument("--only", nargs="+", choices=names, default=names)
     parser.add_argument(
-        "--out", type=Path, default=ROOT / "data" / "results" / "failures"
+        "--out", type=Path, default=Path("runs/failures"), help="for the files"
     )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
