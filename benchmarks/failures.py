@@ -2,9 +2,10 @@
 
 For the book's gallery of failures. Every training is small enough for a CPU: one
 photograph under three masks a step, from first weights (base width 8, 48 px) or from
-data/weights/warm-up.safetensors (base width 16, 64 px). Curves go to OUT/NAME.csv, which `support.curves.read_table` reads; pictures go
-to OUT/NAME.png, a row for each of two holes, its columns in the order of `COLUMNS`.
-The book shows those in data/results/failures.
+data/weights/warm-up.safetensors (base width 16, 64 px). Curves go to OUT/NAME.csv,
+which `support.curves.read_table` reads; pictures go to OUT/NAME.png, a row for each of
+two holes, its columns in the order of `COLUMNS`. The book shows those in
+data/results/failures.
 
     python benchmarks/failures.py --out data/results/failures
     python benchmarks/failures.py --only chance texture
