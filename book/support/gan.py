@@ -33,7 +33,7 @@ def generator(mean: float = -2.0, deviation: float = 1.0) -> nn.Linear:
 
 def distribution(generator: nn.Linear) -> tuple[float, float]:
     """Mean and standard deviation of what a generator makes."""
-    return float(generator.bias), abs(float(generator.weight))
+    return generator.bias.item(), abs(generator.weight.item())
 
 
 def discriminator(width: int = 16) -> nn.Sequential:
