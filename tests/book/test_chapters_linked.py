@@ -157,6 +157,13 @@ def test_every_figure_has_a_caption_and_words_for_the_blind(path: Path) -> None:
 
 
 @chapters
+def test_a_figure_s_alt_text_is_not_cut_by_a_new_line(path: Path) -> None:
+    figure = r"^```\{figure\}[^\n]*\n(.*?)\n\n"
+    for options in re.findall(figure, text_of(path), re.MULTILINE | re.DOTALL):
+        assert all(line.startswith(":") for line in options.splitlines()), options
+
+
+@chapters
 def test_saving_in_jupyterlab_would_change_nothing(path: Path) -> None:
     def without_version(text: str) -> list[str]:
         return [line for line in text.splitlines() if "jupytext_version" not in line]
