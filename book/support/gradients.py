@@ -133,7 +133,7 @@ def share_bars(parts: Mapping[str, Sequence[float]]) -> Drawing:
     for axis, (name, values) in zip(axes[0], parts.items(), strict=True):
         percent = [100 * value for value in values]
         bars = axis.barh(TERMS, percent, color=figures.PALETTE)
-        axis.bar_label(bars, fmt="%.1f", padding=2, fontsize=8)
+        axis.bar_label(bars, fmt="{:z.1f}".format, padding=2, fontsize=8)
         axis.set(title=name, xlabel="share (%)", xlim=(-40, 140))
         if axis is not axes[0, 0]:
             axis.set_yticks([])
