@@ -1,18 +1,20 @@
 """Trainings that fail on purpose, each beside one that differs in a single setting.
 
-Chapter 18's gallery of failures. Every training is small enough for a CPU: base width
-8, images of 48 px, one photograph under three masks a step. A common warm-up comes
-first. Curves go to OUT/NAME.csv, which `support.curves.read_table` reads; pictures go
-to OUT/NAME.png, a row for each run and hole, its columns in the order of `COLUMNS`.
+For the book's gallery of failures. Every training is small enough for a CPU: one
+photograph under three masks a step, from first weights (base width 8, 48 px) or from
+data/weights/warm-up.safetensors (base width 16, 64 px). Curves go to OUT/NAME.csv,
+which `support.curves.read_table` reads; pictures go to OUT/NAME.png, a row for each of
+two holes, its columns in the order of `COLUMNS`. The book shows those in
+data/results/failures.
 
-    python benchmarks/failures.py
+    python benchmarks/failures.py --out data/results/failures
     python benchmarks/failures.py --only chance texture
 """
 
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -25,9 +27,8 @@ from lightning_fabric import Fabric
 from PIL import Image
 from torch import Tensor, nn
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-sys.path.insert(0, str(ROOT / "book"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book"))
 
 from _table import machine, show
 from support.curves import Curves, write_table
@@ -46,10 +47,12 @@ from gin.recipes import (
 from gin.training.cost import random_learner
 from gin.training.learner import Learner
 
+ROOT = Path(__file__).resolve().parents[1]
 PHOTOS = ROOT / "data" / "photos"
 HELD = ("erase_kingfisher", "lomiri_aitzgorri", "monuments_tajmahal", "erase_alpaca")
 COLUMNS = ("masked", "fails", "works", "photograph")
-SIZE, BATCHES, STEPS = 48, 72, 200
+SIZE, LARGER, SHOWN = 48, 64, 96  # px, of scratch and of trained weights, and shown
+BATCHES, STEPS, FEW_STEPS = 72, 200, 60
 WORKS = "works"
 LAMP = torch.tensor([1.0, 0.8, 0.35]).view(1, 3, 1, 1)  # on R, G and B
 RECIPE = Recipe(
@@ -73,6 +76,14 @@ RECIPE = Recipe(
     ),
     backbone="alexnet",  # with random weights, and without weight in the loss
 )
+TRAINED = replace(
+    RECIPE,
+    network=replace(
+        RECIPE.network,
+        base_channels=16,
+        initialisation=str(ROOT / "data" / "weights" / "warm-up.safetensors"),
+    ),
+)
 Batches = list[tuple[Tensor, Tensor]]
 Fill = Callable[[Tensor, Tensor], Tensor]
 
@@ -95,8 +106,9 @@ class Lab:
     def __init__(self) -> None:
         names = [path.stem for path in find_photographs(PHOTOS)]
         trained = [name for name in names if name not in HELD]
-        self.data = read(trained, BATCHES, seed=0)
-        self.held = read(HELD, len(HELD), seed=1)
+        self.data = read(trained, BATCHES, SIZE, seed=0)
+        self.larger = read(trained, FEW_STEPS, LARGER, seed=0)
+        self.held = read(HELD, len(HELD), SHOWN, seed=1)
 
     @cached_property
     def warm(self) -> tuple[Learner, list[float]]:
@@ -104,23 +116,23 @@ class Lab:
         learner = new_learner(RECIPE)
         return learner, warm_up(learner, self.data)
 
-    @cached_property
-    def pairs(self) -> Batches:
-        """Each batch's masked images, and its true images beside the completed."""
-        net, found = self.warm[0].average, []
-        with torch.no_grad():
-            for image, mask in self.data:
-                masked = image * (1 - mask) + mask
-                fake = net(image, mask).completed
-                found.append((masked.repeat(2, 1, 1, 1), torch.cat([image, fake])))
-        return found
+
+def pairs(learner: Learner, data: Batches) -> Batches:
+    """Each batch's masked images, and its true images beside the completed."""
+    found = []
+    with torch.no_grad():
+        for image, mask in data:
+            masked = image * (1 - mask) + mask
+            fake = learner.average(image, mask).completed
+            found.append((masked.repeat(2, 1, 1, 1), torch.cat([image, fake])))
+    return found
 
 
-def read(names: list[str] | tuple[str, ...], count: int, seed: int) -> Batches:
+def read(names: Sequence[str], count: int, side: int, seed: int) -> Batches:
     """`count` batches of one photograph, in the training's order."""
     files = Files(PHOTOS, [f"{name}.jpg" for name in names])
     made = PhotographBatches(files, RECIPE.data, seed)
-    return [on_device(made[Key(n, 1, SIZE)], "cpu") for n in range(count)]
+    return [on_device(made[Key(n, 1, side)], "cpu") for n in range(count)]
 
 
 def new_learner(recipe: Recipe) -> Learner:
@@ -176,39 +188,32 @@ def floor(learner: Learner, pairs: Batches) -> float:
 
 def chance(lab: Lab) -> Failure:
     """Discriminators with too low a learning rate, a working one, and few images."""
-    result, few = Failure(), lab.pairs[:2]
-    runs = {"lr 1e-5": (1e-5, lab.pairs), WORKS: (1e-3, lab.pairs)}
-    runs["2 photographs"] = (1e-3, few)
-    for run, (lr, pairs) in runs.items():
+    result, every = Failure(), pairs(lab.warm[0], lab.data)
+    runs = {"lr 1e-5": (1e-5, every), WORKS: (1e-3, every)}
+    runs["2 photographs"] = (1e-3, every[:2])
+    for run, (lr, some) in runs.items():
         learner = new_learner(RECIPE)
-        values = train_discriminators(learner, pairs, lr)
+        values = train_discriminators(learner, some, lr)
         result.note(run, "discriminators", values)
-        result.curves[f"{run}/floor"] = {STEPS: floor(learner, pairs)}
+        result.curves[f"{run}/floor"] = {STEPS: floor(learner, some)}
     return result
 
 
 def texture(lab: Lab) -> Failure:
-    """The adversarial term 500 times as strong."""
-    trained, result = new_learner(RECIPE), Failure()
-    train_discriminators(trained, lab.pairs, 1e-3)
-    start = lab.warm[0].state_dict()
-    start = {**start, "discriminators": trained.discriminators.state_dict()}
+    """The adversarial term a thousand times as strong."""
+    first, result = new_learner(TRAINED), Failure()
+    train_discriminators(first, pairs(first, lab.larger), 1e-3, 2 * FEW_STEPS)
     learners = []
-    for run, weight in (("weight 10", 10.0), (WORKS, 0.02)):
+    for run, weight in (("weight 20", 20.0), (WORKS, 0.02)):
         losses = replace(RECIPE.losses, adversarial_weight=weight)
-        learner = new_learner(replace(RECIPE, losses=losses))
-        learner.load_state_dict(deepcopy(start))
-        l1, adversarial = [], []
-        for n in range(60):
-            terms = learner.main_step(*lab.data[n % BATCHES], factor=1.0)
-            learner.follow(STEPS + n)
-            l1.append(float(terms["l1"]))
-            adversarial.append(float(terms["adversarial"]))
-        result.note(run, "l1", l1)
-        result.note(run, "adversarial", adversarial)
-        result.curves[f"{run}/error in the hole (%)"] = {
-            60: hole_error(lab, fill_with(learner))
-        }
+        learner = new_learner(replace(TRAINED, losses=losses))
+        learner.load_state_dict(deepcopy(first.state_dict()))
+        terms = [learner.main_step(*batch, factor=1.0) for batch in lab.larger]
+        learner.average = learner.net
+        for name in ("l1", "adversarial"):
+            result.note(run, name, [float(term[name]) for term in terms])
+        error = hole_error(lab, fill_with(learner))
+        result.curves[f"{run}/error in the hole (%)"] = {FEW_STEPS: error}
         learners.append(learner)
     result.fills = fill_with(learners[0]), fill_with(learners[1])
     return result
@@ -216,12 +221,13 @@ def texture(lab: Lab) -> Failure:
 
 def colour(lab: Lab) -> Failure:
     """All photographs of the training under one yellow light."""
-    lit = [(image * LAMP, mask) for image, mask in lab.data]
-    learner, result = new_learner(RECIPE), Failure()
-    warm_up(learner, lit)
-    for run, trained in (("yellow light", learner), (WORKS, lab.warm[0])):
-        result.curves[f"{run}/blue too low (%)"] = {STEPS: lack_of_blue(lab, trained)}
-    result.fills = fill_with(learner), fill_with(lab.warm[0])
+    lit = [(image * LAMP, mask) for image, mask in lab.larger]
+    learner, works, result = new_learner(TRAINED), new_learner(TRAINED), Failure()
+    warm_up(learner, lit, FEW_STEPS)
+    for run, trained in (("yellow light", learner), (WORKS, works)):
+        gap = {FEW_STEPS: lack_of_blue(lab, trained)}
+        result.curves[f"{run}/blue too low (%)"] = gap
+    result.fills = fill_with(learner), fill_with(works)
     return result
 
 
@@ -262,8 +268,19 @@ def checkerboard(lab: Lab) -> Failure:
     warm_up(other, lab.data)
     for run, trained in (("transposed", other), (WORKS, lab.warm[0])):
         result.curves[f"{run}/checkerboard (%)"] = {STEPS: checks(lab, trained)}
-    result.fills = fill_with(other), fill_with(lab.warm[0])
+    result.fills = amplified(fill_with(other)), amplified(fill_with(lab.warm[0]))
     return result
+
+
+def amplified(fill: Fill, factor: float = 8.0) -> Fill:
+    """The fill with `factor` times its contrast in the hole."""
+
+    def show(image: Tensor, mask: Tensor) -> Tensor:
+        done = fill(image, mask)
+        mean = (done * mask).sum((2, 3), True) / mask.sum((2, 3), True)
+        return torch.where(mask > 0, mean + factor * (done - mean), done)
+
+    return show
 
 
 def replace_network(learner: Learner) -> Learner:
@@ -311,13 +328,14 @@ def diverging(lab: Lab) -> Failure:
 
 def polarity(lab: Lab) -> Failure:
     """A mask of 1 where pixels are known, given to sound weights."""
-    net, result = lab.warm[0].average, Failure()
+    learner, result = new_learner(TRAINED), Failure()
+    works = fill_with(learner)
 
     def inverted(image: Tensor, mask: Tensor) -> Tensor:
         holed = image * (1 - mask) + mask  # all that a user has
-        return net(holed, 1 - mask).completed
+        return works(holed, 1 - mask)
 
-    result.fills = inverted, fill_with(lab.warm[0])
+    result.fills = inverted, works
     for run, fill in zip(("inverted", WORKS), result.fills, strict=True):
         result.curves[f"{run}/error in the hole (%)"] = {1: hole_error(lab, fill)}
     return result
@@ -357,7 +375,7 @@ def main() -> None:
     names = [failure.__name__ for failure in FAILURES]
     parser.add_argument("--only", nargs="+", choices=names, default=names)
     parser.add_argument(
-        "--out", type=Path, default=ROOT / "data" / "results" / "failures"
+        "--out", type=Path, default=Path("runs/failures"), help="for the files"
     )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

@@ -259,9 +259,10 @@ def _sum(terms: Iterable[Tensor]) -> Tensor:
 
 
 def _gram_matrix(layer: Tensor, groups: int = 1) -> Tensor:
-    """The sum over `groups` groups of rows; one group is too few tiles for a GPU.
+    """phi^T phi / (C H W), summed over groups of rows: (B, C, H, W) -> (B, C, C).
 
-    bf16 values are exact in TF32, which training turns on.
+    A GPU computes several small products faster than a long one. In training on CUDA
+    they use TF32, in which bf16 features are exact.
     """
     _, channels, height, width = layer.shape
     phi = _wide(layer).permute(0, 2, 3, 1).flatten(1, 2)  # (B, HW, C), not copied

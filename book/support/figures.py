@@ -230,34 +230,6 @@ def histograms(samples: Mapping[str, Sequence[float]], across: str) -> Drawing:
     return drawing
 
 
-def hourglass(stages: Mapping[str, Sequence[tuple[str, str, int, int]]]) -> Drawing:
-    """A network's layers as bars, a line for each stage, as tall as the log of a side.
-
-    A layer is (name, kind, channels, side in px); kinds have colours, and the
-    channels stand on the bars.
-    """
-    drawing, axes = _canvas(len(stages), 1, 2.3 * len(stages))
-    kinds = dict.fromkeys(layer[1] for stage in stages.values() for layer in stage)
-    colours = dict(zip(kinds, PALETTE, strict=False))
-    for axis, (title, layers) in zip(axes[:, 0], stages.items(), strict=True):
-        for place, (_, kind, channels, side) in enumerate(layers):
-            height = np.log2(side)
-            axis.bar(place, height, bottom=-height / 2, color=colours[kind], width=0.8)
-            axis.text(
-                place, 0, f"{channels}", color="white", ha="center", va="center", size=9
-            )
-        axis.set_xticks(range(len(layers)), [layer[0] for layer in layers], size=9)
-        axis.set(title=title, yticks=[], xlim=(-0.6, len(layers) - 0.4))
-        axis.grid(visible=False)
-        axis.spines[:].set_visible(False)
-        axis.tick_params(length=0)
-    swatches = [mpl.patches.Patch(color=colours[kind], label=kind) for kind in kinds]
-    drawing.legend(
-        handles=swatches, loc="outside lower center", ncols=len(kinds), frameon=False
-    )
-    return drawing
-
-
 def teaser(path: Path) -> None:
     """The README's picture: a photograph for each kind of mask, seeded, at 256 px."""
     photographs = Path(__file__).parents[2] / "data" / "photos"

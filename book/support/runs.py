@@ -5,7 +5,6 @@ Taught in book/18_main_stage.md.
 
 import io
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -165,17 +164,3 @@ def picture_at(run: RecordedRun, step: int) -> Image.Image | None:
     """The last milestone's picture up to `step`."""
     earlier = [s for s in run.pictures if s <= step]
     return run.pictures[earlier[-1]] if earlier else None
-
-
-def quarters(run: RecordedRun, names: Sequence[str]) -> figures.Table:
-    """Means of curves over the four quarters of the main stage."""
-    first, last = run.first_main_step, run.steps[-1]
-    rows = []
-    for name in names:
-        points, cells = run.curves[name], []
-        for n in range(4):
-            low, high = (first + (last - first) * (n + k) / 4 for k in (0, 1))
-            values = [v for s, v in points.items() if low <= s <= high]
-            cells.append(f"{sum(values) / len(values):.3g}" if values else "-")
-        rows.append((PANELS.get(name, name), *cells))
-    return figures.Table(["mean over a quarter", "1st", "2nd", "3rd", "4th"], rows)

@@ -116,7 +116,9 @@ def root(
     context: typer.Context,
     show_version: Annotated[
         bool,
-        Option("--version", help="Print it.", callback=_print_version, is_eager=True),
+        Option(
+            "--version", help="The version.", callback=_print_version, is_eager=True
+        ),
     ] = False,
 ) -> None:
     """DeepGIN: deep generative inpainting. Fills holes in photographs."""

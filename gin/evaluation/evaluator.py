@@ -215,6 +215,7 @@ class Evaluation:
     def _measure_share(self) -> None:
         """Measure this process's photographs. The first raises what any has raised."""
         error: Exception | None = None
+        self.folder.part(self.processes.part).read_values(())  # creates the tables
         total = len(self.candidates) * sum(
             len(self._share(cell)) for cell in self.protocol.cells()
         )

@@ -130,13 +130,6 @@ def test_lines_and_histograms_hold_the_values() -> None:
     assert sum(heights) == 3
 
 
-def test_an_hourglass_is_as_tall_as_the_log_of_the_side() -> None:
-    layers = [("in", "convolution", 3, 256), ("middle", "block", 64, 16)]
-    (axis,) = figures.hourglass({"stage": layers}).axes
-    assert [bar.get_height() for bar in axis.patches] == [8, 4]
-    assert [text.get_text() for text in axis.texts] == ["3", "64"]
-
-
 def test_a_table_escapes_its_cells() -> None:
     shown = figures.Table(["a", "b"], [["<b>", "1"], ["&", "2"]])._repr_html_()
     assert "&lt;b&gt;" in shown

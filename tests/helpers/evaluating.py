@@ -18,6 +18,7 @@ from gin.training.processes import Processes
 def evaluate(count: int, photographs: Path, out: Path, stop: int = 0) -> None:
     """Resumes what is there; `stop` > 0 fails at so many completions of a method."""
     torch.set_num_threads(1)
+    resume = (out.with_suffix("") / "run.json").exists()
     processes = Processes.launch(count, "cpu")
     calls = 0
 
@@ -31,7 +32,6 @@ def evaluate(count: int, photographs: Path, out: Path, stop: int = 0) -> None:
     candidates = (*METHODS, Candidate("last", last, "77 everywhere"))
     found = evaluation(out, photographs, candidates=candidates)
     found.processes = processes
-    resume = found.folder.settings_file.exists()
     found.run(resume)
     if processes.first:
         Reports(out).write(found, resume)

@@ -71,7 +71,7 @@ function groups(mask, [height, width]) {
 }
 
 /** The smallest box around what is missing in a window. */
-function tight(mask, width, { top, left, bottom, right }) {
+export function tight(mask, width, { top, left, bottom, right }) {
   const box = { top: bottom, left: right, bottom: top, right: left };
   for (let y = top; y < bottom; y++) {
     for (let x = left; x < right; x++) {

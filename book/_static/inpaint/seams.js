@@ -1,6 +1,9 @@
 /* A harmonic correction that removes the step in brightness at a hole's border:
    gin/inference/seams.py. Planes are float32 (3, H, W), masks Uint8Array (H, W). */
 
+import { cut, extent, tight } from "./regions.js";
+import { numbers } from "./tensors.js";
+
 const DIRECT = 20_000; // pixels: larger holes are solved at full size only in a band
 const BAND = 16; // px: width of the band along the border
 const ENOUGH = 1e-6; // of the scale from black to white: the largest residual that stays
@@ -8,21 +11,37 @@ const MOST_STEPS = 2000;
 
 /** `fill` without the step from it, inside `hole`, to `image` outside. */
 export function harmonic(fill, image, hole, [height, width]) {
-  const size = height * width;
-  const grid = { height, width, near: neighbours(height, width) };
-  const border = rim(hole, grid);
+  const box = beside(hole, [height, width]);
+  const [rows, columns] = extent(box);
+  const missing = cut(hole, width, box);
+  const pixels = numbers(box, width);
+  const grid = { height: rows, width: columns, near: neighbours(rows, columns) };
+  const border = rim(missing, grid);
   const result = fill.slice();
-  for (let start = 0; start < fill.length; start += size) {
-    const inside = fill.subarray(start, start + size);
-    const outside = image.subarray(start, start + size);
-    const step = new Float32Array(size);
-    for (let i = 0; i < size; i++) {
-      if (border[i]) step[i] = outside[i] - mean(inside, hole, grid.near, i);
+  for (let start = 0; start < fill.length; start += height * width) {
+    const inside = cut(fill.subarray(start), width, box);
+    const outside = cut(image.subarray(start), width, box);
+    const step = new Float32Array(missing.length);
+    for (let i = 0; i < step.length; i++) {
+      if (border[i]) step[i] = outside[i] - mean(inside, missing, grid.near, i);
     }
-    const correction = extended(step, border, hole, grid);
-    for (let i = 0; i < size; i++) if (hole[i]) result[start + i] += correction[i];
+    const correction = extended(step, border, missing, grid);
+    for (let i = 0; i < step.length; i++) {
+      if (missing[i]) result[start + pixels[i]] += correction[i];
+    }
   }
   return result;
+}
+
+/** The box around the hole, and one pixel more on each side. */
+function beside(hole, [height, width]) {
+  const box = tight(hole, width, { top: 0, left: 0, bottom: height, right: width });
+  return {
+    top: Math.max(0, box.top - 1),
+    left: Math.max(0, box.left - 1),
+    bottom: Math.min(height, box.bottom + 1),
+    right: Math.min(width, box.right + 1),
+  };
 }
 
 /** Of each pixel the numbers of its four neighbours; -1 beyond the edge. */
