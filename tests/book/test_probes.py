@@ -102,3 +102,17 @@ def test_a_value_depends_on_the_pixels_of_its_patch(number):
         gradient = discriminator_probes.gradient_of_a_value(network, number, place, 64)
         seen, span = gradient.nonzero(), discriminator_probes.span(number, place, 64)
         assert (int(seen.min()), int(seen.max()) + 1) == (span.start, span.stop)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_patches_that_touch_a_hole(number):
+    mask = torch.zeros(2, 1, 64, 64)
+    mask[1, 0, 20:23, 40:43] = 1
+    spans = [
+        discriminator_probes.span(number, place, 64)
+        for place in range(64 // (4 * number))
+    ]
+    touched = [[mask[1, 0, y, x].any() for x in spans] for y in spans]
+    expected = float(torch.tensor(touched).float().mean())
+    shares = discriminator_probes.touching(mask, number)
+    assert shares.tolist() == pytest.approx([0, expected])
