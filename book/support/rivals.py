@@ -125,7 +125,7 @@ def stages(name: str, mask: np.ndarray) -> list[np.ndarray]:
     return [
         figures.with_hole(image / 255, mask),
         *map(figures.as_rgb, pictures),
-        image / 255,
+        figures.as_rgb(image),
     ]
 
 
