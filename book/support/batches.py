@@ -22,8 +22,7 @@ from gin.generator import DeepGIN
 from gin.recipes import DEMO, PAPER, RELEASED
 from gin.utils.images import open_picture
 
-ROOT = Path(__file__).parents[2]
-PHOTOS = ROOT / "data" / "photos"
+PHOTOS = Path(__file__).parents[2] / "data" / "photos"
 RECIPES = {"paper": PAPER, "released": RELEASED, "demo": DEMO}
 
 

@@ -170,14 +170,15 @@ def between(one: DeepGIN, other: DeepGIN, t: float) -> gin.Inpainter:
     return gin.Inpainter(net, "cpu", "float32")
 
 
-def costs(recipe: Recipe, images: Sequence[int]) -> dict[tuple[str, int], Cost]:
+def costs(
+    recipe: Recipe, images: int, stages: Sequence[str] = STAGES
+) -> dict[tuple[str, int], Cost]:
     """(stage, images a step) -> operations and memory, as the dry run counts them."""
     learner = random_learner(recipe, Fabric(accelerator="cpu"))
     size = recipe.data.image_size
     return {
-        (stage, count): step_cost(learner, Step(stage, size, count))
-        for stage in STAGES
-        for count in images
+        (stage, images): step_cost(learner, Step(stage, size, images))
+        for stage in stages
     }
 
 
