@@ -138,7 +138,9 @@ def fid(completed: Tensor, image: Tensor) -> float:
         # Faster in the subspace that the features span, where the distance is equal.
         basis = torch.linalg.qr(torch.cat([completed, image]).T).Q  # (D, 2N)
         completed, image = completed @ basis, image @ basis
-    metric = FrechetInceptionDistance(_Identity(completed.shape[1]))
+    # Only this process has the features: no exchange with others.
+    network = _Identity(completed.shape[1])
+    metric = FrechetInceptionDistance(network, sync_on_compute=False)
     metric.update(image, real=True)
     metric.update(completed, real=False)
     return max(0.0, metric.compute().item())  # rounding may give less than 0
@@ -159,6 +161,7 @@ def kid(completed: Tensor, image: Tensor) -> float:
             _Identity(completed.shape[1]),
             subsets=1,
             subset_size=min(len(completed), KID_SUBSET_SIZE),
+            sync_on_compute=False,
         )
     metric.update(image, real=True)
     metric.update(completed, real=False)
