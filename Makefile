@@ -2,7 +2,7 @@
 #
 #   make test PYTHON=python3.12      another Python
 #   make test CONSTRAINTS=           the newest releases instead of constraints.txt
-#   make test WORKERS=8              more processes, each of one thread
+#   make test WORKERS=8              more processes, each of one thread; make book, too
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -41,8 +41,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 lab: $(INSTALLED)  ## open JupyterLab at chapter 00
 	JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter" $(BIN)/jupyter-lab book/00_start.md
 
-book: $(INSTALLED)  ## run every chapter and build the HTML
-	$(BIN)/jupyter-book build -W --keep-going --all .
+book: $(INSTALLED)  ## run the chapters that changed and build the HTML
+	WORKERS=$(WORKERS) $(BIN)/jupyter-book build -W --keep-going --all .
 	@echo "The book: $(CURDIR)/_build/html/index.html"
 
 check: $(INSTALLED)  ## lint, formatting, types and import contracts

@@ -4,16 +4,18 @@
     python benchmarks/gpu.py --rehearse --out rehearsal
 
 `check` compares the device with a CPU; `speed` times training steps and the making of
-batches; `train` runs the recipe `gpu`, with its schedule shortened to `--minutes`. The
-tables (results.md), the curves, a sheet of completed photographs and the weights lie
-in `--out`, in files below 15 MB. A larger file is split: `cat weights.safetensors.*`
-joins it. `--weights FILE` starts from such weights, and `--stages main` leaves out the
-warm-up. A part that fails leaves its error in the table; the others still run.
+batches; `train` runs the recipe `gpu`, with its schedule shortened to `--minutes`.
+`--out` holds the tables (results.md), the weights of both stages, and in run.tar the
+curves, the recipe, a sheet of completed photographs and what `milestones.py` keeps. A
+file above 14 MB is split: `cat weights.safetensors.*` joins it. `--weights FILE` starts
+from such weights, and `--stages main` leaves out the warm-up. A part that fails leaves
+its error in the table; the others still run.
 `--rehearse` does all of it, without compiling, at a tiny size with random weights.
 """
 
 import argparse
 import sys
+import tarfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -33,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from _table import machine
+from milestones import MILESTONES, WARM_UP, recording
 from support.curves import read_log, write_table
 
 import gin
@@ -362,10 +365,13 @@ def training(sizes: Sizes, device: torch.device, chosen: argparse.Namespace) -> 
 
 
 def trained(sizes: Sizes, device: torch.device, chosen: argparse.Namespace) -> str:
-    """Train, and keep the curves, the sheet and the weights."""
+    """Train, and keep the weights and what the book shows of the training."""
     recipe = timed_recipe(sizes.gpu, device, chosen)
+    hours: float | None = chosen.minutes / 60
+    if chosen.rehearse:
+        recipe, hours = shortened(recipe, 10, 10), None
     with TemporaryDirectory() as folder:
-        run = Path(folder, "run")
+        run, kept = Path(folder, "run"), Path(folder, "kept")
         try:
             train(
                 recipe,
@@ -373,17 +379,25 @@ def trained(sizes: Sizes, device: torch.device, chosen: argparse.Namespace) -> s
                 run,
                 hardware=Hardware(str(device)),
                 backbone=sizes.backbone,
-                max_hours=chosen.minutes / 60,
+                max_hours=hours,
+                learner=recording(kept / MILESTONES, recipe),
             )
             end = "the whole schedule"
         except Interrupted as error:
             end = str(error)
-        write_table(read_log(run / "log"), chosen.out / "curves.csv")
         net = load(run / WEIGHTS)
-        (chosen.out / RECIPE).write_bytes((run / RECIPE).read_bytes())
-    save(net, chosen.out / WEIGHTS, half=True)
-    sheet(gin.Inpainter(net), chosen.data, sizes.sheet).save(chosen.out / "sheet.jpg")
-    split(chosen.out / WEIGHTS)
+        write_table(read_log(run / "log"), kept / "curves.csv")
+        (kept / RECIPE).write_bytes((run / RECIPE).read_bytes())
+        completed = sheet(gin.Inpainter(net), chosen.data, sizes.sheet)
+        completed.save(kept / "sheet.jpg")
+        warm_up = kept / MILESTONES / WARM_UP
+        if warm_up.exists():
+            split(warm_up, chosen.out)
+            warm_up.unlink()
+        with tarfile.open(chosen.out / "run.tar", "w") as archive:
+            archive.add(kept, "run")
+        save(net, kept / WEIGHTS, half=True)
+        split(kept / WEIGHTS, chosen.out)
     schedule = recipe.schedule
     return f"{schedule.warm_up:,} + {schedule.flat + schedule.decay:,} steps: {end}"
 
@@ -435,15 +449,15 @@ def sheet(inpaint: gin.Inpainter, data: str, count: int) -> Image.Image:
     return Image.fromarray(np.vstack(rows))
 
 
-def split(path: Path) -> None:
-    """Cut a file into parts of `PART` bytes: PATH.0, PATH.1 and so on."""
+def split(path: Path, folder: Path) -> None:
+    """Copy a file into `folder`; above `PART` bytes as NAME.0, NAME.1 and so on."""
     content = path.read_bytes()
     if len(content) <= PART:
+        (folder / path.name).write_bytes(content)
         return
     for number, start in enumerate(range(0, len(content), PART)):
-        part = path.with_name(f"{path.name}.{number}")
+        part = folder / f"{path.name}.{number}"
         part.write_bytes(content[start : start + PART])
-    path.unlink()
 
 
 PARTS = {"check": check, "speed": speed, "train": training}

@@ -6,7 +6,6 @@ Needs the extra `test` and Chromium, and says so where they are missing.
 """
 
 import math
-import shutil
 import sys
 import tempfile
 from contextlib import closing
@@ -21,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "helpers"
 from _table import machine, show
 from browser import JupyterLab, chromium, served, why_not
 from painter_lab import Lab, write_notebook
-from painter_page import PAGE, Stage
+from painter_page import Stage, write_page
 
 ROOT = Path(__file__).resolve().parents[1]
 PHOTO = ROOT / "data" / "photos" / "sklearn_china.jpg"
@@ -99,9 +98,7 @@ def one_stroke(lab: Lab, size: tuple[int, int], count: int) -> float:
 def frames(browser: Any, size: tuple[int, int]) -> list[list[str]]:
     """The time between frames on a page of its own, at rest and while painting."""
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as address:
-        for file in ("painter.js", "painter.css"):
-            shutil.copy(ROOT / "gin" / "painter" / file, folder)
-        (Path(folder) / "index.html").write_text(PAGE, encoding="utf-8")
+        write_page(Path(folder))
         Image.open(PHOTO).resize(size).save(Path(folder) / "photo.png")
         page = browser.new_page(viewport={"width": 1000, "height": 800})
         page.goto(address)

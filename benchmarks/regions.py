@@ -23,8 +23,8 @@ from _table import machine, show
 from PIL import Image, ImageDraw
 
 from gin import Inpainter
-from gin.evaluation import metrics
 from gin.inference import regions
+from gin.vgg import lpips_metric
 
 PHOTOGRAPHS = sorted(Path("data/photos").glob("*.jpg"))
 CONTEXTS = (1.5, 2.0, 3.0)
@@ -47,7 +47,7 @@ def main() -> None:
     step = max(1, len(PHOTOGRAPHS) // options.photographs)
     paths = PHOTOGRAPHS[::step][: options.photographs]
     inpaint = Inpainter.from_pretrained(device="cpu", precision="float32")
-    lpips = metrics.lpips_metric()
+    lpips = lpips_metric()
     rows = [["size, hole", "region", "seam", "PSNR", "LPIPS", "step", "s"]]
     for size in options.sizes:
         for hole in HOLES[size]:

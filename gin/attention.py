@@ -11,11 +11,9 @@ class SelfAttention(nn.Module):
     """Embedded-Gaussian non-local block (paper, section 4.1; its reference [29]).
 
     The output is the input plus a projection of softmax(theta^T phi) g, the weighted
-    sum over all positions. Unlike in transformers, theta^T phi is not divided by
-    sqrt(d). There is no normalisation and no sub-sampling.
-
-    Args:
-        channels: C; theta, phi and g have C // 2 channels.
+    sum over all positions; theta, phi and g have C // 2 channels. Unlike in
+    transformers, theta^T phi is not divided by sqrt(d). There is no normalisation and
+    no sub-sampling.
     """
 
     def __init__(self, channels: int) -> None:

@@ -20,15 +20,10 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def back_project(rgb: Tensor, low_res: Tensor, alpha: Tensor) -> Tensor:
-    """Return rgb + alpha * up(low_res - down(rgb)) (paper, section 4.1).
+    """Return rgb + alpha * up(low_res - down(rgb)), (B, 3, H, W) (paper, section 4.1).
 
-    Args:
-        rgb: (B, 3, H, W).
-        low_res: (B, 3, H/4, W/4).
-        alpha: (B, 1, H, W) in [0, 1], the weight of the residual.
-
-    Returns:
-        (B, 3, H, W).
+    `rgb` is (B, 3, H, W), `low_res` (B, 3, H/4, W/4), and `alpha` (B, 1, H, W) in [0,
+    1] the weight of the residual.
     """
     height, width = rgb.shape[-2:]
     low_height, low_width = low_res.shape[-2:]
@@ -37,11 +32,7 @@ def back_project(rgb: Tensor, low_res: Tensor, alpha: Tensor) -> Tensor:
 
 
 class BackProjection(nn.Module):
-    """Predicts I_lr and alpha, and applies `back_project` (section 4.1, Fig. 2).
-
-    Args:
-        base_channels: the base width c, an even number.
-    """
+    """Predicts I_lr and alpha, and applies `back_project` (section 4.1, Fig. 2)."""
 
     def __init__(self, base_channels: int) -> None:
         super().__init__()
@@ -54,15 +45,10 @@ class BackProjection(nn.Module):
     def forward(
         self, rgb: Tensor, quarter: Tensor, full: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Correct `rgb` by the features of the decoder.
+        """Correct `rgb` (B, 3, H, W); return the result and I_lr (B, 3, H/4, W/4).
 
-        Args:
-            rgb: (B, 3, H, W).
-            quarter: features (B, 2c, H/4, W/4), from which I_lr is predicted.
-            full: features (B, c/2, H, W), from which alpha is predicted.
-
-        Returns:
-            The corrected image (B, 3, H, W) and I_lr (B, 3, H/4, W/4).
+        I_lr is predicted from `quarter`, the decoder's features (B, 2c, H/4, W/4), and
+        alpha from `full`, (B, c/2, H, W).
         """
         low_res = self.low_res(quarter)
         alpha = torch.sigmoid(self.alpha(full))

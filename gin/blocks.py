@@ -20,8 +20,8 @@ def pad_replicate(x: Tensor, padding: int) -> Tensor:
     """Pad by replication: (B, C, H, W) -> (B, C, H + 2 padding, W + 2 padding).
 
     The values are those of `F.pad`, and channels_last is kept on any device. Under
-    autocast on a CPU the result has autocast's dtype, to which the convolution after
-    it casts in any case.
+    autocast on a CPU the result has autocast's dtype, to which the convolution after it
+    casts in any case.
     """
     if x.device.type == "cuda":
         return EdgePadding.apply(x, padding)
@@ -34,10 +34,7 @@ def pad_replicate(x: Tensor, padding: int) -> Tensor:
 
 
 def _pad_by_edges(x: Tensor, padding: int) -> Tensor:
-    """Replication padding by concatenation.
-
-    On CUDA, `F.pad` loses channels_last, and its backward pass is slow.
-    """
+    """Replication padding by concatenation: `F.pad` loses channels_last on CUDA."""
     channels_last = x.is_contiguous(memory_format=torch.channels_last)
     memory_format = torch.channels_last if channels_last else torch.contiguous_format
     for dim in (3, 2):
@@ -53,10 +50,7 @@ def _pad_by_edges(x: Tensor, padding: int) -> Tensor:
 
 
 class EdgePadding(torch.autograd.Function):
-    """`_pad_by_edges` with a backward pass of its own.
-
-    Autograd's backward pass would allocate a full tensor for each edge.
-    """
+    """`_pad_by_edges` without a full tensor for each edge in the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, padding: int) -> Tensor:
@@ -136,11 +130,8 @@ class Up(nn.Module):
 class ResidualBlock(nn.Module):
     """Standard and dilated residual block (paper, Fig. 3a and 3b).
 
-    Two 3x3 convolutions with a ReLU between them, plus the identity.
-
-    Args:
-        channels: of the input and the output.
-        dilation: of the first convolution; 2 in the dilated block.
+    Two 3x3 convolutions with a ReLU between them, plus the identity. `dilation` is that
+    of the first convolution, 2 in the dilated block.
     """
 
     def __init__(self, channels: int, dilation: int = 1) -> None:
@@ -156,16 +147,9 @@ class ResidualBlock(nn.Module):
 class SPDBlock(nn.Module):
     """Spatial Pyramid Dilation block (paper, section 4.1 and Fig. 3c, 3d).
 
-    n parallel 3x3 convolutions, one for each dilation rate, have C/n output channels
-    each; a 3x3 convolution fuses their concatenation. The block has as many parameters
-    as the standard block.
-
-    Args:
-        channels: C, of the input and the output.
-        rates: the n dilation rates.
-
-    Raises:
-        ValueError: n does not divide C.
+    One 3x3 convolution with C/n output channels for each of the n dilation `rates`, in
+    parallel; a 3x3 convolution fuses their concatenation. The block has as many
+    parameters as the standard block. Raises ValueError if n does not divide C.
     """
 
     def __init__(self, channels: int, rates: Sequence[int]) -> None:

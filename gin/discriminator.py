@@ -8,34 +8,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gin.errors import InputError
+from gin.errors import check_choice
+from gin.recipes import PAPER_OR_RELEASED
 from gin.utils.devices import no_autocast
-
-PADDINGS = ("paper", "released")
 
 
 class NormalisedConv2d(nn.Conv2d):
-    """A convolution whose weight is computed outside autocast.
-
-    The power iteration of spectral normalisation runs in float32 on every device.
-    """
+    """A convolution whose spectral normalisation runs in float32, outside autocast."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) -> (B, C_out, H', W')."""
         with no_autocast(x.device):
             weight = self.weight
-        return F.conv2d(x, weight, self.bias, self.stride)
+        return self._conv_forward(x, weight, self.bias)
 
 
 class PatchDiscriminator(nn.Module):
     """Four spectrally normalised 4x4 convolutions (paper, section 4.1 and Fig. 2).
 
-    Each output value depends on a patch of the input. The output has 4c channels:
-    there is no final convolution to one channel.
-
-    Args:
-        base_channels: the base width c.
-        padding: "paper" or "released", see `Discriminators`.
+    Each output value depends on a patch of the input. The output has 4c channels: there
+    is no final convolution to one channel. `padding` as in `Discriminators`.
     """
 
     def __init__(self, base_channels: int, padding: str) -> None:
@@ -67,33 +59,22 @@ class PatchDiscriminator(nn.Module):
 class Discriminators(nn.Module):
     """D1 at full scale and D2 at half scale, with separate weights (section 4.1).
 
-    Args:
-        base_channels: the base width c, 64 in the paper.
-        padding: "paper" gives Fig. 2's maps of 64 and 32 px for 256 px;
-            "released" pads every layer by 2, which gives 67 and 35 px.
-
-    Raises:
-        InputError: `padding` has another value.
+    `base_channels` is 64 in the paper. `padding` "paper" gives Fig. 2's maps of 64 and
+    32 px for 256 px; "released" pads every layer by 2, which gives 67 and 35 px. Raises
+    InputError for another padding.
     """
 
     def __init__(self, base_channels: int = 64, padding: str = "paper") -> None:
         super().__init__()
-        if padding not in PADDINGS:
-            raise InputError(
-                f"padding is {padding!r}; expected one of {', '.join(PADDINGS)}"
-            )
+        check_choice("padding", padding, PAPER_OR_RELEASED)
         self.d1 = PatchDiscriminator(base_channels, padding)
         self.d2 = PatchDiscriminator(base_channels, padding)
 
     def forward(self, masked: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return the maps of D1 and D2 for `image`, conditioned on the masked image.
 
-        Args:
-            masked: I_in, (B, 3, H, W) in [0, 1].
-            image: I_compltd or I_gt, (B, 3, H, W) in [0, 1].
-
-        Returns:
-            (B, 4c, H/4, W/4) and (B, 4c, H/8, W/8), or 3 px more as released.
+        `masked` (I_in) and `image` (I_compltd or I_gt) are (B, 3, H, W) in [0, 1]. The
+        maps are (B, 4c, H/4, W/4) and (B, 4c, H/8, W/8), or 3 px larger as released.
         """
         pair = torch.cat([masked, image], dim=1)
         half = F.avg_pool2d(pair, 3, stride=2, padding=1, count_include_pad=False)

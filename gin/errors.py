@@ -1,13 +1,15 @@
 """Exceptions, each of which the command line turns into an exit code."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 
 class InputError(ValueError):
-    """Input that cannot be used.
+    """Input that cannot be used; the command line prints it and exits with code 2.
 
     The message is one sentence with the file or argument, its value and the expected
-    values. The command line prints it and exits with code 2.
+    values.
     """
 
 
@@ -18,8 +20,7 @@ class Unavailable(InputError):
 class Interrupted(Exception):
     """A signal or a limit has stopped a training, after it saved a checkpoint.
 
-    Attributes:
-        code: the exit code of the program; 0 after a limit.
+    `code` is the exit code of the program: 0 after a limit.
     """
 
     def __init__(self, reason: str, steps: int, code: int) -> None:
@@ -28,20 +29,52 @@ class Interrupted(Exception):
 
 
 class Terminated(BaseException):
-    """SIGTERM, raised as an exception so that partly written files are removed.
+    """SIGTERM as an exception, so that partly written files are removed.
 
-    It derives from BaseException, so `except Exception` does not catch it.
+    `except Exception` does not catch it.
     """
 
 
+@contextmanager
+def input_error(
+    what: str, *kinds: type[Exception], expected: str = ""
+) -> Iterator[None]:
+    """Turn exceptions of `kinds` into InputError: `what`, the reason, `expected`."""
+    try:
+        yield
+    except InputError:
+        raise
+    except kinds as error:
+        text = getattr(error, "strerror", None) or str(error)
+        reason = " ".join(text.split()) or type(error).__name__
+        hint = f"; expected {expected}" if expected else ""
+        raise InputError(f"{what} ({reason}){hint}") from error
+
+
+@contextmanager
+def required(
+    what: str, extra: str, kind: type[InputError] = InputError
+) -> Iterator[None]:
+    """Turn ImportError into the exception `kind`, which names the extra to install."""
+    try:
+        yield
+    except ImportError as error:
+        message = f'{what} needs pip install "deepgin-book[{extra}]" ({error})'
+        raise kind(message) from error
+
+
+def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
+    """Raise InputError, starting with `name`, unless `value` is one of `choices`."""
+    if value not in (known := list(choices)):
+        several = f"one of {', '.join(known)}"
+        expected = several if len(known) > 2 else " or ".join(known)
+        raise InputError(f"{name} is {value!r}; expected {expected}")
+
+
 def check_import_name() -> None:
-    """Refuse to run beside `gin-config`, whose files and ours overwrite each other.
+    """Raise ImportError beside `gin-config`, which has the same import name, gin.
 
-    Both install into a folder called `gin`, so parts of both would be imported, which
-    fails later with a misleading message.
-
-    Raises:
-        ImportError: `gin-config` is installed in this environment.
+    Parts of both would be imported, which fails later with a misleading message.
     """
     try:
         installed = version("gin-config")

@@ -5,6 +5,7 @@ Taught in book/03_network.md, book/05_stages.md and book/07_mssa.md.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -21,7 +22,7 @@ from gin.blocks import (
     conv,
     conv_lrelu,
 )
-from gin.errors import InputError
+from gin.errors import InputError, check_choice
 from gin.initialisation import small_initialisation
 
 STRIDE = 16  # of the deepest features of G2
@@ -29,19 +30,12 @@ STRIDE = 16  # of the deepest features of G2
 
 @dataclass(frozen=True)
 class Variant:
-    """One row of Table 1.
+    """One row of Table 1."""
 
-    Attributes:
-        block: "standard", "dilated" or "spd".
-        attention_scales: 0 for none, 1 for SA, 3 for MSSA.
-        back_projection: whether G2 ends with back projection.
-        refinement: whether there is a G2.
-    """
-
-    block: str = "standard"
-    attention_scales: int = 0
-    back_projection: bool = False
-    refinement: bool = True
+    block: str = "standard"  #: "standard", "dilated" or "spd"
+    attention_scales: int = 0  #: 0 for none, 1 for SA, 3 for MSSA
+    back_projection: bool = False  #: whether G2 ends with back projection
+    refinement: bool = True  #: whether there is a G2
 
 
 _TABLE_1 = {
@@ -57,19 +51,12 @@ VARIANTS = tuple(_TABLE_1)
 
 
 class Completion(NamedTuple):
-    """The outputs of DeepGIN.
+    """The outputs of DeepGIN."""
 
-    Attributes:
-        coarse: I_coarse, (B, 3, H, W).
-        low_res: I_lr, (B, 3, H/4, W/4), None without back projection.
-        out: I_out, (B, 3, H, W), None for "StdResBlk (Coarse only)".
-        completed: I_compltd, (B, 3, H, W): the known pixels, and the prediction in
-            the hole.
-    """
-
-    coarse: Tensor
-    low_res: Tensor | None
-    out: Tensor | None
+    coarse: Tensor  #: I_coarse, (B, 3, H, W)
+    low_res: Tensor | None  #: I_lr, (B, 3, H/4, W/4), None without back projection
+    out: Tensor | None  #: I_out, (B, 3, H, W), None for "StdResBlk (Coarse only)"
+    #: I_compltd, (B, 3, H, W): the known pixels, and the prediction in the hole
     completed: Tensor
 
 
@@ -87,30 +74,20 @@ def _residual_block(block: str, channels: int, rates: tuple[int, ...]) -> nn.Mod
     return ResidualBlock(channels, dilation=2 if block == "dilated" else 1)
 
 
-def _encoder(base_channels: int) -> nn.ModuleList:
-    c = base_channels
-    return nn.ModuleList(
-        [
-            conv_lrelu(4, c // 2, 7),
-            conv_lrelu(c // 2, c, 4, stride=2),
-            conv_lrelu(c, 2 * c, 4, stride=2),
-            conv_lrelu(2 * c, 4 * c, 4, stride=2),
-        ]
-    )
+def _encoder(c: int, halvings: int) -> nn.ModuleList:
+    """7x7 at full size, then 4x4 of stride 2: c / 2, c, 2c, 4c, ... channels."""
+    widths = [c // 2, *(c << n for n in range(halvings))]
+    halved = (conv_lrelu(a, b, 4, stride=2) for a, b in pairwise(widths))
+    return nn.ModuleList([conv_lrelu(4, c // 2, 7), *halved])
 
 
 class CoarseGenerator(nn.Module):
-    """G1, the coarse reconstruction stage (section 4.1, Fig. 2).
-
-    Args:
-        base_channels: the base width c.
-        block: of the six residual blocks, see `Variant`.
-    """
+    """G1, the coarse reconstruction stage, of base width c (section 4.1, Fig. 2)."""
 
     def __init__(self, base_channels: int, block: str = "spd") -> None:
         super().__init__()
         c = base_channels
-        self.encoder = _encoder(c)
+        self.encoder = _encoder(c, 3)
         self.middle = nn.Sequential(
             *(_residual_block(block, 4 * c, COARSE_RATES) for _ in range(6))
         )
@@ -128,9 +105,8 @@ class CoarseGenerator(nn.Module):
 class Skip(nn.Module):
     """A skip connection of MSSA (section 4.1): a convolution, SA, and a fusion.
 
-    Args:
-        encoded: channels of the encoder's features.
-        decoded: channels of the decoder's features.
+    `encoded` and `decoded` are the channels of the encoder's and the decoder's
+    features.
     """
 
     def __init__(self, encoded: int, decoded: int) -> None:
@@ -146,18 +122,12 @@ class Skip(nn.Module):
 
 
 class RefinementGenerator(nn.Module):
-    """G2, the refinement stage, with the parts that the variant has (Fig. 2).
-
-    Args:
-        base_channels: the base width c.
-        variant: a row of Table 1.
-    """
+    """G2, the refinement stage, with the parts of a `variant` of Table 1 (Fig. 2)."""
 
     def __init__(self, base_channels: int, variant: Variant) -> None:
         super().__init__()
         c = base_channels
-        self.encoder = _encoder(c)
-        self.encoder.append(conv_lrelu(4 * c, 8 * c, 4, stride=2))
+        self.encoder = _encoder(c, 4)
 
         def three_blocks() -> list[nn.Module]:
             return [
@@ -179,15 +149,10 @@ class RefinementGenerator(nn.Module):
     def forward(
         self, coarse: Tensor, mask: Tensor, paste: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, Tensor | None]:
-        """Refine the coarse image.
+        """Return I_out (B, 3, H, W), and I_lr (B, 3, H/4, W/4) or None.
 
-        Args:
-            coarse: (B, 3, H, W).
-            mask: (B, 1, H, W) of 0 and 1.
-            paste: applied to the raw image before back projection.
-
-        Returns:
-            I_out (B, 3, H, W), and I_lr (B, 3, H/4, W/4) or None.
+        `coarse` is (B, 3, H, W), `mask` (B, 1, H, W) of 0 and 1. `paste` is applied to
+        the raw image before back projection.
         """
         x = torch.cat([coarse, mask], dim=1)
         encoded = []
@@ -208,18 +173,13 @@ class RefinementGenerator(nn.Module):
 
 
 class DeepGIN(nn.Module):
-    """The two-stage inpainting network, in any of Table 1's seven variants.
+    """The two-stage inpainting network, in any of Table 1's seven `VARIANTS`.
 
-    Args:
-        variant: one of `VARIANTS`.
-        base_channels: the base width c, 64 in the paper; even.
-        composite: False as the paper writes it (G2 sees I_coarse, back
-            projection the raw output); True as released (the known pixels are
-            pasted before G2 and before back projection).
-
-    Raises:
-        InputError: an unknown variant, a base width that is not even and
-            positive, or (in `forward`) tensors of the wrong shape.
+    The base width is 64 in the paper, and even. `composite` is False as the paper
+    writes it (G2 sees I_coarse, back projection the raw output), True as released (the
+    known pixels are pasted before G2 and before back projection). Raises InputError for
+    an unknown variant, another base width, or (in `forward`) tensors of the wrong
+    shape.
     """
 
     def __init__(
@@ -229,10 +189,7 @@ class DeepGIN(nn.Module):
         composite: bool = False,
     ) -> None:
         super().__init__()
-        if variant not in _TABLE_1:
-            raise InputError(
-                f"variant is {variant!r}; expected one of {', '.join(VARIANTS)}"
-            )
+        check_choice("variant", variant, VARIANTS)
         if base_channels < 2 or base_channels % 2:
             raise InputError(
                 f"base_channels is {base_channels}; expected an even number from 2"
@@ -250,14 +207,10 @@ class DeepGIN(nn.Module):
     def forward(self, image: Tensor, mask: Tensor) -> Completion:
         """Complete `image` where `mask` is 1; the pixels there are not read.
 
-        Args:
-            image: (B, 3, H, W) in [0, 1]; H and W are divisible by 16.
-            mask: (B, 1, H, W) of 0 and 1, 1 = missing.
-
-        Returns:
-            The outputs, not clamped to [0, 1].
+        `image` is (B, 3, H, W) in [0, 1], H and W divisible by 16; `mask` is (B, 1, H,
+        W) of 0 and 1, 1 = missing. The outputs are not clamped to [0, 1].
         """
-        _check_shapes(image, mask)
+        check_shapes(image, mask, STRIDE)
         masked = composite(torch.ones_like(image), image, mask)
         coarse = self.coarse(masked, mask)
         if self.refinement is None:
@@ -270,7 +223,8 @@ class DeepGIN(nn.Module):
         return Completion(coarse, low_res, out, composite(out, masked, mask))
 
 
-def _check_shapes(image: Tensor, mask: Tensor) -> None:
+def check_shapes(image: Tensor, mask: Tensor, stride: int) -> None:
+    """Raise InputError unless a network of this stride takes image and mask."""
     if image.ndim != 4 or image.shape[1] != 3:
         raise InputError(f"image has shape {tuple(image.shape)}; expected (B, 3, H, W)")
     batch, _, height, width = image.shape
@@ -279,7 +233,7 @@ def _check_shapes(image: Tensor, mask: Tensor) -> None:
             f"mask has shape {tuple(mask.shape)}; "
             f"expected {(batch, 1, height, width)} to go with the image"
         )
-    if height % STRIDE or width % STRIDE:
+    if height % stride or width % stride:
         raise InputError(
-            f"the image is {height} x {width}; both sides must be divisible by {STRIDE}"
+            f"the image is {height} x {width}; both sides must be divisible by {stride}"
         )

@@ -1,7 +1,4 @@
-"""Two initialisations of the generators.
-
-Taught in book/17_warm_up.md.
-"""
+"""Two initialisations of the generators. Taught in book/17_warm_up.md."""
 
 from torch import nn
 
@@ -24,9 +21,8 @@ def identity_initialisation(net: nn.Module) -> None:
     """Initialise for short trainings: grey holes, residual blocks near the identity.
 
     Not in the paper. Every convolution has Kaiming's initialisation for the slope of
-    the leaky ReLU. The last convolution of a residual block is scaled by 0.1,
-    attention adds 0, the RGB outputs are near 0.5, and alpha of back projection is
-    near 0.1.
+    the leaky ReLU. The last convolution of a residual block is scaled by 0.1, attention
+    adds 0, the RGB outputs are near 0.5, and alpha of back projection is near 0.1.
     """
     for module in net.modules():
         if isinstance(module, nn.Conv2d):

@@ -3,7 +3,7 @@
 Taught in book/00_start.md and book/22_any_photograph.md.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gin import subsampling
-from gin.errors import InputError
+from gin.errors import InputError, check_choice
 from gin.generator import STRIDE, DeepGIN
 from gin.inference import regions, seams
 from gin.inference.passes import Callback, Passes, pad
@@ -33,8 +33,7 @@ PAPER = "paper"
 class Options:
     """The options of `Inpainter.__call__`, with their defaults.
 
-    Raises:
-        InputError: an option has another value than those allowed.
+    Raises InputError if an option has another value than those allowed.
     """
 
     size: str | None = None
@@ -44,12 +43,9 @@ class Options:
     callback: Callback | None = None
 
     def __post_init__(self) -> None:
-        if self.size not in (None, PAPER):
-            raise InputError(f'size is {self.size!r}; expected None or "paper"')
-        if self.region not in REGIONS:
-            raise InputError(f"region is {self.region!r}; expected {_either(REGIONS)}")
-        if self.seam not in (None, *seams.SEAMS):
-            raise InputError(f"seam is {self.seam!r}; expected {_either(seams.SEAMS)}")
+        check_choice("size", self.size or PAPER, (PAPER,))
+        check_choice("region", self.region, REGIONS)
+        check_choice("seam", self.seam or "none", seams.SEAMS)
 
     @property
     def whole(self) -> bool:
@@ -65,14 +61,10 @@ class Options:
 class Inpainter:
     """Completes PIL photographs with a trained network.
 
-    Args:
-        net: the network; it is moved to `device` and put into evaluation mode.
-        device: None takes the GPU if CUDA has one, else the CPU.
-        precision: "float32" or "bf16"; None takes bf16 on CUDA and on processors
-            with bf16 arithmetic, else float32.
-
-    Raises:
-        InputError: a device or precision that cannot be used.
+    `net` is moved to `device` and put into evaluation mode; None takes the GPU if CUDA
+    has one, else the CPU. `precision` is "float32" or "bf16"; None takes bf16 on CUDA
+    and on processors with bf16 arithmetic, else float32. Raises InputError for a device
+    or precision that cannot be used.
     """
 
     # Eight sub-images of 256 x 256: 0.7 GB beside the weights at base width 64.
@@ -97,14 +89,9 @@ class Inpainter:
     ) -> "Inpainter":
         """Return an inpainter with trained weights.
 
-        Args:
-            weights: a file, a folder or a name, see `gin.weights.checkpoints.locate`;
-                None takes the shipped weights.
-            device: see `Inpainter`.
-            precision: see `Inpainter`.
-
-        Raises:
-            InputError: there are no such weights, or they do not fit.
+        `weights` is a file, a folder or a name, see `gin.weights.checkpoints.locate`;
+        None takes the shipped weights. Raises InputError if there are no such weights,
+        or they do not fit.
         """
         return cls(checkpoints.network(weights), device, precision)
 
@@ -121,32 +108,29 @@ class Inpainter:
     ) -> Image.Image:
         """Return `photo` with the hole filled and the known pixels unchanged.
 
-        The pixels in the hole are not read.
+        The pixels in the hole are not read. Raises InputError if the photograph, the
+        mask or an option cannot be used, or the result is not finite.
 
         Args:
             photo: from 16 px a side, of a mode that `Photograph.read` accepts. The
                 result has the same mode and metadata, with EXIF orientation applied.
-            mask: an image, white = missing, or an array (H, W) of {0, 1},
-                1 = missing, see `masks.read_mask`. It has the size of the photograph
-                after EXIF orientation.
+            mask: an image, white = missing, or an array (H, W) of {0, 1}, 1 = missing,
+                see `masks.read_mask`. It has the size of the photograph after EXIF
+                orientation.
             size: None, or "paper" as released: the whole photograph is resized
                 (bicubic) to sides that are multiples of 256 px, and back.
             ensemble: average the results for four rotations and a flip, as released;
                 five times the work.
-            region: "auto" completes a crop around each group of holes, from the
-                pixels in the crop (see `gin.inference.regions`). "whole" completes
-                all s * s phases of the photograph, s = longer side / 256 px rounded
-                up (paper, section 6.1); s is less along the shorter side of a very
-                narrow photograph.
+            region: "auto" completes a crop around each group of holes, from the pixels
+                in the crop (see `gin.inference.regions`). "whole" completes all s * s
+                phases of the photograph, s = longer side / 256 px rounded up (paper,
+                section 6.1); s is less along the shorter side of a very narrow
+                photograph.
             seam: "harmonic" removes the step in brightness at the hole's border (see
-                `gin.inference.seams`), "none" does not. None means "harmonic" for
-                crops and "none" for the whole photograph, as in the paper.
+                `gin.inference.seams`), "none" does not. None means "harmonic" for crops
+                and "none" for the whole photograph, as in the paper.
             callback: called after each pass of the network with the fraction that is
                 done, 0 to 1. An exception in it stops the completion.
-
-        Raises:
-            InputError: the photograph, the mask or an option cannot be used, or the
-                result is not finite.
         """
         options = Options(size, ensemble, region, seam, callback)
         return self._complete(photo, mask, options, stages=1)[0]
@@ -268,7 +252,3 @@ def _by_phases(image: Tensor, mask: Tensor, run: Passes) -> Tensor:
     done = phases.repeat(1, run.stages, 1, 1)
     done[masked] = run(phases[masked], holes[masked])
     return subsampling.merge(done, strides)[..., :height, :width]
-
-
-def _either(names: Iterable[str]) -> str:
-    return " or ".join(f'"{name}"' for name in names)

@@ -1,12 +1,12 @@
 """The loss terms of section 4.2, in the paper's variant and as released.
 
 Each term is a scalar in float32 or float64. Inputs of lower precision, as under
-autocast, are converted before any arithmetic.
-
-Taught in book/10_l1.md, book/11_adversarial.md, book/12_perceptual.md,
-book/13_style.md, book/14_variation.md and book/15_total.md.
+autocast, are converted before any arithmetic. Taught in book/10_l1.md,
+book/11_adversarial.md, book/12_perceptual.md, book/13_style.md, book/14_variation.md
+and book/15_total.md.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -15,25 +15,26 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gin.back_projection import resize
-from gin.errors import InputError
+from gin.errors import InputError, check_choice
 from gin.generator import Completion
 from gin.recipes import PAPER_OR_RELEASED, LossRecipe
 
 
 class Features(NamedTuple):
-    """Feature maps of the network phi: (B, C_l, H_l, W_l) for each layer l.
+    """Feature maps of the network phi: (B, C_l, H_l, W_l) for each layer l."""
 
-    Attributes:
-        out: of I_out, or of I_coarse in a variant without I_out; None if only
-            I_compltd is compared.
-        completed: of I_compltd.
-        true: of I_gt. With a batch of B / n, each image is compared with n
-            consecutive ones of the others, as in `gin.subsampling.three_mask_batch`.
-    """
-
+    #: of I_out, or of I_coarse in a variant without I_out; None if only I_compltd is
+    #: compared
     out: Sequence[Tensor] | None
-    completed: Sequence[Tensor]
+    completed: Sequence[Tensor]  #: of I_compltd
+    #: of I_gt. With a batch of B / n, each image is compared with n consecutive ones of
+    #: the others, as in `gin.subsampling.three_mask_batch`.
     true: Sequence[Tensor]
+
+    @property
+    def fakes(self) -> list[Sequence[Tensor]]:
+        """The maps of I_out, if it is compared, and of I_compltd."""
+        return [maps for maps in (self.out, self.completed) if maps is not None]
 
 
 class Terms(NamedTuple):
@@ -66,23 +67,26 @@ def generator_terms(
 ) -> Terms:
     """Return every term of Eq. 7, each in the recipe's variant.
 
-    Args:
-        done: the outputs of DeepGIN.
-        image: the ground truth I_gt, (B, 3, H, W).
-        mask: (B, 1, H, W) of 0 and 1, 1 = missing.
-        features: without them the perceptual and the style term are 0.
-        fake_maps: the discriminators' maps of I_compltd.
-        recipe: variants and weights; a perceptual or style term of weight 0 is 0.
-
-    Raises:
-        InputError: shapes or layers do not match, or a variant is unknown.
+    `image` is I_gt, (B, 3, H, W), `mask` (B, 1, H, W) of 0 and 1, 1 = missing, and
+    `fake_maps` are the discriminators' maps of I_compltd. Without `features` the
+    perceptual and the style term are 0, as is a term of weight 0. Raises InputError if
+    shapes or layers do not match, or a variant is unknown.
     """
     l1 = reconstruction_loss(done, image, mask, recipe.hole_weight, recipe.l1)
     perceptual = style = torch.zeros_like(l1)
+    weights = recipe.layer_weights[: recipe.layers]
     if features is not None and recipe.perceptual_weight:
-        perceptual = _perceptual(features, recipe)
+        perceptual = _sum(
+            perceptual_loss(fake, features.true, weights) for fake in features.fakes
+        )
     if features is not None and recipe.style_weight:
-        style = _style(features, recipe)
+        true = gram_matrices(features.true)
+        stacked = [torch.cat(maps) for maps in zip(*features.fakes, strict=True)]
+        grams = [gram.chunk(len(features.fakes)) for gram in gram_matrices(stacked)]
+        style = _sum(
+            style_loss(fake, true, weights, recipe.style)
+            for fake in zip(*grams, strict=True)
+        )
     return Terms(
         l1=l1,
         adversarial=adversarial_loss(fake_maps),
@@ -90,27 +94,6 @@ def generator_terms(
         style=style,
         variation=total_variation(done.completed, recipe.variation),
     )
-
-
-def _perceptual(features: Features, recipe: LossRecipe) -> Tensor:
-    """Eq. 4, summed over the images that are compared."""
-    weights = recipe.layer_weights[: recipe.layers]
-    return _sum(perceptual_loss(f, features.true, weights) for f in _fakes(features))
-
-
-def _style(features: Features, recipe: LossRecipe) -> Tensor:
-    """Eq. 5, summed over the images that are compared."""
-    weights = recipe.layer_weights[: recipe.layers]
-    true = gram_matrices(features.true)
-    return _sum(
-        style_loss(gram_matrices(f), true, weights, recipe.style)
-        for f in _fakes(features)
-    )
-
-
-def _fakes(features: Features) -> list[Sequence[Tensor]]:
-    """Feature maps of I_out, if it is compared, and of I_compltd."""
-    return [f for f in (features.out, features.completed) if f is not None]
 
 
 def l1_loss(
@@ -122,22 +105,15 @@ def l1_loss(
 ) -> Tensor:
     """Return lambda_hole * L_hole + L_valid for one pair of images (paper, Eq. 1).
 
-    "paper": each term is the mean absolute difference over its own pixels of an image
-    (0 without any), averaged over the batch. The paper does not define the average;
-    with this one, gradients averaged over processes are those of the whole batch.
-    "released": both terms are divided by the number of all pixels, so the weight of a
-    hole is proportional to its area.
+    - "paper": each term is the mean absolute difference over its own pixels of an image
+      (0 without any), averaged over the batch. The paper does not define the average;
+      with this one, gradients averaged over processes are those of the whole batch.
+    - "released": both terms are divided by the number of all pixels, so the weight of a
+      hole is proportional to its area.
 
-    Args:
-        prediction: (B, 3, H, W).
-        target: (B, 3, H, W).
-        mask: (B, 1, H, W) in [0, 1], 1 = missing. A pixel with a value between 0 and
-            1 contributes to both terms.
-        hole_weight: lambda_hole.
-        variant: "paper" or "released".
-
-    Raises:
-        InputError: shapes do not match, or the variant is unknown.
+    Images are (B, 3, H, W), `mask` is (B, 1, H, W) in [0, 1], 1 = missing. A pixel with
+    a value between 0 and 1 contributes to both terms. Raises InputError if shapes do
+    not match, or the variant is unknown.
     """
     _check_variant(variant)
     _check_pair(prediction, target, mask)
@@ -161,17 +137,8 @@ def reconstruction_loss(
     I_lr is compared with the ground truth at a quarter of its size, bilinear with
     aligned corners. "paper": a pixel of the small mask is missing if any pixel it is
     interpolated from is. "released": the small mask has the interpolated values, so
-    that pixels at a hole's border contribute to both terms.
-
-    Args:
-        done: the outputs of DeepGIN.
-        image: the ground truth I_gt, (B, 3, H, W).
-        mask: (B, 1, H, W) of 0 and 1, 1 = missing.
-        hole_weight: lambda_hole.
-        variant: "paper" or "released".
-
-    Raises:
-        InputError: shapes do not match, or the variant is unknown.
+    that pixels at a hole's border contribute to both terms. Other arguments and errors
+    are those of `l1_loss`.
     """
     total = l1_loss(done.coarse, image, mask, hole_weight, variant)
     if done.out is not None:
@@ -189,14 +156,10 @@ def reconstruction_loss(
 def adversarial_loss(fake_maps: Sequence[Tensor]) -> Tensor:
     """Return -sum_d E[D_d(I_in, I_compltd)], the generators' hinge loss (paper, Eq. 2).
 
-    The expectation is the mean over images, channels and patches, so the
-    discriminators have equal weights whatever the sizes of their maps.
-
-    Args:
-        fake_maps: the map (B, C, h, w) of each discriminator, of any size.
-
-    Raises:
-        InputError: there is no map.
+    `fake_maps` has the map (B, C, h, w) of each discriminator, of any size. The
+    expectation is the mean over images, channels and patches, so the discriminators
+    have equal weights whatever the sizes of their maps. Raises InputError if there is
+    no map.
     """
     return -_sum(_wide(fake).mean() for fake in fake_maps)
 
@@ -206,16 +169,9 @@ def discriminator_loss(
 ) -> Tensor:
     """Return the discriminators' hinge loss (paper, Eq. 3), times `factor`.
 
-    sum_d E[ReLU(1 - D_d(I_in, I_gt))] + E[ReLU(1 + D_d(I_in, I_compltd))], with the
-    expectations of `adversarial_loss`.
-
-    Args:
-        real_maps: the map of I_gt, (B, C, h, w), of each discriminator.
-        fake_maps: the map of I_compltd of each discriminator.
-        factor: 1 in the paper, 0.5 as released.
-
-    Raises:
-        InputError: the numbers of maps differ, or there is none.
+    sum_d E[ReLU(1 - D_d(I_in, I_gt))] + E[ReLU(1 + D_d(I_in, I_compltd))], with maps
+    and expectations as in `adversarial_loss`. `factor` is 1 in the paper, 0.5 as
+    released. Raises InputError if the numbers of maps differ, or there is none.
     """
     if len(real_maps) != len(fake_maps):
         raise InputError(
@@ -232,15 +188,9 @@ def perceptual_loss(
 ) -> Tensor:
     """Return sum_l w_l ||phi_l^I - phi_l^gt||_1 / N_l, one of the two sums of Eq. 4.
 
-    N_l is the number of elements, so a layer's term is a mean.
-
-    Args:
-        features: of I, which is I_out or I_compltd, as in `Features`.
-        true: of I_gt, as in `Features`.
-        layer_weights: w_l, each 1 in the paper.
-
-    Raises:
-        InputError: shapes or numbers of layers do not match.
+    I is I_out or I_compltd, with maps as in `Features`. N_l is the number of elements,
+    so a layer's term is a mean. The `layer_weights` w_l are 1 in the paper. Raises
+    InputError if shapes or numbers of layers do not match.
     """
     gaps = _gaps(features, true, layer_weights)
     return _sum(w * gap.abs().mean() for w, gap in gaps)
@@ -248,7 +198,10 @@ def perceptual_loss(
 
 def gram_matrices(features: Sequence[Tensor]) -> list[Tensor]:
     """Return phi^T phi / (C H W) of each layer (Eq. 5): (B, C, H, W) -> (B, C, C)."""
-    return [_gram_matrix(layer) for layer in features]
+    return [
+        _gram_matrix(layer, math.gcd(layer.shape[2], 16) if layer.is_cuda else 1)
+        for layer in features
+    ]
 
 
 def style_loss(
@@ -259,15 +212,10 @@ def style_loss(
 ) -> Tensor:
     """Return sum_l w_l ||G_l^I - G_l^gt|| / C_l^2, one of the two sums of Eq. 5.
 
-    Args:
-        grams: `gram_matrices` of I, which is I_out or I_compltd.
-        grams_true: `gram_matrices` of I_gt; its batch size is as in `Features`.
-        layer_weights: w_l, each 1 in the paper.
-        variant: the norm is L1 in "paper", the sum of squares in "released".
-
-    Raises:
-        InputError: shapes or numbers of layers do not match, or the variant is
-            unknown.
+    `grams` and `grams_true` are `gram_matrices` of I (I_out or I_compltd) and of I_gt;
+    batch sizes are as in `Features`. The norm is L1 in the variant "paper", the sum of
+    squares in "released". Raises InputError if shapes or numbers of layers do not
+    match, or the variant is unknown.
     """
     _check_variant(variant)
     norm = torch.abs if variant == "paper" else torch.square
@@ -278,16 +226,10 @@ def style_loss(
 def total_variation(completed: Tensor, variant: str = "paper") -> Tensor:
     """Return the total variation of I_compltd over the whole image (paper, Eq. 6).
 
-    "paper": the mean over pixels of the L1 norm of the difference to the next pixel,
-    vertically and horizontally. "released": twice the mean over pixels and channels of
-    its square.
-
-    Args:
-        completed: (B, 3, H, W), H and W from 2.
-        variant: "paper" or "released".
-
-    Raises:
-        InputError: the variant is unknown.
+    `completed` is (B, 3, H, W), H and W from 2. "paper": the mean over pixels of the L1
+    norm of the difference to the next pixel, vertically and horizontally. "released":
+    twice the mean over pixels and channels of its square. Raises InputError if the
+    variant is unknown.
     """
     _check_variant(variant)
     image = _wide(completed)
@@ -316,11 +258,17 @@ def _sum(terms: Iterable[Tensor]) -> Tensor:
     return torch.stack(scalars).sum()
 
 
-def _gram_matrix(layer: Tensor) -> Tensor:
+def _gram_matrix(layer: Tensor, groups: int = 1) -> Tensor:
+    """phi^T phi / (C H W), summed over groups of rows: (B, C, H, W) -> (B, C, C).
+
+    A GPU computes several small products faster than a long one. In training on CUDA
+    they use TF32, in which bf16 features are exact.
+    """
     _, channels, height, width = layer.shape
     phi = _wide(layer).permute(0, 2, 3, 1).flatten(1, 2)  # (B, HW, C), not copied
+    phi = phi.unflatten(1, (groups, -1))
     with torch.autocast(phi.device.type, enabled=False):
-        return phi.mT @ phi / (channels * height * width)
+        return (phi.mT @ phi).sum(dim=1) / (channels * height * width)
 
 
 def _gaps(
@@ -348,10 +296,7 @@ def _gap(values: Tensor, true: Tensor) -> Tensor:
 
 
 def _check_variant(variant: str) -> None:
-    if variant not in PAPER_OR_RELEASED:
-        raise InputError(
-            f"variant {variant!r}: expected {' or '.join(PAPER_OR_RELEASED)}"
-        )
+    check_choice("variant", variant, PAPER_OR_RELEASED)
 
 
 def _check_pair(prediction: Tensor, target: Tensor, mask: Tensor) -> None:

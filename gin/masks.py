@@ -1,9 +1,7 @@
 """Binary masks: random ones of three kinds, and masks read from image files.
 
 A mask is a uint8 array (H, W) of {0, 1}; 1 = missing. The kinds are those of the
-paper's section 5.1.
-
-Taught in book/01_masks.md.
+paper's section 5.1. Taught in book/01_masks.md.
 """
 
 import math
@@ -16,7 +14,7 @@ from numpy.random import Generator
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from gin.errors import InputError
+from gin.errors import InputError, check_choice
 from gin.recipes import PAPER_OR_RELEASED
 from gin.utils import mask_images
 from gin.utils.images import MIN_SIDE, open_picture, type_of, upright
@@ -33,27 +31,16 @@ def make(
 ) -> Mask:
     """Draw a random mask: uint8 (height, width).
 
-    At least one pixel and at most 95 % of the pixels are missing. Equal states of
-    `rng` give equal masks.
-
-    Args:
-        kind: one of `KINDS`.
-        height: in px, from 16.
-        width: in px, from 16.
-        rng: the source of randomness.
-        variant: of `free_form`; the other kinds have one variant.
-
-    Raises:
-        InputError: an unknown kind or variant, a side below 16 px, or another
-            generator than numpy's.
+    `kind` is one of `KINDS`; `variant` is that of `free_form`. At least one pixel and
+    at most 95 % of the pixels are missing. Equal states of `rng` give equal masks.
+    Raises InputError for an unknown kind or variant, a side below 16 px, or another
+    generator than numpy's.
     """
-    if kind == "rectangular":
-        return rectangular(height, width, rng)
+    check_choice("mask kind", kind, KINDS)
     if kind == "free_form":
         return free_form(height, width, rng, variant)
-    if kind == "cellular_automata":
-        return cellular_automata(height, width, rng)
-    raise InputError(f"mask kind {kind!r}: expected one of {', '.join(KINDS)}")
+    draw = rectangular if kind == "rectangular" else cellular_automata
+    return draw(height, width, rng)
 
 
 def make_all(height: int, width: int, rng: Generator, variant: str = "paper") -> Mask:
@@ -93,9 +80,7 @@ def free_form(height: int, width: int, rng: Generator, variant: str = "paper") -
     Arguments and errors are those of `make`.
     """
     height, width = _sides(height, width, rng)
-    if variant not in PAPER_OR_RELEASED:
-        expected = " or ".join(PAPER_OR_RELEASED)
-        raise InputError(f"free-form variant {variant!r}: expected {expected}")
+    check_choice("free-form variant", variant, PAPER_OR_RELEASED)
     strokes = deepfill_strokes if variant == "paper" else aim_strokes
     return _first_usable(
         lambda: _draw_what_fits(strokes(height, width, rng), height, width)
@@ -144,7 +129,9 @@ def load_mask(
     If the image has two levels, the brighter one is white; of more levels, those from
     half white on (65535 is white in 16-bit images). Transparent pixels are black. But
     if all visible pixels have one colour, opaque is missing whatever the colour. EXIF
-    orientation is applied, and of an animation the first frame is read.
+    orientation is applied, and of an animation the first frame is read. Raises
+    InputError if the file is damaged or not an image; it looks like a photograph,
+    labels or, without `threshold`, a soft mask; or `check_mask` refuses it.
 
     Args:
         source: a file, or an image.
@@ -152,10 +139,6 @@ def load_mask(
         invert: whether black is missing instead.
         threshold: 1 to 255, the lowest level that is white; soft masks need it.
         name: opens the error messages; None takes the file's.
-
-    Raises:
-        InputError: the file is damaged or not an image; it looks like a photograph,
-            labels or, without `threshold`, a soft mask; or `check_mask` refuses it.
     """
 
     def check(picture: Image.Image, file: str) -> None:
@@ -175,17 +158,12 @@ def load_mask(
 
 
 def read_mask(mask: Image.Image | Mask, size: tuple[int, int]) -> Mask:
-    """Read a mask from an image or from an array.
+    """Read the mask of a photograph of `size` (width, height): an image or an array.
 
-    Args:
-        mask: an image that `load_mask` accepts, with at most 60 % missing; or an array
-            (H, W) or (H, W, 1) of {0, 1} or {0, 255}, of any real dtype or bool,
-            1 or 255 = missing.
-        size: (width, height) of the photograph.
-
-    Raises:
-        InputError: `mask` is a path or has other values, hides more than 60 % as an
-            image, or `load_mask` or `check_mask` refuses it.
+    `mask` is an image that `load_mask` accepts, with at most 60 % missing; or an array
+    (H, W) or (H, W, 1) of {0, 1} or {0, 255}, of any real dtype or bool, 1 or 255 =
+    missing. Raises InputError if it is a path or has other values, hides more than 60 %
+    as an image, or `load_mask` or `check_mask` refuses it.
     """
     if not isinstance(mask, Image.Image):
         array = _from_array(mask)
@@ -224,16 +202,10 @@ def _from_array(mask: object) -> np.ndarray:
 
 
 def check_mask(mask: Mask, name: str, size: tuple[int, int] | None = None) -> None:
-    """Check that a mask can be used.
+    """Raise InputError, starting with `name`, for a mask that cannot be used.
 
-    Args:
-        mask: must be (H, W) of {0, 1}, with at least one pixel and at most 95 %
-            missing.
-        name: opens the error message.
-        size: (width, height) of the photograph, which must be the mask's.
-
-    Raises:
-        InputError: one of these conditions does not hold.
+    It must be (H, W) of {0, 1}, of the photograph's `size` (width, height), with at
+    least one pixel and at most 95 % missing.
     """
     if mask.ndim == 2 and size is not None:
         _check_size(mask.shape[::-1], name, size)
@@ -303,18 +275,14 @@ def _draw_what_fits(strokes: list[Stroke], height: int, width: int) -> Mask:
 
 def _grow(height: int, width: int, rng: Generator) -> Mask:
     scale = int(rng.choice((1, 2, 4, 8)))
-    cells = _noise(-(-height // scale), -(-width // scale), rng)
+    shape = -(-height // scale), -(-width // scale)
+    noise = np.frombuffer(rng.bytes(-(-math.prod(shape) // 8)), np.uint8)
+    cells = np.unpackbits(noise, count=math.prod(shape)).reshape(shape)
     for _ in range(rng.integers(2, 7)):
         cells = _majority(cells)
     if scale == 1:
         return cells
     return _widen(cells.repeat(scale, 1).repeat(scale, 0)[:height, :width])
-
-
-def _noise(height: int, width: int, rng: Generator) -> Mask:
-    count = height * width
-    random_bytes = np.frombuffer(rng.bytes(-(-count // 8)), np.uint8)
-    return np.unpackbits(random_bytes, count=count).reshape(height, width)
 
 
 def _majority(cells: Mask) -> Mask:

@@ -1,9 +1,7 @@
 """The phases of an image at stride s, their inverse, and the three-mask batch.
 
 The paper's sub-sampling (sections 5.1 and 5.2) takes every s-th pixel without
-filtering; all phases together hold every pixel.
-
-Taught in book/16_data.md.
+filtering; all phases together hold every pixel. Taught in book/16_data.md.
 """
 
 import numpy as np
@@ -21,10 +19,8 @@ def split(image: Tensor, stride: Stride) -> Tensor:
     """Return all phases of each image: (B, C, H, W) -> (B * s * s, C, H / s, W / s).
 
     Phase (dy, dx) is `image[:, :, dy::s, dx::s]`. The phases of an image are
-    consecutive, in row-major order of (dy, dx).
-
-    Raises:
-        InputError: s does not divide H and W.
+    consecutive, in row-major order of (dy, dx). Raises InputError if s does not divide
+    H and W.
     """
     cells = _cells(image, stride)  # (B, C, H/s, s, W/s, s)
     return cells.permute(0, 3, 5, 1, 2, 4).flatten(0, 2)
@@ -33,8 +29,7 @@ def split(image: Tensor, stride: Stride) -> Tensor:
 def merge(phases: Tensor, stride: Stride) -> Tensor:
     """Invert `split`: (B * s * s, C, h, w) -> (B, C, h * s, w * s).
 
-    Raises:
-        InputError: the batch size is not a multiple of s * s.
+    Raises InputError if the batch size is not a multiple of s * s.
     """
     rows, columns = _pair(stride)
     if min(rows, columns) < 1 or phases.ndim != 4 or len(phases) % (rows * columns):
@@ -49,10 +44,8 @@ def merge(phases: Tensor, stride: Stride) -> Tensor:
 def random_phase(image: Tensor, stride: int, rng: Generator) -> Tensor:
     """Return one random phase of each image: (B, C, H, W) -> (B, C, H / s, W / s).
 
-    Paper, section 5.1: an image of 512 px gives a sub-image of 256 px.
-
-    Raises:
-        InputError: s does not divide H and W.
+    Paper, section 5.1: an image of 512 px gives a sub-image of 256 px. Raises
+    InputError if s does not divide H and W.
     """
     cells = _cells(image, stride)
     dy, dx = rng.integers(stride, size=(2, len(image)))
@@ -64,17 +57,10 @@ def three_mask_batch(
 ) -> tuple[Tensor, Tensor]:
     """Repeat each image for one mask of each kind (paper, section 5.1).
 
-    Args:
-        images: (B, 3, H, W), H and W from 16 px.
-        rng: draws the masks.
-        variant: of `masks.free_form`.
-
-    Returns:
-        Images (3B, 3, H, W), each repeated three times in a row, and float32 masks
-        (3B, 1, H, W), 1 = missing, in the order of `masks.KINDS`.
-
-    Raises:
-        InputError: H or W is below 16 px.
+    `images` (B, 3, H, W), H and W from 16 px, give images (3B, 3, H, W), each repeated
+    three times in a row, and float32 masks (3B, 1, H, W), 1 = missing, in the order of
+    `masks.KINDS`. `variant` is that of `masks.free_form`. Raises InputError if H or W
+    is below 16 px.
     """
     batch, _, height, width = images.shape
     drawn = [masks.make_all(height, width, rng, variant) for _ in range(batch)]

@@ -1,46 +1,39 @@
-"""VGG's feature maps, phi of the perceptual and the style loss.
+"""The networks phi: VGG's maps for the perceptual and style losses, and LPIPS.
 
 Taught in book/12_perceptual.md.
 """
 
-from collections.abc import Mapping
+import warnings
 from os import PathLike
-from typing import Self
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gin.back_projection import resize
-from gin.errors import InputError
+from gin.errors import InputError, check_choice, required
 from gin.recipes import LAYERS
+from gin.utils.devices import exact_float32, no_autocast
 from gin.weights.imagenet import NETWORKS, Backbone, load_backbone
 
 LAYER_OUTPUTS = ("convolution", "released")
 VGG_MIN_SIDE = 16  # px: four poolings leave one pixel
+LPIPS_MIN_SIDE = 31  # px, for AlexNet's strides and pooling
+# Index of a convolution in AlexNet's `features` -> its module in the package lpips.
+_SLICES = {0: "slice1.0", 3: "slice2.3", 6: "slice3.6", 8: "slice4.8", 10: "slice5.10"}
 
 
 class Features(nn.Module):
     """VGG's maps at conv1_1 ... conv5_1 (paper, section 4.2, Eqs. 4 and 5).
 
     The weights are frozen, and the module stays in evaluation mode. Gradients flow to
-    the image.
-
-    Args:
-        backbone: the weights of VGG-19, or of VGG16, whose layers have the same names.
-        layer_outputs: "convolution" (paper) for the outputs of the convolutions;
-            "released" for relu1_1 ... relu4_1 and conv5_1, because in the authors'
-            code an in-place ReLU overwrites the first four.
-        size: side in px of the square to which images are resized (released: 224);
-            None keeps their size.
-        layers: the number of maps, 1 to 5, from the first.
-
-    Attributes:
-        name: of the backbone.
-        source: of its weights.
-
-    Raises:
-        InputError: an argument has another value.
+    the image. The layers of VGG16 have the names of VGG-19's. `layer_outputs`
+    "convolution" (paper) are the outputs of the convolutions; "released" are relu1_1
+    ... relu4_1 and conv5_1, because in the authors' code an in-place ReLU overwrites
+    the first four. `size` is the side in px of the square to which images are resized
+    (released: 224); None keeps their size. `layers` is the number of maps, 1 to 5, from
+    the first. Raises InputError for an argument that has another value.
     """
 
     mean: Tensor
@@ -54,22 +47,16 @@ class Features(nn.Module):
         layers: int = len(LAYERS),
     ) -> None:
         super().__init__()
-        if layer_outputs not in LAYER_OUTPUTS:
-            raise InputError(
-                f"layer_outputs is {layer_outputs!r}; expected one of {LAYER_OUTPUTS}"
-            )
+        check_choice("layer_outputs", layer_outputs, LAYER_OUTPUTS)
         if size is not None and size < VGG_MIN_SIDE:
-            raise InputError(
-                f"size is {size}; expected {VGG_MIN_SIDE} or more, or None"
-            )
+            raise InputError(f"size is {size}; expected {VGG_MIN_SIDE} or more")
         if backbone.network not in ("vgg19", "vgg16"):
             raise InputError(f"backbone is {backbone.name}; expected VGG-19 or VGG16")
         self.layer_outputs, self.size = layer_outputs, size
         self.name, self.source = backbone.name, backbone.source
         self.register_buffer("mean", _column(0.485, 0.456, 0.406))
         self.register_buffer("std", _column(0.229, 0.224, 0.225))
-        stages = _stages(NETWORKS[backbone.network].shapes, backbone.state)
-        self.stages = stages[:layers]
+        self.stages = _stages(backbone)[:layers]
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Self:
@@ -77,23 +64,13 @@ class Features(nn.Module):
         return super().train(False)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Return the maps of `image`.
+        """Return the maps of `image` (B, 3, H, W) in [0, 1], H and W from 16 px.
 
-        Args:
-            image: (B, 3, H, W) in [0, 1], H and W from 16 px.
-
-        Returns:
-            (B, 64, H, W), (B, 128, H/2, W/2), ... (B, 512, H/16, W/16), with sides
-            rounded down.
-
-        Raises:
-            InputError: the image has another shape.
+        They are (B, 64, H, W), (B, 128, H/2, W/2), ... (B, 512, H/16, W/16), with sides
+        rounded down. Raises InputError for an image of another shape.
         """
-        if (
-            image.ndim != 4
-            or image.shape[1] != 3
-            or min(image.shape[2:]) < VGG_MIN_SIDE
-        ):
+        _, channels, *sides = image.shape
+        if channels != 3 or len(sides) != 2 or min(sides) < VGG_MIN_SIDE:
             raise InputError(
                 f"image is {tuple(image.shape)}; expected (B, 3, H, W) with sides of "
                 f"{VGG_MIN_SIDE} pixels or more"
@@ -125,30 +102,68 @@ def _column(*values: float) -> Tensor:
     return torch.tensor(values).reshape(1, -1, 1, 1)
 
 
-def _stages(
-    shapes: Mapping[int, tuple[int, ...]], state: Mapping[str, Tensor]
-) -> nn.ModuleList:
+def _stages(backbone: Backbone) -> nn.ModuleList:
     """The layers up to each of `LAYERS`; `forward` applies the ReLU after them."""
-    stages, layers, last = nn.ModuleList(), list[nn.Module](), -3
-    for index, shape in shapes.items():
-        first_of_block = index - last == 3  # a ReLU and a pooling lie between
-        if first_of_block and stages:
-            layers.append(nn.MaxPool2d(2))
-        layers.append(_convolution(state, f"features.{index}", shape))
-        if first_of_block:
-            stages.append(nn.Sequential(*layers))
-            layers = []
-        else:
-            layers.append(nn.ReLU(inplace=True))
-        last = index
-    return stages
+    layers = NETWORKS[backbone.network].layers()
+    state = {name.partition(".")[2]: value for name, value in backbone.state.items()}
+    layers.load_state_dict(state, assign=True)
+    pools = (i for i, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d))
+    ends = [1, *(pool + 2 for pool in pools)]
+    starts = [0, *(end + 1 for end in ends)]
+    parts = zip(starts, ends, strict=False)
+    return nn.ModuleList(layers[start:end] for start, end in parts)
 
 
-def _convolution(
-    state: Mapping[str, Tensor], name: str, shape: tuple[int, ...]
-) -> nn.Conv2d:
-    # On "meta", PyTorch draws no random weights.
-    conv = nn.Conv2d(shape[1], shape[0], 3, padding=1, device="meta")
-    conv.weight = nn.Parameter(state[f"{name}.weight"])
-    conv.bias = nn.Parameter(state[f"{name}.bias"])
-    return conv
+class Lpips(nn.Module):
+    """LPIPS, version 0.1, on AlexNet (Zhang et al., 2018): 0 for equal images.
+
+    Frozen; computed in float32 without autocast and TF32. `name` and `source` are those
+    of AlexNet's weights. The weights of the five heads come with the package `lpips`.
+    Raises InputError without that package, or for another backbone.
+    """
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        if backbone.network != "alexnet":
+            raise InputError(f"backbone is {backbone.name}; expected AlexNet")
+        self.name, self.source = backbone.name, backbone.source
+        self.distance = _without_weights()
+        state = {
+            f"{module}.{name}": backbone.state[f"features.{index}.{name}"]
+            for index, module in _SLICES.items()
+            for name in ("weight", "bias")
+        }
+        self.distance.net.load_state_dict(state)
+        self.requires_grad_(False).eval()
+
+    def forward(self, image: Tensor, target: Tensor) -> Tensor:
+        """(B, 3, H, W) twice, in [0, 1], from 31 px a side -> (B,)."""
+        if image.shape != target.shape or min(image.shape[2:]) < LPIPS_MIN_SIDE:
+            raise InputError(
+                f"images are {tuple(image.shape)} and {tuple(target.shape)}; expected "
+                f"equal shapes with sides of {LPIPS_MIN_SIDE} pixels or more"
+            )
+        with exact_float32(image.device):
+            return self.distances(image, target)
+
+    def distances(self, image: Tensor, target: Tensor) -> Tensor:
+        """The same without checks and with TF32 where it is on, for training."""
+        with no_autocast(image.device):
+            # `normalize` maps [0, 1] to the [-1, 1] that the package computes in.
+            distance = self.distance(image.float(), target.float(), normalize=True)
+        return distance.flatten()
+
+
+def lpips_metric(source: str | PathLike[str] | None = None) -> Lpips:
+    """`Lpips` with AlexNet's weights from `source`, as `load_backbone` takes it."""
+    return Lpips(load_backbone("alexnet", source))
+
+
+def _without_weights() -> Any:
+    """The package's metric with its heads and a random AlexNet, without a download."""
+    with required("LPIPS", "train"):
+        import lpips
+    # The random AlexNet is replaced, so the random state must not advance.
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torchvision deprecates lpips's arguments
+        return lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)

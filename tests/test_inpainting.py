@@ -359,7 +359,7 @@ SQUARE = np.ones((20, 20), np.uint8)
         (noise(32, 32), np.zeros((32, 32)), None, "mask: 0 % .* missing"),
         (noise(20, 20), SQUARE, None, "mask: 100 % .* missing"),
         (noise(32, 32), Image.new("L", (31, 32), 0), None, "the mask is 31 x 32 px"),
-        (noise(32, 32), hole(32, 32), "512", "size is '512'; expected None or"),
+        (noise(32, 32), hole(32, 32), "512", "size is '512'; expected paper"),
     ],
 )
 def test_bad_input(

@@ -4,12 +4,13 @@ The independent computation, in float64, is tests/helpers/loss_reference.py.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import loss_reference as reference
 import numpy as np
 import pytest
 import torch
+from operator_calls import Calls
 from torch import Tensor
 
 import gin
@@ -19,6 +20,7 @@ from gin.initialisation import identity_initialisation
 from gin.losses import (
     Features,
     Terms,
+    _gram_matrix,
     adversarial_loss,
     discriminator_loss,
     generator_terms,
@@ -246,6 +248,39 @@ def test_perceptual_closed_form() -> None:
     assert loss.item() == pytest.approx(0.5 + 0.5 * 0.25, rel=1e-12)
 
 
+@pytest.mark.parametrize("groups", [2, 8, 16])
+def test_groups_of_rows_add_up_to_the_gram_matrix(groups: int) -> None:
+    layer = torch.randn(2, 5, 16, 12, dtype=torch.float64)
+    whole, parts = _gram_matrix(layer), _gram_matrix(layer, groups)
+    torch.testing.assert_close(parts, whole, rtol=1e-13, atol=1e-13)
+    expected = torch.einsum("bchw,bdhw->bcd", layer, layer) / layer[0].numel()
+    torch.testing.assert_close(whole, expected, rtol=1e-13, atol=1e-13)
+
+
+def test_the_gram_matrices_of_both_images_take_one_product_a_layer() -> None:
+    maps = [torch.rand(2, 3, 4, 4), torch.rand(2, 5, 2, 2)]
+    done = Completion(*(torch.rand(2, 3, 16, 16) for _ in range(4)))
+    mask = torch.ones(2, 1, 16, 16)
+    recipe = replace(PAPER_LOSSES, layer_weights=(1.0, 1.0, 0.0, 0.0, 0.0))
+    done = done._replace(low_res=None)
+    with Calls() as calls:
+        terms = generator_terms(
+            done,
+            torch.rand(2, 3, 16, 16),
+            mask,
+            Features([2 * x for x in maps], [3 * x for x in maps], maps),
+            [torch.ones(1)],
+            recipe,
+        )
+    # Each layer: once for both images, and once for the truth.
+    assert len(calls.inputs("bmm")) == 4
+    grams = gram_matrices(maps)
+    expected = sum(
+        style_loss([n * n * g for g in grams], grams, (1.0, 1.0)) for n in (2, 3)
+    )
+    torch.testing.assert_close(terms.style, expected)
+
+
 def test_gram_matrix_of_constant_channels() -> None:
     values = torch.tensor([1.0, -2.0, 3.0])
     layer = values[None, :, None, None].expand(2, 3, 5, 7)
@@ -422,10 +457,10 @@ def test_gradcheck(
         ),
         (
             lambda x: l1_loss(x, x, x[:, :1], 5, "both"),
-            "variant 'both': expected paper or released",
+            "variant is 'both'; expected paper or released",
         ),
-        (lambda x: total_variation(x, "l2"), "variant 'l2': expected paper or"),
-        (lambda x: style_loss([x], [x], (1,), "l2"), "variant 'l2': expected paper or"),
+        (lambda x: total_variation(x, "l2"), "variant is 'l2'; expected paper"),
+        (lambda x: style_loss([x], [x], (1,), "l2"), "variant is 'l2'; expected paper"),
         (
             lambda x: discriminator_loss([x], [x, x]),
             "real_maps has 1 maps and fake_maps 2; expected one for each",

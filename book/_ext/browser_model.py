@@ -34,6 +34,7 @@ META = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
 
 ROOT = Path(__file__).parents[2]
 CACHE = user_cache_path("deepgin-book") / "onnx"
+PAINTER = ROOT / "gin" / "ui" / "painter"
 WEIGHTS = ROOT / "data" / "weights" / "deepgin.safetensors"
 SOURCES = (
     "attention",
@@ -76,8 +77,10 @@ def assemble(folder: Path, model: Path, vendored: Path) -> None:
     `model` is an ONNX file, `vendored` holds onnxruntime-web.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("painter.js", "painter.css"):
-        shutil.copy(ROOT / "gin" / "painter" / name, folder)
+    shutil.copy(PAINTER / "painter.css", folder)
+    (folder / "painter").mkdir(exist_ok=True)
+    for script in PAINTER.glob("*.js"):
+        shutil.copy(script, folder / "painter")
     for name in PHOTOS:
         shutil.copy(ROOT / "data" / "photos" / name, folder)
     content = model.read_bytes()

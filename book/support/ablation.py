@@ -21,7 +21,7 @@ from gin.generator import VARIANTS
 
 KEYS = ("variant", "seed", "photograph")
 Lines = tuple[list[str], list[tuple[str, ...]]]
-SHOWN = ("PSNR", "SSIM", "L1 hole", "LPIPS")
+SHOWN = ("PSNR", "SSIM", "L1 hole", "LPIPS", "VGG")
 
 
 def variants(path: Path, paper: Sequence[float]) -> Lines:
@@ -201,6 +201,16 @@ def methods(path: Path, size: str) -> Lines:
         for name, row in recorded_means(path, size).items()
     ]
     return [f"size: {size}", *SHOWN], rows
+
+
+def ranked(path: Path, size: str, metric: str) -> list[str]:
+    """The methods of `recorded_means` from the best on; none without the metric."""
+    found = {
+        name: row[metric].value
+        for name, row in recorded_means(path, size).items()
+        if metric in row
+    }
+    return sorted(found, key=found.__getitem__, reverse=metric in ("PSNR", "SSIM"))
 
 
 def recorded_steps(path: Path, paper: Sequence[float]) -> Lines:

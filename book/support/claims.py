@@ -1,4 +1,4 @@
-"""The paper's claims, and what of them is checked here: `claims.yml` read and judged.
+"""The paper's claims, and what of them is checked here: `claims.yml` read and checked.
 
 Taught in book/20_table_1.md.
 """

@@ -1,6 +1,6 @@
 """Classical inpainting methods, each a `gin.baselines.interface.Method`.
 
-Taught in book/02_background.md and book/20_table_1.md.
+Taught in book/02_background.md and book/21_table_2.md.
 """
 
 from types import ModuleType

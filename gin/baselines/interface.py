@@ -17,10 +17,9 @@ def method(fill: Method) -> Method:
     """Decorate `fill`, which returns any numbers from 0 to 255, as a `Method`.
 
     `fill` gets the image with a white hole. Its values are rounded, and known pixels
-    are preserved bit for bit. Without a hole `fill` is not called.
-
-    The method raises InputError for arrays of another dtype or shape, mask values
-    other than 0 and 1, and a mask without a known pixel.
+    are preserved bit for bit. Without a hole `fill` is not called. The method raises
+    InputError for arrays of another dtype or shape, mask values other than 0 and 1, and
+    a mask without a known pixel.
     """
 
     @wraps(fill)

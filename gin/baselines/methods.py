@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from gin.baselines import inpaint_function, load_deepfill, load_deepfillv2
@@ -27,39 +28,27 @@ _PACKAGES = {"telea": "cv2", "navier-stokes": "cv2", "biharmonic": "skimage"}
 
 @dataclass(frozen=True)
 class Candidate:
-    """A method to be compared.
+    """A method to be compared."""
 
-    Attributes:
-        name: in tables.
-        method: image and mask -> completed image.
-        description: of weights, precision and version, in reports.
-    """
-
-    name: str
-    method: Method
-    description: str
+    name: str  #: in tables
+    method: Method  #: image and mask -> completed image
+    description: str  #: of weights, precision and version, in reports
 
 
 def candidates(
     weights: Mapping[str, str | None],
     baselines: Sequence[tuple[str, str | None]] = (),
     ensemble: bool = False,
-    device: str | None = None,
+    device: str | torch.device | None = None,
     precision: str | None = None,
 ) -> list[Candidate]:
     """DeepGIN under every name in `weights`, then the baselines.
 
-    Args:
-        weights: name -> weights, as for `gin.weights.checkpoints.network`.
-        baselines: pairs of a name of `CLASSICAL` and None, or of `LEARNT` and a
-            weights file, whose name is appended if a name occurs twice.
-        ensemble: add DeepGIN as the mean over five views.
-        device: of the networks, as for `choose_device`.
-        precision: of DeepGIN, as for `choose_precision`.
-
-    Raises:
-        InputError: an unknown name, two equal names, or weights, a device or a
-            precision that cannot be used.
+    `weights` maps names to weights, as for `gin.weights.checkpoints.network`.
+    `baselines` are pairs of a name of `CLASSICAL` and None, or of `LEARNT` and a
+    weights file, whose name is appended if a name occurs twice. `ensemble` adds DeepGIN
+    as the mean over five views. Raises InputError for an unknown name, two equal names,
+    or weights, a device or a precision that cannot be used.
     """
     methods: list[Candidate] = []
     for name, source in weights.items():
@@ -107,7 +96,7 @@ def _deepgin(
     name: str,
     weights: str | None,
     ensemble: bool,
-    device: str | None,
+    device: str | torch.device | None,
     precision: str | None,
 ) -> list[Candidate]:
     inpaint = Inpainter.from_pretrained(weights, device, precision)
@@ -137,12 +126,17 @@ def _inpaint_whole(inpaint: Inpainter, ensemble: bool) -> Method:
 
 
 def _baseline(
-    label: str, name: str, weights: str | None, device: str | None
+    label: str, name: str, weights: str | None, device: str | torch.device | None
 ) -> Candidate:
     if name in CLASSICAL:
         if weights is not None:
             raise InputError(f"baseline {name}: takes no weights, found {weights}")
-        return Candidate(label, _classical(name), _version(name))
+        classical = import_module("gin.baselines.classical")  # needs an extra
+        version = name
+        if name in _PACKAGES:
+            package = import_module(_PACKAGES[name])
+            version = f"{package.__name__} {package.__version__}"
+        return Candidate(label, getattr(classical, name.replace("-", "_")), version)
     if name not in LEARNT:
         expected = ", ".join((*CLASSICAL, *LEARNT))
         raise InputError(f"baseline {name!r}: expected one of {expected}")
@@ -154,16 +148,3 @@ def _baseline(
     description = f"{name}, {Path(weights).name} ({fingerprint(net)})"
     method = inpaint_function(net.to(choose_device(device)))
     return Candidate(label, method, description)
-
-
-def _classical(name: str) -> Method:
-    classical = import_module("gin.baselines.classical")  # needs an extra
-    method: Method = getattr(classical, name.replace("-", "_"))
-    return method
-
-
-def _version(name: str) -> str:
-    if name not in _PACKAGES:
-        return name
-    package = import_module(_PACKAGES[name])
-    return f"{package.__name__} {package.__version__}"

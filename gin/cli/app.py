@@ -15,9 +15,10 @@ from types import FrameType
 from typing import Annotated, Any
 
 import typer
+from typer import Option
 
 from gin.cli import evaluate, info, inpaint, train
-from gin.cli.options import Force, Weights, _examples
+from gin.cli.options import Force, Weights, examples, flag
 from gin.errors import InputError, Interrupted, Terminated, check_import_name
 
 BAD_INPUT, DIVERGED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
@@ -34,9 +35,9 @@ app = typer.Typer(
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line (`sys.argv` if None) and return the exit code.
 
-    0, 1 for a training that diverged or photographs that failed (`--keep-going`), 2
-    for bad input, 130 after Ctrl-C, 143 after SIGTERM. A code other than 0 comes with
-    a line on stderr.
+    0, 1 for a training that diverged or photographs that failed (`--keep-going`), 2 for
+    bad input, 130 after Ctrl-C, 143 after SIGTERM. A code other than 0 comes with a
+    line on stderr.
     """
     try:
         check_import_name()
@@ -84,18 +85,16 @@ def _sigterm_raises() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _terminate)
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)  # a second one would stop the clean-up
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    signal.signal(
-        number, signal.SIG_IGN
-    )  # a second signal would interrupt the clean-up
-    raise Terminated
 
 
 def _print_version(show: bool) -> None:
@@ -106,7 +105,7 @@ def _print_version(show: bool) -> None:
 
 @app.callback(
     invoke_without_command=True,
-    epilog=_examples(
+    epilog=examples(
         "gin inpaint photo.jpg --mask mask.png --out results",
         "gin mask --kind cellular --size 512x512 --out mask.png",
         "gin evaluate --data photos/ --baseline telea --out results/table.md",
@@ -117,11 +116,8 @@ def root(
     context: typer.Context,
     show_version: Annotated[
         bool,
-        typer.Option(
-            "--version",
-            help="Print the version.",
-            callback=_print_version,
-            is_eager=True,
+        Option(
+            "--version", help="The version.", callback=_print_version, is_eager=True
         ),
     ] = False,
 ) -> None:
@@ -135,17 +131,15 @@ for module in (inpaint, train, evaluate, info):
 
 
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "gin export --out deepgin.onnx",
         "gin export --weights run/weights.safetensors --half --out deepgin.onnx",
     )
 )
 def export(
-    out: Annotated[Path, typer.Option(metavar="FILE", help="A new .onnx file.")],
+    out: Annotated[Path, Option(metavar="FILE", help="A new .onnx file.")],
     weights: Weights = None,
-    half: Annotated[
-        bool, typer.Option("--half", help="Weights of 16 bits: half the size.")
-    ] = False,
+    half: Annotated[bool, flag("half", "Weights of 16 bits: half the size.")] = False,
     force: Force = False,
 ) -> None:
     """Write the network as ONNX, if its pictures equal PyTorch's."""
@@ -160,26 +154,23 @@ def export(
 
 @app.command(
     "app",
-    epilog=_examples("gin app", "gin app --photo photo.jpg --port 9000 --no-browser"),
+    epilog=examples("gin app", "gin app --photo photo.jpg --port 9000 --no-browser"),
 )
 def application(
     photo: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The first photograph.")
+        Path | None, Option(metavar="FILE", help="The first photograph.")
     ] = None,
     weights: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             metavar="[deepfillv2=]FILE|FOLDER|released|hf:OWNER/NAME",
             help="Further weights to choose from. May be given again.",
         ),
     ] = None,
     port: Annotated[
-        int | None,
-        typer.Option(min=1, max=65535, help="Default: the first free port from 8866."),
+        int | None, Option(min=1, max=65535, help="Default: the first free from 8866.")
     ] = None,
-    no_browser: Annotated[
-        bool, typer.Option("--no-browser", help="Print the address only.")
-    ] = False,
+    no_browser: Annotated[bool, flag("no-browser", "Print the address only.")] = False,
 ) -> None:
     """Serve the inpainting app on this computer only, until Ctrl-C."""
     from gin.ui.app.server import serve

@@ -1,39 +1,56 @@
 """`gin evaluate`: evaluate methods on photographs under seeded masks."""
 
 import time
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
+from typer import Option
 
 from gin.cli.options import (
+    KINDS,
     Device,
-    EvaluationSize,
-    Kind,
+    Devices,
     Precision,
-    PresetName,
     Root,
-    _examples,
+    examples,
+    flag,
     print_skipped_formats,
 )
 
 app = typer.Typer()
 
 
+class Size(StrEnum):
+    """`gin.evaluation.protocol.SIZES`; typer has no lists of Literals."""
+
+    paper = "256"
+    original = "original"
+
+
+def network_file(network: str, metric: str) -> Any:
+    """The option for a metric's weights."""
+    text = f"{network}'s weights for {metric}; downloaded by default."
+    return Option(metavar="FILE", help=text)
+
+
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "gin evaluate --data photos/ --out table.md",
         "gin evaluate --weights W --data FOLDER --masks all --size 256 "
         "--baseline deepfillv2=W2 --out table.md",
         "gin evaluate --preset table2 --data lists/val.txt --out table2.md",
         "gin evaluate --data photos/ --masks masks/ --size original --out table.md",
+        "gin evaluate --data photos/ --segmentation --out table.md",
         "gin evaluate --data photos/ --out table.md --resume",
+        "gin evaluate --data photos/ --devices 4 --out table.md",
     )
 )
 def evaluate(
     data: Annotated[
         list[str],
-        typer.Option(
+        Option(
             metavar="[NAME=]FOLDER|LIST",
             help="Photographs: a folder, a .txt list, or torchvision:DATASET under "
             "--root. May be repeated, as --weights, --baseline, --masks and --size.",
@@ -41,7 +58,7 @@ def evaluate(
     ],
     out: Annotated[
         Path,
-        typer.Option(
+        Option(
             metavar="TABLE.md",
             help="The tables. TABLE.csv, TABLE.html and the folder TABLE (masks, "
             "measurements, pictures) are written beside them.",
@@ -49,14 +66,14 @@ def evaluate(
     ],
     weights: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             metavar="[NAME=]FILE|FOLDER|released|hf:OWNER/NAME",
             help="DeepGIN's weights, as in gin inpaint; the shipped ones by default.",
         ),
     ] = None,
     baselines: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--baseline",
             metavar="METHOD[=FILE]",
             help="mean-colour, telea, navier-stokes, biharmonic or patchmatch; "
@@ -65,54 +82,55 @@ def evaluate(
     ] = None,
     masks: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             metavar="KIND|[NAME=]FOLDER",
             help="all (the default), rectangular, free-form, cellular; or a folder "
-            "with a mask for each photograph, found as for gin inpaint --mask.",
+            "with a mask for each photograph, named as for gin inpaint --mask.",
         ),
     ] = None,
     size: Annotated[
-        list[EvaluationSize] | None,
-        typer.Option(help="256 (the default) or original.", show_choices=False),
+        list[Size] | None,
+        Option(metavar="256|original", help="256 by default."),
     ] = None,
     preset: Annotated[
-        PresetName | None,
-        typer.Option(
-            help="Masks, sizes and number of photographs of a table in the paper."
-        ),
+        Literal["table1", "table2"] | None,
+        Option(help="Masks, sizes and number of photographs of a table in the paper."),
     ] = None,
-    seed: Annotated[
-        int, typer.Option(min=0, help="Seed of the masks and intervals.")
-    ] = 0,
+    seed: Annotated[int, Option(min=0, help="Seed of the masks and intervals.")] = 0,
     invert: Annotated[
         bool | None,
-        typer.Option(
+        Option(
             "--invert/--no-invert",
             help="In mask files black, or white, is missing. By default white, "
             "and masks that look inverted are refused.",
         ),
     ] = None,
     ensemble: Annotated[
-        bool, typer.Option("--ensemble", help="Also DeepGIN as the mean of five views.")
+        bool, flag("ensemble", "Also DeepGIN as the mean of five views.")
     ] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Resume the evaluation in TABLE.")
-    ] = False,
+    resume: Annotated[bool, flag("resume", "Resume the evaluation in TABLE.")] = False,
     root: Root = None,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="AlexNet's weights for LPIPS; downloaded by default."
+    backbone: Annotated[str | None, network_file("AlexNet", "LPIPS")] = None,
+    inception: Annotated[str | None, network_file("Inception", "FID and KID")] = None,
+    vgg: Annotated[str | None, network_file("VGG16", "the VGG distance")] = None,
+    segmentation: Annotated[
+        bool,
+        flag(
+            "segmentation",
+            "Also compare the classes that a segmentation network gives to the "
+            "completed picture and the photograph, as in the paper's Fig. 6.",
         ),
-    ] = None,
-    inception: Annotated[
+    ] = False,
+    segmenter: Annotated[
         str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Inception's weights for FID and KID; downloaded by default.",
+        Option(
+            metavar="NETWORK[=FILE]",
+            help="The network of --segmentation: lraspp (the default) or deeplabv3; "
+            "its weights are downloaded, or read from FILE.",
         ),
     ] = None,
     device: Device = None,
+    devices: Devices = 1,
     precision: Precision = None,
 ) -> None:
     """Evaluate methods on photographs under seeded masks: tables and pictures."""
@@ -120,34 +138,51 @@ def evaluate(
     from gin.evaluation import protocol as protocols
     from gin.evaluation.evaluator import Evaluation, MetricNetworks
     from gin.evaluation.outputs import Reports
+    from gin.training.processes import Processes
     from gin.utils.files import split_name
 
     started = time.perf_counter()
     reports = Reports(out)
     reports.check(resume)
-    kinds = {kind.value: kind.name for kind in Kind}
+    processes = Processes.launch(devices, device)
+    own_device = processes.device(device)
     defaults = protocols.PRESETS[preset] if preset else protocols.DEFAULT
     mask_sets = protocols.choose_masks(
-        [kinds.get(text, text) for text in masks or defaults.masks], invert
+        [KINDS.get(text, text) for text in masks or defaults.masks], invert
     )
-    candidates = methods.candidates(
-        methods.weights_by_name(weights or []),
-        methods.named_baselines(baselines or []),
-        ensemble,
-        device,
-        precision,
-    )
-    datasets = protocols.open_datasets(data, root)
-    print_skipped_formats(Path(split_name(text)[1]) for text in data)
+    with processes.first_before_others():
+        candidates = methods.candidates(
+            methods.weights_by_name(weights or []),
+            methods.named_baselines(baselines or []),
+            ensemble,
+            own_device,
+            precision,
+        )
+    datasets = processes.on_first(lambda: protocols.open_datasets(data, root))
+    if processes.first:
+        print_skipped_formats(Path(split_name(text)[1]) for text in data)
     if preset is not None:
         protocols.check_preset(preset, datasets)
     sizes = [*(size or defaults.sizes)]
     protocol = protocols.Protocol(datasets, mask_sets, sizes, seed)
-    networks = MetricNetworks.load(backbone, inception, device)
-    evaluation = Evaluation(protocol, candidates, networks, reports.folder)
+    with processes.first_before_others():
+        networks = MetricNetworks.load(
+            backbone, inception, own_device, vgg, _network(segmentation, segmenter)
+        )
+    evaluation = Evaluation(protocol, candidates, networks, reports.folder, processes)
     evaluation.run(resume)
+    if not processes.first:
+        return
     typer.echo(reports.write(evaluation, resume))
     for method, seconds in reports.folder.seconds_per_image().items():
         typer.echo(f"{method}: {seconds:.2f} s an image")
     seconds = time.perf_counter() - started
     typer.echo(f"evaluated in {seconds:.1f} s: see {out}")
+
+
+def _network(segmentation: bool, text: str | None) -> tuple[str, str | None] | None:
+    """The segmentation network and its file; None without a segmentation."""
+    if not segmentation and text is None:
+        return None
+    name, _, file = (text or "lraspp").partition("=")
+    return name, file or None

@@ -2,12 +2,12 @@
 
 import typer
 
-from gin.cli.options import Weights, _examples
+from gin.cli.options import Weights, examples
 
 app = typer.Typer()
 
 
-@app.command(epilog=_examples("gin info", "gin info --weights run/weights.safetensors"))
+@app.command(epilog=examples("gin info", "gin info --weights run/weights.safetensors"))
 def info(weights: Weights = None) -> None:
     """Print versions, device, weights and parameter counts."""
     from gin.cli.description import describe

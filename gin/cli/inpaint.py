@@ -5,36 +5,36 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from typer import Argument, Option
 
 from gin.cli.options import (
+    KINDS,
     Device,
+    Devices,
     Force,
-    Format,
     Kind,
-    MaskVariant,
     Precision,
-    Region,
-    Seam,
     Seed,
-    Size,
     Weights,
-    _examples,
+    examples,
+    flag,
     print_skipped_formats,
 )
 from gin.errors import InputError
+from gin.recipes import PaperOrReleased
 
 if TYPE_CHECKING:
-    from gin.cli.jobs import Entry, Output
+    from gin.cli.jobs import Entry
     from gin.data.mask_sets import MaskPicture, RandomMask
 
 app = typer.Typer()
 
 
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "gin inpaint photo.jpg --mask mask.png --out results",
         "gin inpaint photos/ --mask masks/ --out results --ensemble",
         "gin inpaint photo.jpg --mask soft.png --threshold 64 --grow 4 --out results",
@@ -45,16 +45,14 @@ app = typer.Typer()
 )
 def inpaint(
     photographs: Annotated[
-        list[Path],
-        typer.Argument(metavar="PHOTO", help="Photographs, or folders of them."),
+        list[Path], Argument(metavar="PHOTO", help="Photographs, or folders of them.")
     ],
     out: Annotated[
-        Path,
-        typer.Option(metavar="FOLDER", help="For the results; mirrors nested folders."),
+        Path, Option(metavar="FOLDER", help="For the results; mirrors nested folders.")
     ],
     mask: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             metavar="FILE|FOLDER",
             help="White is missing. One mask for all, or a folder with a mask for "
             "each photograph, of its relative path or name, such as NAME.png, "
@@ -62,105 +60,97 @@ def inpaint(
         ),
     ] = None,
     random_mask: Annotated[
-        Kind | None,
-        typer.Option(help="Draw the masks, and keep them beside the results."),
+        Kind | None, Option(help="Draw the masks, and keep them beside the results.")
     ] = None,
     seed: Annotated[int | None, Seed] = None,
     invert: Annotated[
         bool | None,
-        typer.Option(
+        Option(
             "--invert/--no-invert",
-            help="In the masks black is missing; without it white is, and masks that "
-            "look inverted are refused.",
+            help="In the masks black, or white, is missing. By default white, and "
+            "masks that look inverted are refused.",
         ),
     ] = None,
     grow: Annotated[
-        int,
-        typer.Option(metavar="PX", help="Widen the masks' holes; below 0, shrink."),
+        int, Option(metavar="PX", help="Widen the masks' holes; below 0, shrink.")
     ] = 0,
     threshold: Annotated[
         int | None,
-        typer.Option(
-            min=1, max=255, help="Where soft masks are cut: this bright is missing."
-        ),
+        Option(min=1, max=255, help="The lowest level that is missing in soft masks."),
     ] = None,
     region: Annotated[
-        Region,
-        typer.Option(
+        Literal["auto", "whole"],
+        Option(
             help="auto: a crop around each group of holes; whole: the photograph's "
             "phases, as in the paper."
         ),
-    ] = Region.auto,
+    ] = "auto",
     seam: Annotated[
-        Seam | None,
-        typer.Option(
-            help="harmonic: brightness meets at the border; chosen for crops."
+        Literal["harmonic", "none"] | None,
+        Option(
+            help="harmonic: removes the step in brightness at the border; the default "
+            "for crops."
         ),
     ] = None,
     ensemble: Annotated[
-        bool,
-        typer.Option(
-            "--ensemble", help="Average over five views; five times the work."
-        ),
+        bool, flag("ensemble", "Average over five views; five times the work.")
     ] = False,
     size: Annotated[
-        Size | None,
-        typer.Option(help="paper: sides rounded to multiples of 256, as released."),
+        Literal["paper"] | None,
+        Option(help="paper: sides rounded to multiples of 256, as released."),
     ] = None,
     convert: Annotated[
-        bool,
-        typer.Option("--convert", help="CMYK becomes sRGB, through its profile."),
+        bool, flag("convert", "Convert CMYK to sRGB, through its profile.")
     ] = False,
     file_format: Annotated[
-        Format,
-        typer.Option(
+        Literal["png", "jpg", "webp", "same"],
+        Option(
             "--format",
             help="Of the results. PNG keeps known pixels; jpg and webp are lossy. "
             "same: as the photograph if JPEG or WebP, else PNG.",
         ),
-    ] = Format.png,
+    ] = "png",
     quality: Annotated[
-        int | None,
-        typer.Option(min=1, max=100, help="Of jpg and webp; 95 unless given."),
+        int | None, Option(min=1, max=100, help="Of jpg and webp. Default: 95.")
     ] = None,
     weights: Weights = None,
     device: Device = None,
-    devices: Annotated[
-        int,
-        typer.Option(min=1, help="Processes, or cards, that share the photographs."),
-    ] = 1,
+    devices: Devices = 1,
     precision: Precision = None,
     force: Force = False,
     skip_existing: Annotated[
         bool,
-        typer.Option(
-            "--skip-existing",
-            help="Leave out photographs whose result exists, as after Ctrl-C.",
-        ),
+        flag("skip-existing", "Skip photographs whose result exists, as after Ctrl-C."),
     ] = False,
     keep_going: Annotated[
         bool,
-        typer.Option(
-            "--keep-going",
-            help="Complete the others if a photograph fails, name it at the end and "
-            "exit with code 1.",
+        flag(
+            "keep-going",
+            "Complete the others if a photograph fails, name it at the end and exit "
+            "with code 1.",
         ),
     ] = False,
 ) -> None:
-    """Fill the holes of photographs. Known pixels and metadata stay as they are."""
-    from gin.cli.jobs import Failures, collect, plan, run
-    from gin.cli.processes import Processes
+    """Fill the holes of photographs. Known pixels and metadata do not change."""
+    from gin.cli.jobs import Failures, Output, collect, plan, run
     from gin.inpainting import Inpainter
+    from gin.training.processes import Processes
 
     started = time.perf_counter()
-    output = _output(out, file_format, quality, force, skip_existing)
+    if quality is not None and file_format == "png":
+        raise InputError("--quality: goes with --format jpg, webp or same, found png")
+    if force and skip_existing:
+        raise InputError("--force and --skip-existing: expected one, found both")
+    output = Output(out, file_format, quality or 95, force, skip_existing)
     entries = collect(photographs, mask)
     choose = _mask_chooser(mask, random_mask, seed, invert, grow, threshold)
     failures = Failures(keep_going)
     jobs = plan(entries, choose, output, failures, convert)
     skipped = len(entries) - len(jobs) - len(failures.messages)
     processes = Processes.launch(devices, device)
-    inpainter = Inpainter.from_pretrained(weights, processes.device(device), precision)
+    with processes.first_before_others():
+        own_device = processes.device(device)
+        inpainter = Inpainter.from_pretrained(weights, own_device, precision)
     if processes.first:
         print_skipped_formats(photographs)
     complete = partial(
@@ -170,19 +160,10 @@ def inpaint(
     if processes.first:
         seconds = time.perf_counter() - started
         typer.echo(_summary(areas, seconds, skipped, failures.messages, out))
-        _report(failures.messages)
-
-
-def _output(
-    folder: Path, file_format: Format, quality: int | None, force: bool, skip: bool
-) -> "Output":
-    from gin.cli.jobs import Output
-
-    if quality is not None and file_format is Format.png:
-        raise InputError("--quality: goes with --format jpg, webp or same, found png")
-    if force and skip:
-        raise InputError("--force and --skip-existing: expected one, found both")
-    return Output(folder, file_format.value, quality or 95, force, skip)
+        for message in failures.messages:
+            typer.echo(f"gin: {message}", err=True)
+        if failures.messages:
+            raise typer.Exit(1)
 
 
 def _mask_chooser(
@@ -193,7 +174,7 @@ def _mask_chooser(
     grow: int,
     threshold: int | None,
 ) -> "Callable[[Entry], MaskPicture | RandomMask]":
-    from gin.cli.jobs import MaskFiles
+    from gin.cli.jobs import mask_files
     from gin.data.mask_sets import RandomMask
 
     if mask is not None and random_mask is not None:
@@ -201,14 +182,14 @@ def _mask_chooser(
     if mask is not None:
         if seed is not None:
             raise InputError("--seed: goes with --random-mask, found --mask")
-        return MaskFiles(mask, invert, grow, threshold).chooser()
+        return mask_files(mask, invert, grow, threshold)
     if random_mask is None:
         raise InputError("expected --mask or --random-mask, found neither")
     given = {"--invert": invert, "--grow": grow or None, "--threshold": threshold}
     for option, value in given.items():
         if value is not None:
             raise InputError(f"{option}: goes with --mask, found --random-mask")
-    random = RandomMask(random_mask.name, seed or 0)
+    random = RandomMask(KINDS[random_mask], seed or 0)
     return lambda entry: random
 
 
@@ -227,28 +208,20 @@ def _summary(
     return f"{', '.join(parts)}: see {out}"
 
 
-def _report(failures: list[str]) -> None:
-    """Print the photographs that failed, and exit with code 1 if there are any."""
-    for message in failures:
-        typer.echo(f"gin: {message}", err=True)
-    if failures:
-        raise typer.Exit(1)
-
-
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "gin mask --kind cellular --size 512x512 --seed 7 --out mask.png",
         "gin mask --kind free-form --variant released --size 640x480 --out mask.png",
     )
 )
 def mask(
-    kind: Annotated[Kind, typer.Option(help="The kind of hole.")],
-    size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="In pixels.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="A new .png file.")],
+    kind: Annotated[Kind, Option(help="The kind of hole.")],
+    size: Annotated[str, Option(metavar="WIDTHxHEIGHT", help="In pixels.")],
+    out: Annotated[Path, Option(metavar="FILE", help="A new .png file.")],
     seed: Annotated[int, Seed] = 0,
     variant: Annotated[
-        MaskVariant, typer.Option(help="Whose strokes, in a free-form mask.")
-    ] = MaskVariant.paper,
+        PaperOrReleased, Option(help="The strokes of a free-form mask.")
+    ] = "paper",
     force: Force = False,
 ) -> None:
     """Draw a random mask (white is missing) and print its area."""
@@ -265,10 +238,10 @@ def mask(
         )
     if out.suffix.lower() != ".png":
         raise InputError(f"{out}: expected a name that ends in .png")
-    if variant is MaskVariant.released and kind is not Kind.free_form:
+    if variant == "released" and kind != "free-form":
         raise InputError(f"--variant: goes with --kind free-form, found {kind}")
     check_new(out, force)
     width, height = map(int, sides.groups())
-    drawn = make(kind.name, height, width, np.random.default_rng(seed), variant)
+    drawn = make(KINDS[kind], height, width, np.random.default_rng(seed), variant)
     mask_sets.write(drawn, out, force)
     typer.echo(f"{out}: {100 * area(drawn):.1f} % of {width} x {height} px is missing")

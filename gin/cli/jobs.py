@@ -12,43 +12,30 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from gin.cli.processes import Processes
 from gin.data import mask_sets
 from gin.data.mask_sets import MaskFolder, MaskPicture, RandomMask
 from gin.data.sources import find_photographs, masks_among, nfc
 from gin.errors import InputError
 from gin.masks import Mask, area, load_mask
+from gin.training.processes import Processes
 from gin.utils.files import check_folder, check_new
-from gin.utils.images import (
-    Photograph,
-    check_format,
-    check_lossless,
-    cmyk_to_srgb,
-    open_picture,
-    write_picture,
-)
+from gin.utils.image_writing import check_format, write_picture
+from gin.utils.images import Photograph, check_lossless, cmyk_to_srgb, open_picture
 
 SAME = "same"
 
 
 @dataclass(frozen=True)
 class Output:
-    """Where results are written, and how.
+    """Where results are written, and how."""
 
-    Attributes:
-        folder: of the results; nested folders of photographs are mirrored in it.
-        format: "png", "jpg", "webp", or "same": the photograph's if that is JPEG or
-            WebP, else PNG.
-        quality: of JPEG and WebP, 1 to 100.
-        force: replace files that exist.
-        skip_existing: leave out photographs whose result exists.
-    """
-
-    folder: Path
+    folder: Path  #: of the results; nested folders of photographs are mirrored in it
+    #: "png", "jpg", "webp", or "same": the photograph's if that is JPEG or WebP, else
+    #: PNG
     format: str = "png"
-    quality: int = 95
-    force: bool = False
-    skip_existing: bool = False
+    quality: int = 95  #: of JPEG and WebP, 1 to 100
+    force: bool = False  #: replace files that exist
+    skip_existing: bool = False  #: leave out photographs whose result exists
 
     def result(self, name: Path) -> Path:
         """The file for the result of a photograph with a relative path."""
@@ -69,23 +56,29 @@ class Entry:
 
 @dataclass(frozen=True)
 class Job:
-    """One photograph to complete.
+    """One photograph to complete; with `convert` CMYK becomes sRGB."""
 
-    Attributes:
-        photograph: the file.
-        mask: its mask.
-        result: the file for the completed photograph.
-        mask_copy: the file for a random mask; None for a mask that is a file.
-        output: how the files are written.
-        convert: CMYK becomes sRGB.
-    """
-
-    photograph: Path
+    entry: Entry
     mask: MaskPicture | RandomMask
-    result: Path
-    mask_copy: Path | None
     output: Output
     convert: bool = False
+
+    @property
+    def photograph(self) -> Path:
+        """The file of the photograph."""
+        return self.entry.path
+
+    @property
+    def result(self) -> Path:
+        """The file for the completed photograph."""
+        return self.output.result(self.entry.name)
+
+    @property
+    def mask_copy(self) -> Path | None:
+        """The file for a random mask; None for a mask that is a file."""
+        random = isinstance(self.mask, RandomMask)
+        name = f"{self.entry.name.stem}.mask.png"
+        return self.result.with_name(name) if random else None
 
     def inputs(self) -> list[Path]:
         """The files that are read."""
@@ -99,9 +92,8 @@ class Job:
     def load(self) -> tuple[Image.Image, Mask]:
         """The photograph and its mask, uint8 (H, W).
 
-        Raises:
-            InputError: one of them cannot be used, or the result's format has no
-                room for what the photograph holds.
+        Raises InputError if one of them cannot be used, or the result's format cannot
+        hold the photograph.
         """
         picture = open_picture(self.photograph, check_lossless)
         if self.convert and picture.mode == "CMYK":
@@ -111,13 +103,9 @@ class Job:
         return picture, self.mask.draw(self.photograph, photograph.size)
 
     def run(self, complete: Callable[[Image.Image, Mask], Image.Image]) -> float:
-        """Complete the photograph and write the `outputs`, the result last.
+        """Complete the photograph, write the `outputs`; -> the missing fraction.
 
-        Returns:
-            The missing fraction, 0 to 1.
-
-        Raises:
-            InputError: as `load` does, or a file cannot be written.
+        Raises InputError as `load` does, or if a file cannot be written.
         """
         picture, mask = self.load()
         completed = complete(picture, mask)
@@ -136,14 +124,10 @@ class Job:
 
 @dataclass
 class Failures:
-    """The photographs that cannot be completed; with `keep_going` they are collected.
+    """The photographs that cannot be completed; `keep_going` collects them."""
 
-    Attributes:
-        keep_going: collect errors instead of raising them.
-        messages: one sentence for each photograph.
-    """
-
-    keep_going: bool = False
+    keep_going: bool = False  #: collect errors instead of raising them
+    #: one sentence for each photograph
     messages: list[str] = field(default_factory=list)
 
     @contextmanager
@@ -162,10 +146,8 @@ class Failures:
 def collect(paths: Iterable[Path], mask: Path | None = None) -> list[Entry]:
     """Files as they are, folders as the photographs in them, at any depth.
 
-    Files that are masks of others among them are left out if `mask` is a folder.
-
-    Raises:
-        InputError: a folder has no photographs.
+    Files that are masks of others among them are left out if `mask` is a folder. Raises
+    InputError if a folder has no photographs.
     """
     entries = []
     for path in paths:
@@ -179,31 +161,20 @@ def collect(paths: Iterable[Path], mask: Path | None = None) -> list[Entry]:
     return [entry for entry in entries if entry.path not in masks]
 
 
-@dataclass(frozen=True)
-class MaskFiles:
-    """The masks of `--mask`: one file for all photographs, or a folder with one each.
+def mask_files(
+    path: Path, invert: bool | None = None, grow: int = 0, threshold: int | None = None
+) -> Callable[[Entry], MaskPicture]:
+    """The function that finds a photograph's mask: the file `path`, or one in a folder.
 
-    `invert`, `grow` and `threshold` are those of `MaskPicture`.
+    Other arguments as for `MaskPicture`. Raises InputError as `MaskFolder` does; the
+    function as its `find` does.
     """
-
-    path: Path
-    invert: bool | None = None
-    grow: int = 0
-    threshold: int | None = None
-
-    def chooser(self) -> Callable[[Entry], MaskPicture]:
-        """The function that finds a photograph's mask.
-
-        Raises:
-            InputError: as `MaskFolder` does; the function as its `find` does.
-        """
-        options = self.invert, self.grow, self.threshold
-        if not self.path.is_dir():
-            return lambda entry: MaskPicture(self.path, *options)
-        folder = MaskFolder(self.path)
-        return lambda entry: MaskPicture(
-            folder.find(entry.name, str(entry.path)), *options
-        )
+    if not path.is_dir():
+        return lambda entry: MaskPicture(path, invert, grow, threshold)
+    find = MaskFolder(path).find
+    return lambda entry: MaskPicture(
+        find(entry.name, str(entry.path)), invert, grow, threshold
+    )
 
 
 def plan(
@@ -215,27 +186,25 @@ def plan(
 ) -> list[Job]:
     """A checked job for each photograph, without those whose result may be skipped.
 
-    Args:
-        entries: the photographs.
-        choose: the mask of a photograph.
-        output: where results are written, and how.
-        failures: collects the photographs that cannot be completed.
-        convert: CMYK becomes sRGB.
-
-    Raises:
-        InputError: before anything is written, for what would lose a file (two
-            results of one name, a result that exists, or that is an input), for a
-            folder that cannot be written, for masks that look inverted and, as
-            `failures` says, for every photograph or mask that cannot be used.
+    `choose` gives the mask of a photograph, `failures` collects the photographs that
+    cannot be completed, and with `convert` CMYK becomes sRGB. Before anything is
+    written, raises InputError for whatever would lose a file (two results of one name,
+    a result that exists, or that is an input), for a folder that cannot be written, for
+    masks that look inverted and, as `failures` determines, for every photograph or mask
+    that cannot be used.
     """
     jobs = []
     for entry in entries:
         with failures.of(entry.path):
-            jobs.append(_job(entry, choose(entry), output, convert))
+            jobs.append(Job(entry, choose(entry), output, convert))
     _check_outputs(jobs, output)
     check_folder(output.folder)
     left = [j for j in jobs if not (output.skip_existing and j.result.is_file())]
-    usable, areas = _check_pictures(left, failures)
+    usable, areas = [], []
+    for job in left:
+        with failures.of(job.photograph):
+            areas.append(area(job.load()[1]))
+            usable.append(job)
     if len(left) == len(jobs):  # a batch that is continued was checked as a whole
         _check_polarity(usable, areas)
     return usable
@@ -247,16 +216,10 @@ def run(
     failures: Failures,
     processes: Processes,
 ) -> list[float]:
-    """Run this process's share of the jobs.
+    """Run this process's share of the jobs; return the missing fractions of all.
 
-    In the first process `failures` then has those of all.
-
-    Returns:
-        The missing fractions of what all processes completed.
-
-    Raises:
-        InputError, MemoryError: in the first process, that of any process, after the
-            others have run their shares.
+    In the first process `failures` then has those of all. An InputError or MemoryError
+    of any process is raised in the first one, after the others have run their shares.
     """
     own, areas = Failures(failures.keep_going), []
     error: Exception | None = None
@@ -273,27 +236,6 @@ def run(
             raise error
         failures.messages.extend(messages)
     return [area for areas, _, _ in outcomes for area in areas]
-
-
-def _job(
-    entry: Entry, mask: MaskPicture | RandomMask, output: Output, convert: bool
-) -> Job:
-    result = output.result(entry.name)
-    random = isinstance(mask, RandomMask)
-    mask_copy = result.with_name(f"{entry.name.stem}.mask.png") if random else None
-    return Job(entry.path, mask, result, mask_copy, output, convert)
-
-
-def _check_pictures(
-    jobs: Iterable[Job], failures: Failures
-) -> tuple[list[Job], list[float]]:
-    """The jobs whose photographs and masks can be used, and the missing fractions."""
-    usable, areas = [], []
-    for job in jobs:
-        with failures.of(job.photograph):
-            areas.append(area(job.load()[1]))
-            usable.append(job)
-    return usable, areas
 
 
 def _check_polarity(jobs: Sequence[Job], areas: Sequence[float]) -> None:

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Option
 
-from gin.cli.options import Device, Force, Precision, Root, _examples
+from gin.cli.options import Device, Force, Precision, Root, examples, flag
 from gin.errors import InputError
 from gin.recipes import RECIPES
 
@@ -14,7 +15,7 @@ data_app = typer.Typer(rich_markup_mode=None)
 
 
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "gin train --recipe smoke --data photos/ --out run",
         "gin train --recipe paper --data torchvision:Places365 --root data --out run",
         "gin train --recipe demo --set optimiser.clip=2 --data photos/ --out run",
@@ -24,18 +25,18 @@ data_app = typer.Typer(rich_markup_mode=None)
 def train(
     data: Annotated[
         str,
-        typer.Option(
+        Option(
             metavar="FOLDER|LIST|SHARDS|torchvision:NAME",
             help="Photographs: a folder, a .txt list of files, WebDataset shards "
             "(.tar, local or URL), or a dataset of torchvision under --root.",
         ),
     ],
     out: Annotated[
-        Path, typer.Option(metavar="RUN", help="Folder for checkpoints and weights.")
+        Path, Option(metavar="RUN", help="Folder for checkpoints and weights.")
     ],
     recipe: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="NAME|FILE",
             help=f"One of {', '.join(RECIPES)}, or a YAML file; with --resume the "
             "run's own.",
@@ -43,41 +44,35 @@ def train(
     ] = None,
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="PATH=VALUE", help="Change a recipe's value."),
+        Option("--set", metavar="PATH=VALUE", help="Change a value of the recipe."),
     ] = None,
     root: Root = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of first weights and batches.")] = 0,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in the folder.")
-    ] = False,
+    seed: Annotated[int, Option(min=0, help="Of first weights and batches.")] = 0,
+    resume: Annotated[bool, flag("resume", "Continue the run in the folder.")] = False,
     skip_bad: Annotated[
-        bool,
-        typer.Option("--skip-bad", help="Leave out unreadable photographs; list them."),
+        bool, flag("skip-bad", "Leave out unreadable photographs; list them.")
     ] = False,
     backbone: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="VGG weights; else they are fetched."),
+        Path | None, Option(metavar="FILE", help="VGG weights; downloaded by default.")
     ] = None,
     max_steps: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many steps.")
+        int | None, Option(min=1, help="Stop after this number of steps.")
     ] = None,
     max_hours: Annotated[
-        float | None, typer.Option(min=0, help="Stop after so long.")
+        float | None, Option(min=0, help="Stop after this number of hours.")
     ] = None,
     device: Device = None,
-    devices: Annotated[int, typer.Option(min=1, help="Processes a machine.")] = 1,
-    nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
+    devices: Annotated[int, Option(min=1, help="Processes a machine.")] = 1,
+    nodes: Annotated[int, Option(min=1, help="Machines.")] = 1,
     precision: Precision = None,
     compiled: Annotated[
         bool | None,
-        typer.Option("--compile/--no-compile", help="torch.compile; on CUDA the rule."),
+        Option("--compile/--no-compile", help="torch.compile; the default on CUDA."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=0, help="Processes that make batches.")
+        int | None, Option(min=0, help="Processes that make batches.")
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan and end.")
-    ] = False,
+    dry_run: Annotated[bool, flag("dry-run", "Print the plan and end.")] = False,
 ) -> None:
     """Train a network: the warm-up stage, then the main stage."""
     from lightning_fabric.utilities import rank_zero_only
@@ -123,7 +118,7 @@ def train(
 
 
 @data_app.command(
-    epilog=_examples(
+    epilog=examples(
         "gin data split --layout celeba-hq --data CelebA-HQ/ --out lists",
         "gin train --recipe paper --data lists/train.txt --out run",
     )
@@ -131,26 +126,23 @@ def train(
 def split(
     layout: Annotated[
         str,
-        typer.Option(
+        Option(
             metavar="NAME",
             help="celeba-hq (27,000 and 3,000, drawn), ffhq (69,000 and 1,000, drawn), "
             "oxford (523 held out, drawn) or ade20k (its own two parts).",
         ),
     ],
     data: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="The collection, at any depth.")
+        Path, Option(metavar="FOLDER", help="The photographs, at any depth.")
     ],
-    out: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="For train.txt and val.txt.")
-    ],
-    seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
+    out: Annotated[Path, Option(metavar="FOLDER", help="For train.txt and val.txt.")],
+    seed: Annotated[int, Option(min=0, help="Of the draw.")] = 0,
     force: Force = False,
 ) -> None:
-    """Write which photographs of a collection train, and which are held out."""
+    """Write the lists of a dataset's training and validation photographs."""
     from gin.data.splits import split as divide
 
-    counts = divide(layout, data, out, seed, force)
-    for name, count in counts.items():
+    for name, count in divide(layout, data, out, seed, force).items():
         typer.echo(f"{out / name}.txt: {count:,} photographs")
 
 

@@ -4,8 +4,7 @@ A sample depends on (seed, epoch, photograph) alone, so that batches do not depe
 the number of workers and a training resumes at any step. Photographs are numbered from
 the start of the training: of N photographs, number n is drawn in epoch n // N. All
 batches have the same size; a batch may contain the end of one epoch and the start of
-the next.
-Taught in book/16_data.md.
+the next. Taught in book/16_data.md.
 """
 
 import itertools
@@ -29,10 +28,7 @@ from gin.utils.images import decode
 
 
 class Key(NamedTuple):
-    """A batch: `batch_size` photographs, `image_size` px a side, from number `first`.
-
-    `recolour_probability` is the probability of `gin.data.transforms.recolour`.
-    """
+    """`batch_size` photographs from number `first` on, at `image_size` px a side."""
 
     first: int
     batch_size: int
@@ -41,17 +37,13 @@ class Key(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """P photographs and 3P masks, uint8; `on_device` converts them to float32.
+    """P photographs and 3P masks, uint8; `on_device` converts them to float32."""
 
-    Attributes:
-        images: (P, 3, S, S), 0 to 255.
-        masks: (3P, 1, S, S) of {0, 1}, three for each photograph in the order of
-            `gin.masks.KINDS`.
-        bad: the photographs that could not be read and were replaced.
-    """
-
-    images: Tensor
+    images: Tensor  #: (P, 3, S, S), 0 to 255
+    #: (3P, 1, S, S) of {0, 1}, three for each photograph in the order of
+    #: `gin.masks.KINDS`
     masks: Tensor
+    #: the photographs that could not be read and were replaced
     bad: tuple[Bad, ...] = ()
 
 
@@ -72,8 +64,8 @@ def keys(
 ) -> Iterator[Key]:
     """The keys of one rank's batches, from photograph `first` on; an endless iterator.
 
-    `first` counts the photographs of all ranks. The joined batches of `world` ranks
-    are the batch of one process with `world` times the batch size.
+    `first` counts the photographs of all ranks. The joined batches of `world` ranks are
+    the batch of one process with `world` times the batch size.
     """
     count = recipe.batch_size
     for start in itertools.count(first, count * world):
@@ -94,22 +86,13 @@ def batches(
 ) -> Iterator[Batch]:
     """The batches of one rank, from photograph `first` on; an endless iterator.
 
-    Batches from shards also depend on `world` and `workers`: they resume exactly only
-    with the same values of both.
-
-    Args:
-        source: the photographs.
-        recipe: how to make samples of them.
-        seed: of the order, the views and the masks.
-        first: the number of photographs that all ranks have seen.
-        rank: the rank of this process, from 0.
-        world: the number of ranks.
-        workers: the number of worker processes; 0 makes batches in this process.
-        pin: pin the memory of the batches, for CUDA.
-        chosen: keys instead of `keys(recipe, first, rank, world)`; not for shards.
-
-    Raises:
-        InputError: a recipe that cannot be used, or a photograph that cannot be read.
+    `seed` is that of the order, the views and the masks, `first` the number of
+    photographs that all `world` ranks have seen. `workers` processes make the batches,
+    or with 0 this one; `pin` pins their memory, for CUDA. `chosen` are keys instead of
+    `keys(recipe, first, rank, world)`; shards take none. Batches from shards also
+    depend on `world` and `workers`: they resume exactly only with the same values of
+    both. Raises InputError for a recipe that cannot be used, or a photograph that
+    cannot be read.
     """
     check_section("data", recipe)
     dataset: Dataset[Batch]
@@ -147,18 +130,16 @@ class PhotographBatches(Dataset[Batch]):
     def _sample(self, number: int, key: Key) -> Sample:
         epoch, position = divmod(number, len(self.source))
         index = int(_order(self.seed, epoch, len(self.source))[position])
-        picture = self.source.read(index)
         draw = Draw(self.seed, epoch, index)
-        return sample(
-            picture, self.recipe, key.image_size, draw, key.recolour_probability
-        )
+        size, probability = key.image_size, key.recolour_probability
+        return sample(self.source.read(index), self.recipe, size, draw, probability)
 
 
 class StreamedBatches(IterableDataset[Batch]):
     """The batches of one rank from shards, from photograph `first` on, without end.
 
-    A photograph that cannot be read raises InputError; with `shards.skip_bad` it is
-    replaced by the next one that can be read.
+    A photograph that cannot be read raises InputError; with `shards.skip_bad` the next
+    one that can be read takes its place.
     """
 
     def __init__(
@@ -201,10 +182,8 @@ class StreamedBatches(IterableDataset[Batch]):
                     raise
                 waiting.append((draw, Bad(packed.name, str(error))))
                 continue
-            waiting.append((draw, None))
-            for waiting_draw, bad in waiting:
-                image_size = self.recipe.image_size
-                yield sample(picture, self.recipe, image_size, waiting_draw), bad
+            for drawn, bad in (*waiting, (draw, None)):
+                yield sample(picture, self.recipe, self.recipe.image_size, drawn), bad
             waiting.clear()
 
 

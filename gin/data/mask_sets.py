@@ -16,23 +16,15 @@ from PIL import Image
 from gin.data.sources import MASK_ENDINGS, find_pictures, nfc
 from gin.errors import InputError
 from gin.masks import KINDS, SUSPICIOUS, Mask, check_mask, grow, load_mask, make
-from gin.utils.images import write_png
+from gin.utils.image_writing import write_png
 
 
 def draw(seed: int, name: str, kind: str, size: tuple[int, int]) -> Mask:
-    """The random mask of a photograph, independent of the masks of others.
+    """The random mask (height, width) of a photograph, independent of other masks.
 
-    Args:
-        seed: of the set.
-        name: the photograph's file name; folders before it do not count.
-        kind: one of `gin.masks.KINDS`.
-        size: (width, height) in px.
-
-    Returns:
-        uint8 (height, width) of {0, 1}; 1 = missing.
-
-    Raises:
-        InputError: as `gin.masks.make` does.
+    It depends on the `seed` of the set, the file `name` without the folders before it,
+    the `kind` and the `size` (width, height). Raises InputError as `gin.masks.make`
+    does.
     """
     file = name.rpartition("/")[2].encode("utf-8", "surrogateescape")
     number = KINDS.index(kind) if kind in KINDS else len(KINDS)  # which make refuses
@@ -49,10 +41,7 @@ def write(mask: Mask, path: Path, replace: bool = True) -> None:
 def places(folder: Path, names: Iterable[str]) -> list[Path]:
     """The files for the masks of photographs: `deep/a.jpg` has `folder/deep/a.png`.
 
-    `MaskFolder` finds them there.
-
-    Raises:
-        InputError: two photographs would share a file.
+    `MaskFolder` finds them there. Raises InputError if two photographs share a file.
     """
     owners: dict[str, str] = {}
     paths: list[Path] = []
@@ -77,8 +66,7 @@ def _inner(name: str | PurePath) -> PurePosixPath:
 
 def fitted(mask: Mask, size: tuple[int, int]) -> Mask:
     """`mask` resized to `size` = (width, height), to the nearest pixels."""
-    picture = Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)
-    return np.asarray(picture)
+    return np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
 
 
 class Fingerprint:
@@ -93,9 +81,8 @@ class Fingerprint:
     def add(self, name: str, values: np.ndarray) -> None:
         """Add a named mask or picture; `values` is uint8 of any shape."""
         shape = "x".join(map(str, values.shape))
-        # No name has a line break, so no two sets read the same.
-        line = f"{name}\n{shape}\n".encode("utf-8", "surrogateescape")
-        self._hash.update(line)
+        # No name has a line break, so different sets give different bytes.
+        self._hash.update(f"{name}\n{shape}\n".encode("utf-8", "surrogateescape"))
         self._hash.update(np.ascontiguousarray(values).data)
 
     def text(self) -> str:
@@ -104,15 +91,10 @@ class Fingerprint:
 
 
 def check_polarity(folder: Path, paths: Sequence[Path], areas: Sequence[float]) -> None:
-    """Check that masks, read as white = missing, do not look inverted.
+    """Raise InputError for masks in a folder that look inverted.
 
-    Args:
-        folder: the masks' folder, for the message.
-        paths: the masks.
-        areas: the missing fraction of each mask, 0 to 1.
-
-    Raises:
-        InputError: more than half of the masks hide more than 60 % of the picture.
+    That is, more than half of them hide more than 60 % of the picture; `areas` are the
+    missing fractions, 0 to 1.
     """
     large = [
         (path, fraction)
@@ -133,29 +115,23 @@ def check_polarity(folder: Path, paths: Sequence[Path], areas: Sequence[float]) 
 
 @dataclass(frozen=True)
 class MaskPicture:
-    """A mask in a picture file.
+    """A mask in a picture file."""
 
-    Attributes:
-        path: the file.
-        invert: black is missing if True, white if False. None means white too, and
-            `check_polarity` may refuse the mask.
-        grow: px by which holes are widened; negative values shrink them.
-        threshold: as in `gin.masks.load_mask`.
-    """
-
-    path: Path
+    path: Path  #: the file
+    #: black is missing if True, white if False. None means white too, and
+    #: `check_polarity` may refuse the mask.
     invert: bool | None = None
-    grow: int = 0
-    threshold: int | None = None
+    grow: int = 0  #: px by which holes are widened; negative values shrink them
+    threshold: int | None = None  #: as in `gin.masks.load_mask`
 
     def draw(self, photograph: Path, size: tuple[int, int]) -> Mask:
         """The mask, uint8 (height, width), of a photograph of `size` (width, height).
 
-        Raises:
-            InputError: as `gin.masks.load_mask` does, or if the photograph is the
-                mask's own file.
+        Raises InputError as `gin.masks.load_mask` does, or if the photograph is the
+        mask's own file.
         """
-        if _same_file(photograph, self.path):
+        exist = photograph.exists() and self.path.exists()
+        if exist and photograph.samefile(self.path):
             raise InputError(
                 f"{photograph}: is given as photograph and as mask; expected two files"
             )
@@ -178,26 +154,20 @@ class RandomMask:
         return draw(self.seed, photograph.name, self.kind, size)
 
 
-def _same_file(one: Path, other: Path) -> bool:
-    return one.exists() and other.exists() and one.samefile(other)
-
-
 class MaskFolder:
-    """The masks in a folder, at any depth, found by the names of photographs.
+    """The masks in a folder, at any depth, by the names of their photographs.
 
-    A picture is the mask of `deep/a.jpg` if it is, with any suffix, the first of
-    these that exists:
+    A picture is the mask of `deep/a.jpg` if it is, with any suffix, the first of these
+    that exists:
 
     1. `deep/a.png`, the same relative path;
     2. `a.png` in any folder;
-    3. `deep/a.mask.png`, or `a.mask.png` in any folder; then the same for
-       `a_mask.png` and for `a_mask001.png`.
+    3. `deep/a.mask.png`, or `a.mask.png` in any folder; then the same for `a_mask.png`
+       and for `a_mask001.png`.
 
-    Names are compared in Unicode's form NFC. A picture that has a mask as in 3. in
-    its own folder is a photograph or a result, not a mask.
-
-    Raises:
-        InputError: there is no such folder, or no picture in it.
+    Names are compared in Unicode's form NFC. A picture that has a mask as in 3. in its
+    own folder is a photograph or a result, not a mask. Raises InputError if there is no
+    such folder, or no picture in it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -210,22 +180,18 @@ class MaskFolder:
         for key, paths in by_path.items():
             if not any(key + ending in by_path for ending in MASK_ENDINGS):
                 self._by_path[key] = paths
-                self._by_stem.setdefault(_stem(key), []).extend(paths)
+                self._by_stem.setdefault(PurePath(key).name, []).extend(paths)
 
     def find(self, photograph: PurePath, label: str = "") -> Path:
-        """The mask of a photograph.
+        """The mask of a photograph, whose path is relative to the photographs' folder.
 
-        Args:
-            photograph: its path relative to the folder of photographs.
-            label: what to call it in messages; by default its relative path.
-
-        Raises:
-            InputError: there is no mask, or several have the same name.
+        Messages name it `label`, by default its path. Raises InputError if there is no
+        mask, or several have the same name.
         """
         key = _key(photograph)
         for ending in ("", *MASK_ENDINGS):
             paths = self._by_path.get(key + ending)
-            if paths := paths or self._by_stem.get(_stem(key) + ending):
+            if paths := paths or self._by_stem.get(PurePath(key).name + ending):
                 break
         if not paths or len(paths) > 1:
             stem, names = photograph.stem, " and ".join(map(str, paths or ()))
@@ -242,17 +208,12 @@ def _key(path: PurePath) -> str:
     return nfc(_inner(path.as_posix()).with_suffix("").as_posix())
 
 
-def _stem(key: str) -> str:
-    return key.rpartition("/")[2]
-
-
 def pair(
     photographs: Iterable[Path], folder: Path, invert: bool | None
 ) -> list[MaskPicture]:
     """The mask in `folder` of each photograph, named by its relative path.
 
-    Raises:
-        InputError: as `MaskFolder` does.
+    Raises InputError as `MaskFolder` does.
     """
     masks = MaskFolder(folder)
     return [MaskPicture(masks.find(path), invert) for path in photographs]

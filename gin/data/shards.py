@@ -2,9 +2,8 @@
 
 A shard contains samples: files with the same name and different suffixes are one
 sample, whose picture is one photograph. Shards are not unpacked or cached. URLs have
-one of the `SCHEMES`; all other names are local files, never commands.
-
-Taught in book/16_data.md.
+one of the `SCHEMES`; all other names are local files, never commands. Taught in
+book/16_data.md.
 """
 
 import itertools
@@ -21,14 +20,14 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from gin.errors import InputError
+from gin.errors import InputError, input_error
 from gin.utils.files import check_regular
+from gin.utils.images import HEIC, SUFFIXES
 
 BUFFER = 512  # encoded photographs in the shuffle buffer
 SIZES = "sizes.json"
 SCHEMES = ("https", "http", "s3", "gs")
 MOST_SHARDS = 100_000
-_EXTENSIONS = {"jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff"}
 _SKIPPED = re.compile(r"(^|/)\.[^/]|^__[^/]*__($|/)")  # hidden or WebDataset's own
 
 
@@ -45,9 +44,9 @@ class Shards:
     """The URLs of shards and the number of photographs in each.
 
     In each epoch the shards are shuffled, joined, and divided into parts of equal
-    length, one for each reader (rank and worker), so that each photograph is read
-    once. Each reader shuffles its part in a buffer. The order of an epoch depends on
-    the seed, the epoch, and the number of readers.
+    length, one for each reader (rank and worker), so that each photograph is read once.
+    Each reader shuffles its part in a buffer. The order of an epoch depends on the
+    seed, the epoch, and the number of readers.
     """
 
     urls: tuple[str, ...]
@@ -107,10 +106,10 @@ class Shards:
 def open_shards(spec: str) -> Shards:
     """The shards that `spec` names: `shards/*.tar`, `https://host/{000..127}.tar`.
 
-    URLs are https or http, and s3 or gs with fsspec's packages for these. The number
-    of photographs in each shard is read from a `sizes.json` beside it, or from the
-    headers of a local tar file. Raises InputError for shards that do not exist, URLs
-    without a `sizes.json`, and URLs of another scheme.
+    URLs are https or http, and s3 or gs with fsspec's packages for these. The number of
+    photographs in each shard is read from a `sizes.json` beside it, or from the headers
+    of a local tar file. Raises InputError for shards that do not exist, URLs without a
+    `sizes.json`, and URLs of another scheme.
     """
     urls = _expand(spec)
     for url in urls:
@@ -128,9 +127,9 @@ def open_shards(spec: str) -> Shards:
 
 
 def write_sizes(folder: Path) -> Path:
-    """Count the photographs of each `.tar` in `folder` and write its `sizes.json`.
+    """Count the photographs of each `.tar` in `folder`; return the new `sizes.json`.
 
-    Returns the path of `sizes.json`. Raises InputError for a folder without shards.
+    Raises InputError for a folder without shards.
     """
     sizes = {path.name: _count(str(path)) for path in sorted(folder.glob("*.tar"))}
     if not sizes:
@@ -140,12 +139,8 @@ def write_sizes(folder: Path) -> Path:
 
 
 def _webdataset() -> ModuleType:
-    try:
+    with input_error("shards need `pip install webdataset`", ImportError):
         import webdataset
-    except ImportError as error:
-        raise InputError(
-            "shards need the package webdataset; pip install webdataset"
-        ) from error
     return webdataset
 
 
@@ -193,13 +188,11 @@ def _expand_braces(spec: str) -> list[str]:
     from braceexpand import braceexpand
 
     many = f"{spec}: too many shards; expected at most {MOST_SHARDS:,}"
-    try:
+    with input_error(f"{spec}: braces that do not match", ValueError, RecursionError):
         for first, last in re.findall(r"(-?\d+)\.\.(-?\d+)", spec):
             if abs(int(last) - int(first)) >= MOST_SHARDS:
                 raise InputError(many)
         urls = list(itertools.islice(braceexpand(spec), MOST_SHARDS + 1))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{spec}: braces that do not match ({error})") from error
     if len(urls) > MOST_SHARDS:
         raise InputError(many)
     return urls
@@ -216,17 +209,18 @@ def _sizes(folder: str) -> dict[str, int]:
         if not Path(folder, SIZES).exists():
             return {}
         check_regular(Path(folder, SIZES))
-    try:
-        with _open(folder + SIZES) as stream:
-            content = json.loads(stream.read())
+    expected = (
+        'the number of photographs in each shard, as {"000.tar": 1000}: see write_sizes'
+    )
+    # Of many types, from the network or the JSON.
+    with (
+        input_error(f"{folder}{SIZES}: cannot be read", Exception, expected=expected),
+        _open(folder + SIZES) as stream,
+    ):
+        content = json.loads(stream.read())
         sizes = {name: int(size) for name, size in content.items()}
         if any(size < 0 for size in sizes.values()):
             raise ValueError("a number below 0")
-    except Exception as error:  # of many types, from the network or the JSON
-        raise InputError(
-            f"{folder}{SIZES}: cannot be read ({error}); expected the number of "
-            'photographs in each shard, as {"000.tar": 1000}: see write_sizes'
-        ) from error
     return sizes
 
 
@@ -234,25 +228,28 @@ def _count(url: str) -> int:
     """The number of photographs in a local shard, from its headers."""
     if _scheme(url):
         raise InputError(f"{url}: is not in the {SIZES} beside it: see write_sizes")
-    try:
-        with tarfile.open(url, "r:") as tar:
-            samples = _samples(url, ((member.name, b"") for member in _files(tar)))
-            return sum(_extension(sample) is not None for sample in samples)
-    except Exception as error:  # of many types, for damaged archives
-        raise InputError(f"{url}: cannot be read as a shard ({error})") from error
+    with _reading(url), tarfile.open(url, "r:") as tar:
+        samples = _samples(url, ((member.name, b"") for member in _files(tar)))
+        return sum(_extension(sample) is not None for sample in samples)
 
 
 def _pictures(url: str) -> Iterator[tuple[str, bytes]]:
     """(name, file content) of each picture in a shard, in order."""
-    try:
-        # Uncompressed only, so that no photograph is larger than its shard.
-        with _open(url) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
-            files = ((member.name, _content(tar, member)) for member in _files(tar))
-            for sample in _samples(url, files):
-                if extension := _extension(sample):
-                    yield f"{sample['__key__']}.{extension}", sample[extension]
-    except Exception as error:  # of many types, from the network or the tar file
-        raise InputError(f"{url}: cannot be read as a shard ({error})") from error
+    # Uncompressed only, so that no photograph is larger than its shard.
+    with (
+        _reading(url),
+        _open(url) as stream,
+        tarfile.open(fileobj=stream, mode="r|") as tar,
+    ):
+        files = ((member.name, _content(tar, member)) for member in _files(tar))
+        for sample in _samples(url, files):
+            if extension := _extension(sample):
+                yield f"{sample['__key__']}.{extension}", sample[extension]
+
+
+def _reading(url: str) -> AbstractContextManager[None]:
+    """InputError for errors of many types, from the network or a damaged archive."""
+    return input_error(f"{url}: cannot be read as a shard", Exception)
 
 
 def _files(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
@@ -265,7 +262,7 @@ def _files(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
 
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     """The content of a picture file; other files are not read and give b""."""
-    if member.name.rpartition(".")[2].lower() not in _EXTENSIONS:
+    if not _is_picture(member.name):
         return b""
     if member.issparse():
         raise ValueError(f"{member.name} is sparse; expected a picture")
@@ -278,7 +275,11 @@ def _samples(url: str, files: Iterable[tuple[str, bytes]]) -> Iterator[dict[str,
     return _webdataset().tariterators.group_by_keys(named)
 
 
+def _is_picture(name: str) -> bool:
+    return f".{name.rpartition('.')[2].lower()}" in (*SUFFIXES, *HEIC)
+
+
 def _extension(sample: dict[str, Any]) -> str | None:
     """The extension of the sample's picture; `jpg` has precedence over `seg.png`."""
-    pictures = [name for name in sample if name.rpartition(".")[2] in _EXTENSIONS]
+    pictures = filter(_is_picture, sample)
     return min(pictures, key=lambda name: (name.count("."), name), default=None)

@@ -1,7 +1,6 @@
 """Sources of photographs: folders, lists of files, torchvision's datasets, shards.
 
 Photographs are upright, mode RGB, 8 bits; `open_source` opens a source by its name.
-
 Taught in book/16_data.md.
 """
 
@@ -21,20 +20,11 @@ from urllib.parse import parse_qsl
 from PIL import Image
 
 from gin.data.shards import Shards, open_shards
-from gin.errors import InputError
+from gin.errors import InputError, input_error
 from gin.utils.files import check_regular
-from gin.utils.images import open_picture, to_rgb
+from gin.utils.images import HEIC, SUFFIXES, open_picture, to_rgb
 
-HEIC = (".heic", ".heif", ".hif")  # read with pillow-heif, the extra `heic`
-SUFFIXES = (
-    *(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"),
-    *(".avif", ".jp2", ".j2k", ".tga", ".ppm", ".pgm", ".pbm", ".pnm"),
-)
-MASK_ENDINGS = (
-    ".mask",
-    "_mask",
-    "_mask001",
-)  # of a mask's stem, after its photograph's
+MASK_ENDINGS = (".mask", "_mask", "_mask001")  # of a mask's stem
 ROOT_LINE = "# root: "  # how a list of photographs begins
 
 
@@ -94,13 +84,11 @@ class TorchvisionDataset(Source):
 
     def read(self, index: int) -> Image.Image:
         """A photograph, upright, mode RGB. Raises InputError if it cannot be read."""
-        try:
+        with input_error(f"{self.name(index)}: cannot be read", Exception):
             picture = self.dataset[index][0]
-        except Exception as error:  # of any type, from the dataset's loader
-            raise InputError(f"{self.name(index)}: cannot be read ({error})") from error
         if not isinstance(picture, Image.Image):
-            found = type(picture).__name__
-            raise InputError(f"{self.name(index)}: expected a picture, found {found}")
+            kind = type(picture).__name__
+            raise InputError(f"{self.name(index)}: expected a picture, found {kind}")
         return to_rgb(picture, self.name(index))
 
 
@@ -132,10 +120,8 @@ def open_source(
 def find_photographs(folder: str | os.PathLike[str]) -> list[Path]:
     """The photographs under `folder`, at any depth, sorted by path.
 
-    Masks that lie beside their photographs (`masks_among`) are left out.
-
-    Raises:
-        InputError: there is no such folder, or no photograph in it.
+    Masks that lie beside their photographs (`masks_among`) are left out. Raises
+    InputError if there is no such folder, or no photograph in it.
     """
     pictures = find_pictures(folder)
     masks = masks_among(pictures)
@@ -145,10 +131,8 @@ def find_photographs(folder: str | os.PathLike[str]) -> list[Path]:
 def find_pictures(folder: str | os.PathLike[str]) -> list[Path]:
     """All pictures under `folder`, masks too, at any depth, sorted by path.
 
-    Files and folders whose names begin with a dot are ignored.
-
-    Raises:
-        InputError: there is no such folder, or no picture in it.
+    Files and folders whose names begin with a dot are ignored. Raises InputError if
+    there is no such folder, or no picture in it.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -185,7 +169,7 @@ def nfc(text: str) -> str:
 
 
 def skipped_formats(folders: Iterable[Path]) -> str:
-    """How many files of which suffixes are no pictures: "2 .gif, 1 .txt", or ""."""
+    """The numbers of files of other suffixes: "2 .gif, 1 .txt", or ""."""
     files = (path for folder in folders for path in _files(folder))
     counts = Counter(
         path.suffix.lower() or "without suffix"
@@ -204,12 +188,9 @@ def read_list(path: Path, root: str | os.PathLike[str] | None = None) -> Files:
     photographs.
     """
     check_regular(path)
-    try:
+    expected = "a list of photographs"
+    with input_error(f"{path}: cannot be read", OSError, expected=expected):
         text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
-    except OSError as error:
-        raise InputError(
-            f"{path}: {error.strerror}; expected a list of photographs"
-        ) from error
     if "\0" in text:
         raise InputError(f"{path}: holds null bytes; expected one path a line in UTF-8")
     lines = [line for line in text.split("\n") if line.strip()]
@@ -254,24 +235,16 @@ def _open_torchvision(
         if root is None:
             raise InputError(f"{spec}: expected a root folder for it, found none")
         arguments["root"] = os.fspath(root)
-    try:
-        dataset = _open_or_download(dataset_class, arguments, "download" in accepted)
-    except Exception as error:  # RuntimeError, TypeError, network errors, ...
-        raise InputError(f"{spec}: cannot be opened ({error})") from error
+    with input_error(f"{spec}: cannot be opened", Exception):
+        try:
+            dataset = dataset_class(**arguments)
+        except (RuntimeError, OSError):  # missing; some refuse `download` if it exists
+            if "download" not in accepted:
+                raise
+            dataset = dataset_class(**arguments, download=True)
     if not len(dataset):
         raise InputError(f"{spec}: there are no photographs in it")
     return TorchvisionDataset(title, dataset)
-
-
-def _open_or_download(
-    dataset_class: Any, arguments: dict[str, Any], can_download: bool
-) -> Any:
-    try:
-        return dataset_class(**arguments)
-    except (RuntimeError, OSError):  # missing; some refuse `download` if it exists
-        if not can_download:
-            raise
-        return dataset_class(**arguments, download=True)
 
 
 def _value(text: str) -> str | int | bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from gin.data.sources import ROOT_LINE, find_photographs
-from gin.errors import InputError
+from gin.errors import InputError, check_choice
 from gin.utils.files import atomic, check_new
 
 Lists = dict[str, list[str]]
@@ -20,10 +20,7 @@ Lists = dict[str, list[str]]
 
 @dataclass(frozen=True)
 class RandomSplit:
-    """A random split that holds out `held_out` photographs.
-
-    `sizes` are the expected numbers of photographs.
-    """
+    """A random split that holds out `held_out` photographs of one of `sizes`."""
 
     sizes: tuple[int, ...]
     held_out: int
@@ -36,8 +33,8 @@ class RandomSplit:
         if len(names) not in self.sizes:
             expected = " or ".join(f"{size:,}" for size in self.sizes)
             raise InputError(
-                f"{len(names):,} photographs found, expected {expected}; "
-                "name the folder that holds these and no other pictures"
+                f"{len(names):,} photographs, expected {expected}; "
+                "name the folder with these and no other pictures"
             )
         rng = np.random.default_rng(seed)
         held_out = set(rng.permutation(len(names))[: self.held_out].tolist())
@@ -103,15 +100,10 @@ def split(
     - `ade20k`: `images/training/...jpg` and `images/validation/...jpg`.
 
     The split depends on the seed and the relative paths. Returns the number of
-    photographs in each list.
-
-    Raises:
-        InputError: an unknown layout, a folder of another layout, or lists that exist
-            already, unless `force`.
+    photographs in each list. Raises InputError for an unknown layout, a folder of
+    another layout, or lists that exist already, unless `force`.
     """
-    if layout not in LAYOUTS:
-        expected = ", ".join(LAYOUTS)
-        raise InputError(f"layout {layout!r}: expected one of {expected}")
+    check_choice("layout", layout, LAYOUTS)
     folder, out = Path(folder), Path(out)
     names = sorted(p.relative_to(folder).as_posix() for p in find_photographs(folder))
     try:
@@ -121,15 +113,10 @@ def split(
     for key in lists:
         check_new(out / f"{key}.txt", force)
     for key, photographs in lists.items():
-        _write(out / f"{key}.txt", folder.resolve(), photographs, force)
+        for name in photographs:
+            if "\n" in name or not name.strip():
+                raise InputError(f"{name!r}: expected a name without line breaks")
+        text = "\n".join([f"{ROOT_LINE}{folder.resolve()}", *photographs, ""])
+        with atomic(out / f"{key}.txt", force) as temporary:
+            temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
     return {key: len(photographs) for key, photographs in lists.items()}
-
-
-def _write(path: Path, root: Path, names: list[str], force: bool) -> None:
-    """Write a list with the line of its root and one line for each name."""
-    for name in names:
-        if "\n" in name or not name.strip():
-            raise InputError(f"{name!r}: expected a name without line breaks")
-    text = "\n".join([f"{ROOT_LINE}{root}", *names, ""])
-    with atomic(path, force) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")

@@ -1,9 +1,7 @@
 """One photograph -> one training sample: a view of it and three masks.
 
-Paper, section 5.1: photographs are resized to 512 x 512 px and sub-sampled to
-256 x 256 px; each has one mask of each kind.
-
-Taught in book/16_data.md.
+Paper, section 5.1: photographs are resized to 512 x 512 px and sub-sampled to 256 x 256
+px; each has one mask of each kind. Taught in book/16_data.md.
 """
 
 from collections.abc import Callable
@@ -38,14 +36,9 @@ def sample(
 ) -> Sample:
     """A view (3, S, S) of an RGB picture and its three masks (3, S, S), all uint8.
 
-    Paper, section 5.1. The masks are of {0, 1}, in the order of `gin.masks.KINDS`.
-
-    Args:
-        picture: mode RGB, of any size.
-        recipe: the view, the augmentation and the variant of free-form masks.
-        image_size: S, in px.
-        draw: seeds the view and the masks.
-        recolour_probability: the probability of `recolour`, 0 to 1.
+    Paper, section 5.1. The masks are of {0, 1}, in the order of `gin.masks.KINDS`. S is
+    `image_size`, `draw` seeds the view and the masks, and `recolour_probability` is
+    that of `recolour`.
     """
     rng = np.random.default_rng([*draw])
     view = VIEWS[recipe.view](picture, image_size, rng)

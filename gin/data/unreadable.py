@@ -1,6 +1,5 @@
 """Photographs that cannot be read: a training lists them and leaves them out."""
 
-import csv
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +11,8 @@ from tqdm import tqdm
 from gin.data.sources import Source
 from gin.errors import InputError
 from gin.utils.devices import available_cores
-from gin.utils.files import atomic, check_regular
+from gin.utils.files import check_regular
+from gin.utils.tables import Records
 
 NAMED = 5  # in a message
 MOST_THREADS = 8
@@ -28,11 +28,8 @@ class Bad(NamedTuple):
 class Readable(Source):
     """The photographs of `source` without those in `bad`.
 
-    Args:
-        source: all photographs.
-        bad: those that cannot be read.
-        kept: decoded photographs by their index in `source`. They are not pickled, so
-            only this process and those forked from it have them.
+    `kept` has decoded photographs by their index in `source`. They are not pickled, so
+    only this process and those forked from it have them.
     """
 
     def __init__(
@@ -70,14 +67,10 @@ def check(
 ) -> Readable:
     """Decode every photograph once and return those that can be read.
 
-    Args:
-        source: the photographs.
-        skip_bad: leave out those that cannot be read; the result's `bad` lists them.
-        keep_bytes: as many decoded photographs as fit into it stay in memory.
-        threads: threads that decode; None for one a core, at most `MOST_THREADS`.
-
-    Raises:
-        InputError: some cannot be read and `skip_bad` is False; or none can.
+    With `skip_bad` those that cannot be read are left out; the result's `bad` lists
+    them. As many decoded photographs as fit into `keep_bytes` stay in memory. `threads`
+    defaults to one a core, at most `MOST_THREADS`. Raises InputError if some cannot be
+    read and `skip_bad` is False, or none can.
     """
     bad: list[Bad] = []
     kept: dict[int, Image.Image] = {}
@@ -100,40 +93,25 @@ def check(
 
 def write_bad(bad: Iterable[Bad], path: Path) -> None:
     """Write a table of names and reasons (CSV) that `read_bad` reads."""
-    with (
-        atomic(path) as temporary,
-        temporary.open(
-            "w", encoding="utf-8", errors="surrogateescape", newline=""
-        ) as file,
-    ):
-        csv.writer(file).writerows([Bad._fields, *bad])
+    Records(path, Bad._fields).write(entry._asdict() for entry in bad)
 
 
 def add_bad(bad: Iterable[Bad], path: Path) -> None:
-    """Append to the table those that it does not list yet; create it if need be.
+    """Append to the table those that it does not list yet; create it if necessary.
 
     A training reads shards as streams, so it meets their photographs in every epoch.
     """
-    begun = path.exists()
-    known = {entry.name for entry in read_bad(path)} if begun else set()
-    rows = [entry for entry in bad if entry.name not in known]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        csv.writer(file).writerows(rows if begun else [Bad._fields, *rows])
+    table = Records(path, Bad._fields)
+    known = {row["name"] for row in table.recover()}
+    for entry in bad:
+        if entry.name not in known:
+            table.append(entry._asdict())
 
 
 def read_bad(path: Path) -> list[Bad]:
     """Read the table that `write_bad` wrote. Raises InputError if it cannot be read."""
     check_regular(path)
-    try:
-        with path.open(
-            encoding="utf-8-sig", errors="surrogateescape", newline=""
-        ) as file:
-            return [Bad(*row) for row in csv.reader(file)][1:]
-    except (OSError, TypeError, csv.Error) as error:
-        raise InputError(
-            f"{path}: cannot be read ({error}); expected the columns name and reason"
-        ) from error
+    return [Bad(**row) for row in Records(path, Bad._fields).recover()]
 
 
 def _read_all(source: Source, threads: int) -> Iterator[Image.Image | Bad]:
@@ -145,7 +123,7 @@ def _read_all(source: Source, threads: int) -> Iterator[Image.Image | Bad]:
         except InputError as error:
             return Bad(source.name(index), str(error))
 
-    at_once = 4 * threads  # no more lie in memory
+    at_once = 4 * threads  # the most in memory
     with (
         ThreadPoolExecutor(threads) as pool,
         tqdm(

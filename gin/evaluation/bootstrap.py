@@ -21,8 +21,8 @@ _BATCH = 256  # resamples in memory at once
 class Summary(NamedTuple):
     """The mean of the finite values and its interval [`low`, `high`].
 
-    `images` counts the finite values, `infinite` and `undefined` (nan) the others.
-    The mean is nan without a finite value, the interval with fewer than two.
+    `images` counts the finite values, `infinite` and `undefined` (nan) the others. The
+    mean is nan without a finite value, the interval with fewer than two.
     """
 
     mean: float
@@ -43,9 +43,8 @@ def summarise(
 ) -> Summary:
     """The mean of `values` (N,), one for each image, and the interval of `bootstrap`.
 
-    The mean and the interval are over the finite values. The PSNR of identical images
-    is infinite, the error inside an empty hole nan. Raises InputError for an array of
-    another shape.
+    Both are over the finite values. The PSNR of identical images is infinite, the error
+    inside an empty hole nan. Raises InputError for an array of another shape.
     """
     array = _column(values)
     finite = array[np.isfinite(array)]
@@ -69,10 +68,10 @@ def paired(
 ) -> Summary:
     """`summarise` of first − second: two methods on the same images, in one order.
 
-    Narrower than two intervals side by side, because what makes an image hard for
-    both methods cancels. A pair with an infinite value counts as infinite, any other
-    pair with nan as undefined; both are left out. Raises InputError if the lengths
-    differ.
+    The interval is narrower than two intervals side by side, because what makes an
+    image hard for both methods cancels. A pair with an infinite value counts as
+    infinite, any other pair with nan as undefined; both are left out. Raises InputError
+    if the lengths differ.
     """
     a, b = _column(first), _column(second)
     if a.shape != b.shape:
@@ -98,20 +97,13 @@ def shared(values: ArrayLike) -> np.ndarray:
 def bootstrap(
     values: ArrayLike, seed: int, level: float = 0.95, draws: int = 2000
 ) -> tuple[float, float]:
-    """The bootstrap interval (low, high) of the mean of `values` (N,).
+    """The bootstrap interval (low, high) of the mean of `values` (N,), finite numbers.
 
     Bias-corrected and accelerated (BCa; Efron, 1987), by SciPy, because metrics are
-    skewed. The same seed gives the same interval. Fewer than two values give
-    (nan, nan), equal values the interval of length 0.
-
-    Args:
-        values: finite numbers.
-        seed: of the resampling.
-        level: the confidence level, 0 to 1.
-        draws: the number of resamples.
-
-    Raises:
-        InputError: a value that is not finite, or an array of another shape.
+    skewed, at the confidence `level` from `draws` resamples. The same seed gives the
+    same interval. Fewer than two values give (nan, nan), equal values the interval of
+    length 0. Raises InputError for a value that is not finite, or an array of another
+    shape.
     """
     array = _column(values)
     if not np.isfinite(array).all():

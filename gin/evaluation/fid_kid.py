@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance, NoTrainInceptionV3
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from gin.errors import InputError, Unavailable
+from gin.errors import InputError, Unavailable, input_error, required
 from gin.evaluation.metrics import Metric, eight_bits
 from gin.utils.devices import exact_float32
 from gin.utils.files import atomic
@@ -33,10 +33,8 @@ class Distribution:
     """Inception's features of completions and photographs, and their FID and KID.
 
     `features` maps name -> (2, D) float32, the completion's and the photograph's.
-    `save` and `load` keep it in a file, so that an interrupted run resumes.
-
-    Args:
-        inception: maps a uint8 batch (B, 3, H, W) to (B, D), as `inception()` does.
+    `save` and `load` keep it in a file, so that an interrupted run resumes. `inception`
+    maps a uint8 batch (B, 3, H, W) to (B, D), as `inception()` does.
     """
 
     def __init__(self, inception: nn.Module) -> None:
@@ -44,16 +42,11 @@ class Distribution:
         self.features = dict[str, Tensor]()
 
     def update(self, completed: Tensor, image: Tensor, names: Sequence[str]) -> None:
-        """Add a batch; a name that exists already is replaced.
+        """Add a batch under B `names`; a name that exists already is replaced.
 
-        Args:
-            completed: (B, 3, H, W), uint8 or in [0, 1], on any device, from
-                `gin.evaluation.metrics.composite`.
-            image: the photographs, likewise.
-            names: B names, one for each image.
-
-        Raises:
-            InputError: shapes that differ, or values of another type or range.
+        `completed`, from `gin.evaluation.metrics.composite`, and `image` are (B, 3, H,
+        W), uint8 or in [0, 1], on any device. Raises InputError for shapes that differ,
+        or values of another type or range.
         """
         if not completed.shape == image.shape == (len(names), 3, *image.shape[2:]):
             raise InputError(
@@ -88,12 +81,11 @@ class Distribution:
 
     def load(self, path: Path) -> None:
         """Read `features` from a file by `save`. Raises InputError for another file."""
-        try:
+        expected = "features of FID and KID"
+        with input_error(
+            f"{path}: not readable", OSError, SafetensorError, expected=expected
+        ):
             features = load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise InputError(
-                f"{path}: not readable ({error}); expected features of FID and KID"
-            ) from error
         types = {(pair.dtype, *pair.shape) for pair in features.values()}
         if len(types) > 1 or any(
             len(t) != 3 or t[:2] != (torch.float32, 2) for t in types
@@ -109,23 +101,12 @@ def inception(source: str | PathLike[str] | None = None) -> nn.Module:
     """FID's Inception-v3: uint8 (B, 3, H, W) of any size -> (B, 2048), frozen.
 
     The network, its resizing to 299 x 299 (TensorFlow's, as in the original FID) and
-    its weights are torch-fidelity's.
-
-    Args:
-        source: a file with the weights; None takes them from torch's cache or
-            downloads them.
-
-    Raises:
-        Unavailable: the weights cannot be downloaded, or torch-fidelity is not
-            installed.
-        InputError: `source` does not hold Inception's weights.
+    its weights are torch-fidelity's. `source` is a file with the weights; None takes
+    them from torch's cache or downloads them. Raises Unavailable if they cannot be
+    downloaded, or torch-fidelity is not installed, and InputError for another file.
     """
-    try:
+    with required("FID", "train", Unavailable):
         import torch_fidelity.feature_extractor_inceptionv3 as original
-    except ImportError as error:
-        raise Unavailable(
-            f'FID and KID need pip install "deepgin-book[train]" ({error})'
-        ) from error
     path = (
         Path(source)
         if source is not None

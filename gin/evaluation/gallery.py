@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from jinja2 import Environment
 from PIL import Image
 from tqdm import tqdm
@@ -21,9 +22,10 @@ from gin.evaluation.report import (
     mask_title,
     table,
 )
+from gin.evaluation.segmentation import colours
 from gin.evaluation.store import HOLE
 from gin.masks import load_mask
-from gin.utils.images import write_png
+from gin.utils.image_writing import write_png
 
 MAX_SIDE = 512  # px: larger pictures are shown smaller
 TEMPLATE = Path(__file__).with_suffix(".html")
@@ -70,7 +72,7 @@ class Gallery:
 
     def ranking_metric(self) -> str:
         """The metric that ranks the completions."""
-        return self.metrics[-1]
+        return "LPIPS" if "LPIPS" in self.metrics else "PSNR"
 
     def cases(self, cell: Cell) -> list[Case]:
         """The worst, the median and the best photograph, without repetition."""
@@ -117,7 +119,11 @@ class Gallery:
         }
 
     def _pictures(self, cell: Cell, index: int) -> Iterator[Picture]:
-        """The masked photograph, the completion by every method, the photograph."""
+        """The masked photograph, the completion by every method, the photograph.
+
+        With a segmentation, the map of classes follows each completion and the
+        photograph.
+        """
         names = cell.dataset.names()
         image = cell.dataset.read(index, cell.size)
         mask = load_mask(self.evaluation.folder.mask_paths(cell.group, names)[index])
@@ -129,8 +135,21 @@ class Gallery:
             except Unavailable:  # it was available when it was measured
                 continue
             caption = self._caption(cell, names[index], candidate.name)
-            yield Picture(candidate.name, caption, np.where(hole, filled, image))
+            completed = np.where(hole, filled, image)
+            yield Picture(candidate.name, caption, completed)
+            yield from self._classes(candidate.name, completed)
         yield Picture("original", [], image)
+        yield from self._classes("original", image)
+
+    def _classes(self, title: str, image: np.ndarray) -> Iterator[Picture]:
+        """The map of the classes of `image`, captioned with their names."""
+        networks = self.evaluation.networks
+        if networks.segmenter is None:
+            return
+        tensor = torch.from_numpy(np.array(image)).permute(2, 0, 1)[np.newaxis]
+        classes = networks.label(tensor)[0].numpy()
+        names = [networks.segmenter.classes[label] for label in np.unique(classes)]
+        yield Picture(f"{title}, classes", names, colours(classes))
 
     def _caption(self, cell: Cell, photograph: str, method: str) -> list[str]:
         lines = []

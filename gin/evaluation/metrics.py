@@ -3,24 +3,23 @@
 Taught in book/19_metrics.md.
 """
 
-import warnings
 from functools import partial
 from os import PathLike
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from gin.errors import InputError
 from gin.utils.devices import exact_float32
+from gin.vgg import VGG_MIN_SIDE, Features, Lpips
 from gin.weights.imagenet import Backbone, load_backbone
 
-# Index of a convolution in AlexNet's `features` -> its module in the package lpips.
-_SLICES = {0: "slice1.0", 3: "slice2.3", 6: "slice3.6", 8: "slice4.8", 10: "slice5.10"}
-LPIPS_MIN_SIDE = 31  # px, for AlexNet's strides and pooling
 SSIM_MIN_SIDE = 11  # px: the window
+VGG_MAX_SIDE = 512  # px: larger pictures are reduced, since the maps take 1 kB a pixel
 OVERSHOOT = 1.0  # largest distance from [0, 1]; values beyond have another scale
 
 
@@ -40,30 +39,26 @@ METRICS = {
     "L1 relative": Metric("%", "lower", 2),
     "L1 edge-connect": Metric("", "lower", 4),
     "LPIPS": Metric("", "lower", 4),
+    "VGG": Metric("", "lower", 4),
 }
 
 
 def measure(
-    completed: Tensor, image: Tensor, mask: Tensor, lpips: "Lpips | None" = None
+    completed: Tensor,
+    image: Tensor,
+    mask: Tensor,
+    lpips: Lpips | None = None,
+    vgg: "VggDistance | None" = None,
 ) -> dict[str, Tensor]:
-    """Every metric of `METRICS`, in its order; LPIPS only with `lpips`.
+    """Every metric of `METRICS`, in its order; LPIPS and VGG only with their networks.
 
-    The metrics compare `composite(completed, image, mask)` with the photograph in
-    8 bits. The batch and `lpips` may be on different devices.
-
-    Args:
-        completed: (B, 3, H, W), uint8 or in [0, 1], from 11 px a side.
-        image: the photographs, likewise.
-        mask: (B, 1, H, W) of {0, 1}, 1 = missing.
-        lpips: the network of LPIPS.
-
-    Returns:
-        name -> (B,) float64 on the CPU. PSNR is infinite for identical images,
-        "L1 hole" is nan for an empty mask, and the two relative L1 metrics are nan or
-        infinite for a black photograph.
-
-    Raises:
-        InputError: as `composite`, or LPIPS with a side below 31 px.
+    They compare `composite(completed, image, mask)` with the photograph in 8 bits.
+    `completed` and `image` are (B, 3, H, W), uint8 or in [0, 1], from 11 px a side,
+    `mask` (B, 1, H, W) of {0, 1}, 1 = missing; the networks may be on other devices.
+    The values are (B,) float64 on the CPU. PSNR is infinite for identical images, "L1
+    hole" is nan for an empty mask, and the two relative L1 metrics are nan or infinite
+    for a black photograph. Raises InputError as `composite` does, and for a side below
+    31 px with LPIPS or below 16 px with VGG.
     """
     pasted = composite(completed, image, mask)
     truth = eight_bits(image, "image")
@@ -78,10 +73,11 @@ def measure(
         "L1 relative": l1_relative(a, b),
         "L1 edge-connect": l1_edge_connect(a, b),
     }
-    if lpips is not None:
-        device = next(lpips.parameters()).device
-        pair = (x.to(device).float() / 255 for x in (pasted, truth))
-        values["LPIPS"] = lpips(*pair).cpu().double()
+    for name, network in {"LPIPS": lpips, "VGG": vgg}.items():
+        if network is not None:
+            device = next(network.parameters()).device
+            pair = (x.to(device).float() / 255 for x in (pasted, truth))
+            values[name] = network(*pair).cpu().double()
     return values
 
 
@@ -95,8 +91,8 @@ def composite(completed: Tensor, image: Tensor, mask: Tensor) -> Tensor:
     """
     _check_shapes(completed, image, mask)
     if not ((mask == 0) | (mask == 1)).all():
-        found = sorted(set(mask.unique().tolist()) - {0, 1})[:3]
-        raise InputError(f"mask holds {found}; expected 0 and 1")
+        others = sorted(set(mask.unique().tolist()) - {0, 1})[:3]
+        raise InputError(f"mask holds {others}; expected 0 and 1")
     truth = eight_bits(image, "image")
     if completed.dtype != torch.uint8:
         completed = torch.where(mask != 0, completed, 0)
@@ -182,61 +178,58 @@ def _check_shapes(completed: Tensor, image: Tensor, mask: Tensor) -> None:
         )
     pictures = {"completed": (completed, 3), "mask": (mask, 1)}
     for name, (picture, channels) in pictures.items():
-        found, expected = tuple(picture.shape), (shape[0], channels, *shape[2:])
-        if found != expected:
-            raise InputError(f"{name} is {found}; expected {expected}, as the image")
+        size, expected = tuple(picture.shape), (shape[0], channels, *shape[2:])
+        if size != expected:
+            raise InputError(f"{name} is {size}; expected {expected}, as the image")
 
 
-class Lpips(nn.Module):
-    """LPIPS, version 0.1, on AlexNet (Zhang et al., 2018): 0 for equal images.
+class VggDistance(nn.Module):
+    """The distance of VGG16's normalised features, 0 for equal images.
 
-    Frozen; computed in float32 without autocast and TF32. `name` and `source` are those
-    of AlexNet's weights. The weights of the five heads come with the package `lpips`.
-    Raises InputError without that package, or for another backbone.
+    LPIPS without trained heads, on another network than LPIPS: at each position of the
+    maps conv1_1, conv2_1, conv3_1, conv4_1 and conv5_1 the squared distance of two unit
+    vectors, |a/|a| − b/|b||²; then the mean over positions and over the five layers.
+    Pictures with a side above 512 px are reduced to it, with antialiasing. Frozen;
+    computed in float32 without autocast and TF32. `source` is that of the weights.
+    Raises InputError for another backbone.
     """
+
+    name = "VGG16"
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
-        if backbone.network != "alexnet":
-            raise InputError(f"backbone is {backbone.name}; expected AlexNet")
-        self.name, self.source = backbone.name, backbone.source
-        self.distance = _without_weights()
-        state = {
-            f"{module}.{name}": backbone.state[f"features.{index}.{name}"]
-            for index, module in _SLICES.items()
-            for name in ("weight", "bias")
-        }
-        self.distance.net.load_state_dict(state)
-        self.requires_grad_(False).eval()
+        if backbone.network != "vgg16":
+            raise InputError(f"backbone is {backbone.name}; expected VGG16")
+        self.source = backbone.source
+        self.features = Features(backbone)
 
     def forward(self, image: Tensor, target: Tensor) -> Tensor:
-        """(B, 3, H, W) twice, in [0, 1], from 31 px a side -> (B,)."""
-        if image.shape != target.shape or min(image.shape[2:]) < LPIPS_MIN_SIDE:
+        """(B, 3, H, W) twice, in [0, 1], from 16 px a side -> (B,)."""
+        if image.shape != target.shape:
             raise InputError(
                 f"images are {tuple(image.shape)} and {tuple(target.shape)}; expected "
-                f"equal shapes with sides of {LPIPS_MIN_SIDE} pixels or more"
+                "equal shapes"
             )
         with exact_float32(image.device):
-            # `normalize` maps [0, 1] to the [-1, 1] that the package computes in.
-            distance = self.distance(image.float(), target.float(), normalize=True)
-        return distance.flatten()
+            maps = (self.features(_reduced(x.float())) for x in (image, target))
+            layers = [
+                (F.normalize(a) - F.normalize(b)).square().sum(dim=1).mean(dim=(1, 2))
+                for a, b in zip(*maps, strict=True)
+            ]
+        return torch.stack(layers).mean(dim=0)
 
 
-def lpips_metric(source: str | PathLike[str] | None = None) -> Lpips:
-    """`Lpips` with AlexNet's weights from `source`, as `load_backbone` takes it."""
-    return Lpips(load_backbone("alexnet", source))
+def vgg_distance(source: str | PathLike[str] | None = None) -> VggDistance:
+    """`VggDistance` with VGG16's weights from `source`, as `load_backbone` takes it."""
+    return VggDistance(load_backbone("vgg16", source))
 
 
-def _without_weights() -> Any:
-    """The package's metric with its heads and a random AlexNet, without a download."""
-    try:
-        import lpips
-    except ImportError as error:
-        raise InputError(
-            f"LPIPS needs a package that is not installed ({error}); expected "
-            'pip install "deepgin-book[train]"'
-        ) from error
-    # The random AlexNet is replaced, so the random state must not advance.
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torchvision deprecates lpips's arguments
-        return lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
+def _reduced(image: Tensor) -> Tensor:
+    """`image` (B, 3, H, W) with sides of at most 512 px, if they stay above 16 px."""
+    height, width = image.shape[2:]
+    longest, shortest = max(height, width), min(height, width)
+    scale = max(VGG_MAX_SIDE / longest, VGG_MIN_SIDE / shortest)
+    if scale >= 1:
+        return image
+    size = (round(height * scale), round(width * scale))
+    return F.interpolate(image, size, mode="bilinear", antialias=True)

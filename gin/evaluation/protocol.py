@@ -11,21 +11,13 @@ from PIL import Image
 from tqdm import tqdm
 
 from gin.data import mask_sets
-from gin.data.mask_sets import (
-    Fingerprint,
-    MaskPicture,
-    check_polarity,
-    draw,
-    fitted,
-    pair,
-)
 from gin.data.shards import Shards
 from gin.data.sources import Source, open_source
 from gin.errors import InputError
-from gin.evaluation.metrics import LPIPS_MIN_SIDE
 from gin.inference.regions import SIDE
 from gin.masks import KINDS, Mask, area, check_mask, load_mask
 from gin.utils.files import split_name
+from gin.vgg import LPIPS_MIN_SIDE
 
 ORIGINAL = "original"
 SIZES = (str(SIDE), ORIGINAL)
@@ -88,11 +80,14 @@ class MaskSet:
         for index, (name, file) in enumerate(zip(names, files, strict=True)):
             width_height = dataset.size_of(index, size)
             if file is None:
-                yield draw(seed, name, self.name, width_height)
+                yield mask_sets.draw(seed, name, self.name, width_height)
             elif size == ORIGINAL:
                 yield file.draw(Path(name), width_height)
             else:
-                yield _resized(file, name)
+                mask = load_mask(file.path, invert=bool(file.invert))
+                mask = mask_sets.fitted(mask, (SIDE, SIDE))
+                check_mask(mask, f"{file.path} for {name} at {SIDE} px")
+                yield mask
 
     def check(self, datasets: Iterable[Dataset], sizes: Sequence[str]) -> None:
         """Raise InputError for mask files that cannot be used or look inverted."""
@@ -103,41 +98,30 @@ class MaskSet:
             for size in sizes:
                 areas = [area(mask) for mask in self.draw(dataset, size, seed=0)]
                 if self.invert is None:
-                    check_polarity(self.folder, paths, areas)
+                    mask_sets.check_polarity(self.folder, paths, areas)
 
-    def _files(self, dataset: Dataset) -> Sequence[MaskPicture | None]:
+    def _files(self, dataset: Dataset) -> Sequence[mask_sets.MaskPicture | None]:
         """The mask file of each photograph, or None for a random mask."""
         names = [Path(name) for name in dataset.names()]
         if self.folder is None:
             return [None] * len(names)
-        return pair(names, self.folder, bool(self.invert))
-
-
-def _resized(file: MaskPicture, name: str) -> Mask:
-    """The mask in a file at 256 px."""
-    mask = fitted(load_mask(file.path, invert=bool(file.invert)), (SIDE, SIDE))
-    check_mask(mask, f"{file.path} for {name} at {SIDE} px")
-    return mask
+        return mask_sets.pair(names, self.folder, bool(self.invert))
 
 
 def open_dataset(text: str, root: Path | None = None) -> Dataset:
     """Read and check every photograph of a dataset.
 
-    Args:
-        text: `[NAME=]SPEC`, SPEC as in `gin.data.sources.open_source`. Without NAME
-            the dataset has the name of its folder or list.
-        root: as in `gin.data.sources.open_source`.
-
-    Raises:
-        InputError: shards, a photograph that cannot be read or has a side below 31 px,
-            or a name with a line break.
+    `text` is `[NAME=]SPEC`, SPEC and `root` as in `gin.data.sources.open_source`.
+    Without NAME the dataset has the name of its folder or list. Raises InputError for
+    shards, a photograph that cannot be read or has a side below 31 px, or a name with a
+    line break.
     """
     name, spec = split_name(text)
     source = open_source(spec, root)
     if isinstance(source, Shards):
         raise InputError(f"{spec}: shards have no order; expected a folder or a list")
     name = name or _default_name(spec)
-    sizes, fingerprint = [], Fingerprint()
+    sizes, fingerprint = [], mask_sets.Fingerprint()
     bar = tqdm(range(len(source)), desc=f"checking {name}", leave=False, disable=None)
     for index in bar:
         picture = source.read(index)
@@ -162,12 +146,9 @@ def open_datasets(texts: Sequence[str], root: Path | None = None) -> list[Datase
 def choose_masks(texts: Iterable[str], invert: bool | None = None) -> list[MaskSet]:
     """The sets of masks that `texts` name, without repetition.
 
-    Args:
-        texts: "all", kinds of `gin.masks.KINDS`, and folders as `[NAME=]FOLDER`.
-        invert: as `MaskSet` takes it.
-
-    Raises:
-        InputError: another text, a name that is taken, or `invert` without a folder.
+    They are "all", kinds of `gin.masks.KINDS`, and folders as `[NAME=]FOLDER`; `invert`
+    as in `MaskSet`. Raises InputError for another text, a name that is taken, or
+    `invert` without a folder.
     """
     chosen: dict[str, MaskSet] = {}
     for text in texts:

@@ -24,11 +24,12 @@ from gin.evaluation.evaluator import Evaluation
 from gin.evaluation.fid_kid import SET_METRICS
 from gin.evaluation.metrics import METRICS, Metric
 from gin.evaluation.protocol import ALL, ORIGINAL, Group
+from gin.evaluation.segmentation import SEGMENTATION_METRICS
 from gin.evaluation.store import HOLE
 from gin.masks import KINDS
 
-ALL_METRICS: dict[str, Metric] = {**METRICS, **SET_METRICS}
-MAIN_METRICS = ("PSNR", "LPIPS")  # in the smaller tables; the CSV file has all
+ALL_METRICS: dict[str, Metric] = {**METRICS, **SET_METRICS, **SEGMENTATION_METRICS}
+MAIN_METRICS = ("PSNR", "LPIPS", "VGG")  # in the smaller tables; the CSV file has all
 DEFINITIONS = {
     "PSNR": "over the whole picture, RGB, data range 1; the mean of the pictures' own",
     "SSIM": "Gaussian window of 11 x 11 pixels, sigma 1.5, RGB, data range 1",
@@ -37,9 +38,16 @@ DEFINITIONS = {
     "L1 relative": "sum of the absolute errors, of the sum of the photograph",
     "L1 edge-connect": "sum of the absolute errors over the sum of both pictures",
     "LPIPS": "version 0.1, AlexNet",
+    "VGG": "squared distance of VGG16's features, normalised over the channels, the "
+    "mean of conv1_1, conv2_1, conv3_1, conv4_1 and conv5_1; larger pictures are "
+    "reduced to 512 pixels",
     "FID": "Inception-v3, against the same photographs; only sets of as many "
     "pictures compare",
     "KID": "the same features, cubic kernel, unbiased: it may be below 0",
+    "Agreement": "pixels of the hole to which the segmentation network gives the "
+    "class that it gives to the photograph's",
+    "mIoU": "the same network's classes, mean over those that occur in the completed "
+    "picture or the photograph; then the mean of the pictures' own",
 }
 MEASUREMENT = """\
 A method sees white where pixels are missing. What it returns is pasted into the
@@ -75,6 +83,7 @@ class Report:
         self.protocol = evaluation.protocol
         self.methods = [candidate.name for candidate in evaluation.methods()]
         self.main = [name for name in MAIN_METRICS if name in evaluation.metrics()]
+        self.metrics = [name for name in ALL_METRICS if evaluation.wanted(name)]
         self._summaries = {row[:5]: row.summary for row in rows}
 
     def markdown(self) -> str:
@@ -82,14 +91,18 @@ class Report:
         parts = ["# Evaluation"]
         for pool, groups in self.protocol.pools().items():
             groups = [*groups, pool] if len(groups) > 1 else groups
-            count = f"Photographs under each kind of masks: {self._count(pool):,}."
+            (sizes,) = (
+                d.sizes for d in self.protocol.datasets if d.name == pool.dataset
+            )
+            count = f"Photographs under each kind of masks: {len(sizes):,}."
             parts += [f"## {heading(pool)}", count, self._main_table(groups)]
             parts += self._area_tables(groups[-1])
             if len(self.methods) > 1:
                 parts += self._difference_table(groups)
         parts += ["## Masks", self._mask_table()]
         parts += ["## How it was measured", MEASUREMENT, self._definitions()]
-        parts += ["## Settings", self._settings()]
+        settings = self.evaluation.settings().items()
+        parts += ["## Settings", "\n".join(f"- {name}: {v}" for name, v in settings)]
         return "\n\n".join(parts) + "\n"
 
     def _main_table(self, groups: Iterable[Group]) -> str:
@@ -97,13 +110,13 @@ class Report:
         lines = []
         for group in groups:
             for method in self.methods:
-                cells = [self._cell(group, ALL, method, name) for name in ALL_METRICS]
+                cells = [self._cell(group, ALL, method, name) for name in self.metrics]
                 lines.append([mask_title(group.masks), method, *cells])
             for method, reason in self.evaluation.missing_methods.items():
-                blank = [""] * (len(ALL_METRICS) - 1)
+                blank = [""] * (len(self.metrics) - 1)
                 reason = f"not available: {reason}"
                 lines.append([mask_title(group.masks), method, reason, *blank])
-        return markdown_table(["masks", "method", *map(column, ALL_METRICS)], lines)
+        return markdown_table(["masks", "method", *map(column, self.metrics)], lines)
 
     def _area_tables(self, group: Group) -> list[str]:
         """The main metrics of a group in each bucket of holes."""
@@ -132,10 +145,6 @@ class Report:
         table = markdown_table(["masks", "method", *map(column, self.main)], lines)
         return [f"### Minus {first}, on the same photographs", table]
 
-    def _count(self, group: Group) -> int:
-        (sizes,) = (d.sizes for d in self.protocol.datasets if d.name == group.dataset)
-        return len(sizes)
-
     def _mask_table(self) -> str:
         """The missing fraction of each set of masks, and its SHA-256."""
         lines = [
@@ -153,7 +162,7 @@ class Report:
 
     def _definitions(self) -> str:
         lines = []
-        for name in ALL_METRICS:
+        for name in self.metrics:
             line = f"- **{name}**: {DEFINITIONS[name]}"
             if reason := self.evaluation.missing_metrics.get(name):
                 line = f"- **{name}**: not available: {' '.join(reason.split())}"
@@ -170,10 +179,6 @@ class Report:
             if (row.hole, row.method, row.metric) == (ALL, self.methods[0], metric)
             and (counts := row.summary.left_out())
         )
-
-    def _settings(self) -> str:
-        settings = self.evaluation.settings().items()
-        return "\n".join(f"- {name}: {value}" for name, value in settings)
 
     def _cell(
         self, group: Group, hole: str, method: str, metric: str, minus: str = ""

@@ -1,33 +1,40 @@
 """The folder of an evaluation: its settings, masks, measurements and pictures."""
 
-import csv
-import io
 import json
-import os
-from collections.abc import Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from gin.data import mask_sets
-from gin.errors import InputError
+from gin.errors import InputError, input_error
 from gin.evaluation.metrics import METRICS
 from gin.evaluation.protocol import Group, Protocol
-from gin.masks import Mask, load_mask
-from gin.utils.files import append, atomic, check_folder, remove_partial
+from gin.evaluation.segmentation import SEGMENTATION_METRICS
+from gin.masks import load_mask
+from gin.utils.files import atomic, check_folder, remove_partial
+from gin.utils.tables import Records
 
 KEY = (*Group._fields, "photograph", "method")
 HOLE = "hole"  # the missing fraction
+PARTS = "parts"
 
 
 class EvaluationFolder:
-    """`run.json`, `masks/`, `records.csv`, `times.csv`, `features/`, `pictures/`."""
+    """`run.json`, `masks/`, `records.csv`, `times.csv`, `features/`, `pictures/`.
+
+    Each of several processes writes into a `part`, which `merge` adds to these files.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.settings_file = path / "run.json"
-        self.records = Records(path / "records.csv", (*KEY, HOLE, *METRICS))
+        columns = (*KEY, HOLE, *METRICS, *SEGMENTATION_METRICS)
+        # Older tables end before the VGG distance.
+        old = columns[: columns.index("VGG")]
+        self.records = Records(path / "records.csv", columns, old)
         self.times = Records(path / "times.csv", (*KEY, "seconds"))
 
     def check(self, resume: bool) -> None:
@@ -42,7 +49,10 @@ class EvaluationFolder:
                 f"{self.path}: holds an evaluation; --resume goes on with it, or name "
                 "another --out"
             )
-        if self.path.exists() and (not self.path.is_dir() or _visible(self.path)):
+        if self.path.exists() and (
+            not self.path.is_dir()
+            or any(not path.name.startswith(".") for path in self.path.iterdir())
+        ):
             raise InputError(f"{self.path}: exists already; name another --out")
         check_folder(self.path)
 
@@ -59,6 +69,10 @@ class EvaluationFolder:
         with atomic(self.settings_file) as temporary:
             temporary.write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
 
+    def began_before_vgg(self) -> bool:
+        """Whether the folder's evaluation began when there was no VGG distance."""
+        return self.settings_file.exists() and "VGG" not in self._settings()
+
     def write_masks(self, protocol: Protocol) -> dict[Group, str]:
         """Write the masks that are missing; -> the SHA-256 of each group's masks.
 
@@ -73,7 +87,12 @@ class EvaluationFolder:
                 masks = cell.masks.draw(cell.dataset, cell.size, protocol.seed)
                 paths = self.mask_paths(cell.group, names)
                 for name, path, mask in zip(names, paths, masks, strict=True):
-                    _write_mask(mask, path)
+                    if not path.exists():
+                        mask_sets.write(mask, path)
+                    elif not np.array_equal(load_mask(path), mask):
+                        raise InputError(
+                            f"{path}: is not the mask that the evaluation began with"
+                        )
                     fingerprint.add(name, mask)
                     bar.update()
                 digests[cell.group] = fingerprint.text()
@@ -86,6 +105,32 @@ class EvaluationFolder:
     def features_path(self, group: Group, method: str) -> Path:
         """The file of Inception's features of a method's completions of a group."""
         return self.path.joinpath("features", *group, f"{method}.safetensors")
+
+    def part(self, number: int | None) -> "EvaluationFolder":
+        """The folder that a process of this number writes into; this one for None."""
+        if number is None:
+            return self
+        return EvaluationFolder(self.path / PARTS / str(number))
+
+    def parts(self) -> "list[EvaluationFolder]":
+        """The folders of processes whose files are not merged."""
+        return [EvaluationFolder(path) for path in (self.path / PARTS).glob("*")]
+
+    def merge(self, keys: Iterable[tuple[Group, str, str]]) -> None:
+        """Move the rows of all parts into the tables, in the order of `keys`."""
+        if not (parts := self.parts()):
+            return
+        order = [(*group, photograph, method) for group, photograph, method in keys]
+        for mine, *others in zip(
+            *((p.records, p.times) for p in (self, *parts)), strict=True
+        ):
+            rows = {
+                tuple(row[name] for name in KEY): row
+                for table in (mine, *others)
+                for row in table.recover()
+            }
+            mine.write(rows[key] for key in order if key in rows)
+        shutil.rmtree(self.path / PARTS)
 
     def read_values(
         self, metrics: Iterable[str]
@@ -144,10 +189,8 @@ class EvaluationFolder:
     def _settings(self) -> dict[str, str]:
         """The settings in the folder."""
         path = self.settings_file
-        try:
+        with input_error(f"{path}: not readable", ValueError, RecursionError):
             settings = json.loads(path.read_text("utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}: not readable ({error})") from error
         if not isinstance(settings, dict):
             raise InputError(f"{path}: expected an evaluation's settings by name")
         return settings
@@ -158,67 +201,3 @@ def _number(cell: str, path: Path) -> float:
         return float(cell)
     except ValueError as error:
         raise InputError(f"{path}: holds {cell!r}; expected a number") from error
-
-
-def _write_mask(mask: Mask, path: Path) -> None:
-    if not path.exists():
-        mask_sets.write(mask, path)
-    elif not np.array_equal(load_mask(path), mask):
-        raise InputError(f"{path}: is not the mask that the evaluation began with")
-
-
-def _visible(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if not path.name.startswith(".")]
-
-
-class Records:
-    """A CSV file that is appended to row by row.
-
-    Cells must not hold line breaks, so that each line is a row. `recover` cuts off the
-    last line if a killed program left it incomplete.
-    """
-
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        self.path, self.columns = path, list(columns)
-
-    def recover(self) -> list[dict[str, str]]:
-        """Read the rows; create the file, or cut off an incomplete last row.
-
-        Raises InputError for a file with other columns.
-        """
-        if not self.path.exists():
-            with atomic(self.path) as temporary:
-                temporary.write_bytes(_line(self.columns))
-        content = self.path.read_bytes()
-        complete = content.rfind(b"\n") + 1  # bytes
-        header, *rows = _parsed(content[:complete]) or [[]]
-        if header != self.columns or any(len(row) != len(header) for row in rows):
-            raise InputError(
-                f"{self.path}: not the table of this evaluation; "
-                f"expected the columns {', '.join(self.columns)}"
-            )
-        if complete < len(content):
-            os.truncate(self.path, complete)
-        return [dict(zip(header, row, strict=True)) for row in rows]
-
-    def append(self, row: Mapping[str, object]) -> None:
-        """Append a row, which is on the disk when this returns.
-
-        Raises InputError if the disk is full; `recover` then cuts off the rest.
-        """
-        append(self.path, _line([row.get(name, "") for name in self.columns]))
-
-
-def _parsed(content: bytes) -> list[list[str]]:
-    """The rows of CSV text; none if it is not CSV."""
-    text = content.decode("utf-8", "surrogateescape")
-    try:
-        return [*csv.reader(io.StringIO(text, newline=""))]
-    except csv.Error:
-        return []
-
-
-def _line(cells: Sequence[object]) -> bytes:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerow(cells)
-    return stream.getvalue().encode("utf-8", "surrogateescape")

@@ -21,27 +21,18 @@ Callback = Callable[[float], None]
 
 @dataclass
 class Passes:
-    """Completes batches of images with a network.
+    """Completes batches of images with a network."""
 
-    Attributes:
-        net: the network, on `device`.
-        device: of the passes; inputs and outputs are on the CPU.
-        precision: one of `gin.utils.devices.PRECISIONS`.
-        pixels_at_once: the most pixels in one pass; larger batches are divided.
-        stages: 1 for the completed images, 2 for the coarse and the completed ones.
-        ensemble: whether results are averaged over five views.
-        callback: called after each pass with the fraction that is done, 0 to 1.
-        batches: the number of calls, for `callback`.
-    """
-
-    net: DeepGIN
-    device: torch.device
-    precision: str
-    pixels_at_once: int
+    net: DeepGIN  #: the network, on `device`
+    device: torch.device  #: of the passes; inputs and outputs are on the CPU
+    precision: str  #: one of `gin.utils.devices.PRECISIONS`
+    pixels_at_once: int  #: the most pixels in one pass; larger batches are divided
+    #: 1 for the completed images, 2 for the coarse and the completed ones
     stages: int = 1
-    ensemble: bool = False
+    ensemble: bool = False  #: whether results are averaged over five views
+    #: called after each pass with the fraction that is done, 0 to 1
     callback: Callback | None = None
-    batches: int = 1
+    batches: int = 1  #: the number of calls, for `callback`
 
     def __post_init__(self) -> None:
         self._batch = 0  # calls before this one

@@ -24,13 +24,10 @@ Run = Callable[[Tensor, Tensor], Tensor]
 
 
 def crops(mask: np.ndarray) -> list[Window]:
-    """Return disjoint windows that contain every missing pixel.
+    """Return disjoint windows that contain every missing pixel of `mask` (H, W).
 
-    A window is `CONTEXT` times as high and as wide as its holes, and at least `SIDE`
-    if the photograph is. At the photograph's edge it is shifted inwards.
-
-    Args:
-        mask: (H, W) of {0, 1}, 1 = missing.
+    A window is `CONTEXT` times as high and as wide as its holes, and at least `SIDE` if
+    the photograph is. At the photograph's edge it is shifted inwards.
     """
     boxes = _boxes(mask)
     while True:
@@ -77,28 +74,20 @@ def _overlapping(windows: np.ndarray) -> tuple[int, np.ndarray]:
 
 @dataclass(frozen=True)
 class Crop:
-    """A window of a photograph, and the size at which it is completed.
+    """A window of a photograph, and the size at which it is completed."""
 
-    Attributes:
-        window: rows and columns of the photograph.
-        size: (h, w) of the downscaled crop.
-        tiles: pairs of windows of the downscaled crop: the network's input, and the
-            part of its output that is kept.
-    """
-
-    window: Window
-    size: tuple[int, int]
+    window: Window  #: rows and columns of the photograph
+    size: tuple[int, int]  #: (h, w) of the downscaled crop
+    #: pairs of windows of the downscaled crop: the network's input, and the part of its
+    #: output that is kept
     tiles: list[tuple[Window, Window]]
 
 
 def plan(mask: np.ndarray) -> list[Crop]:
-    """Return the crops that cover the holes of a photograph.
+    """Return the crops that cover the holes of a photograph, from its `mask` (H, W).
 
     A crop is downscaled to `SIDE`, or until its hole is `DEPTH` px deep; long thin
     holes are therefore completed tile by tile.
-
-    Args:
-        mask: (H, W) of {0, 1}, 1 = missing.
     """
     planned = []
     for window in crops(mask):
@@ -138,20 +127,12 @@ def _span(start: int, length: int) -> slice:
 
 
 def complete(crop: Crop, image: Tensor, mask: Tensor, run: Run, stages: int) -> Tensor:
-    """Complete the window of a crop, tile after tile.
+    """Complete the window of a crop, tile after tile: (1, C, H, W), C = 3 `stages`.
 
-    The results of earlier tiles are known pixels for later ones.
-
-    Args:
-        crop: one of `plan`.
-        image: (1, 3, H, W) in [0, 1], the window of the photograph, with white holes.
-        mask: (1, 1, H, W) of {0, 1}, 1 = missing.
-        run: completes images: (1, 3, h, w), (1, 1, h, w) -> (1, C, h, w). The last
-            three channels are the completed image.
-        stages: C / 3.
-
-    Returns:
-        (1, C, H, W).
+    The results of earlier tiles are known pixels for later ones. `image` is the window
+    of the photograph, (1, 3, H, W) in [0, 1], with white holes, `mask` (1, 1, H, W) of
+    {0, 1}, 1 = missing. `run` completes images: (1, 3, h, w), (1, 1, h, w) -> (1, C, h,
+    w), the last three channels being the completed image.
     """
     shape = image.shape[2:]
     image, mask = _downscaled(image, mask, crop.size)

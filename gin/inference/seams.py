@@ -17,19 +17,12 @@ CROSS = ndimage.generate_binary_structure(2, 1)  # a pixel and its four neighbou
 
 
 def harmonic(fill: np.ndarray, image: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """Return `fill` without the step in brightness at the hole's border.
+    """Return `fill` (H, W, C) without the step in brightness at the hole's border.
 
     The step from `fill` inside to `image` outside is continued into the hole by
     Laplace's equation and added to `fill`: Poisson blending (Pérez et al., 2003) with
     gradient 0 across the border. The photograph's edge has no boundary condition.
-
-    Args:
-        fill: float (H, W, C), read in the hole only.
-        image: float (H, W, C), read outside the hole only.
-        hole: bool (H, W), True = missing, not everywhere True.
-
-    Returns:
-        Float (H, W, C), equal to `fill` outside the hole.
+    `hole` is bool (H, W), not everywhere True; the result equals `fill` outside it.
     """
     box = tuple(
         slice(max(0, side.start - 1), side.stop + 1)

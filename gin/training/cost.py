@@ -1,9 +1,7 @@
 """The operations and the memory of a training step, counted without computing it.
 
 The learner's own step runs on tensors that have shapes and no values, so the count
-includes everything that the step does.
-
-Taught in book/18_main_stage.md.
+includes everything that the step does. Taught in book/18_main_stage.md.
 """
 
 import weakref
@@ -56,8 +54,7 @@ def random_learner(
 ) -> Learner:
     """A learner whose backbone has random weights: the cost does not depend on them.
 
-    Raises:
-        InputError: a value of the recipe cannot be used.
+    Raises InputError if a value of the recipe cannot be used.
     """
     features = None
     if recipe.backbone and recipe.schedule.flat + recipe.schedule.decay:
@@ -94,10 +91,8 @@ class _NoModules(ModuleTracker):
 def step_cost(learner: Learner, step: Step) -> Cost:
     """The cost of `step` once the optimisers hold their moments.
 
-    The learner must not be compiled; its weights stay as they are.
-
-    Raises:
-        InputError: the network cannot take the image size.
+    The learner must not be compiled; its weights stay as they are. Raises InputError if
+    the network cannot take the image size.
     """
     _reset(learner)
     try:
@@ -135,9 +130,8 @@ def _reset(learner: Learner) -> None:
 class PeakMemory(TorchDispatchMode):
     """Counts the bytes of the tensors that operators return while they are alive.
 
-    Attributes:
-        current: bytes alive now. Views of a tensor take none.
-        peak: the most bytes alive at a time.
+    `current` are alive now, `peak` were the most alive at a time. Views of a tensor
+    take none.
     """
 
     def __init__(self) -> None:

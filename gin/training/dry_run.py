@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from gin.data.sources import open_source
@@ -36,7 +35,7 @@ HEADER = (
     "GFLOP an image",
 )
 SECONDS = 1.0  # at the ceiling, the longest step that is timed
-SMALLEST = 128  # image size in px; smaller steps are slower than their operations say
+SMALLEST = 128  # image size in px; smaller steps reach a lower rate
 
 
 class Segment(NamedTuple):
@@ -60,20 +59,12 @@ def plan(
     hardware: Hardware,
     learner: type[Learner] = Learner,
 ) -> Iterator[str]:
-    """The lines of `gin train --dry-run`.
+    """The lines of `gin train --dry-run`; arguments as for `train`.
 
     Every step's operations and memory are counted on tensors without values. For the
-    time, a matrix product and a step of each stage are measured.
-
-    Args:
-        recipe: what to learn, and how.
-        data: see `gin.data.sources.open_source`.
-        root: likewise.
-        hardware: where; its processes are counted and not started.
-        learner: the class of the steps.
-
-    Raises:
-        InputError: the training would raise it.
+    time, a matrix product and a step of each stage are measured. The processes of
+    `hardware` are counted and not started. Raises InputError if the training would
+    raise it.
     """
     source, world_size = open_source(data, root), hardware.devices * hardware.nodes
     schedule = segments(Timetable(recipe, len(source)), world_size)
@@ -102,8 +93,8 @@ def plan(
 def segments(timetable: Timetable, world_size: int = 1) -> list[Segment]:
     """The whole schedule of `world_size` processes, in the timetable's order.
 
-    A schedule can have millions of steps, so bisection finds the end of a segment:
-    the timetable's stage and phase change with the clock and never change back.
+    A schedule can have millions of steps, so bisection finds the end of a segment: the
+    timetable's stage and phase change with the clock and never change back.
     """
     clock, result = Clock(), list[Segment]()
     while not timetable.finished(clock):
@@ -128,27 +119,26 @@ def segments(timetable: Timetable, world_size: int = 1) -> list[Segment]:
 
 
 def _state(timetable: Timetable, clock: Clock) -> tuple[bool, bool, Phase]:
-    return (
-        timetable.finished(clock),
-        timetable.warming_up(clock),
-        timetable.phase(clock),
-    )
+    finished, warming_up = timetable.finished(clock), timetable.warming_up(clock)
+    return finished, warming_up, timetable.phase(clock)
 
 
 def _settings(recipe: Recipe, learner: Learner) -> Iterator[str]:
     network, optimiser, schedule = recipe.network, recipe.optimiser, recipe.schedule
     pasted = "composite" if network.composite else "not composite"
+    counts = [
+        sum(p.numel() for p in module.parameters())
+        for module in (learner.net, learner.discriminators)
+    ]
+    lengths = f"{schedule.warm_up:,} + {schedule.flat:,} + {schedule.decay:,}"
+    width = network.base_channels
+    yield f"network       {network.variant}, base width {width}, {pasted}"
     yield (
-        f"network       {network.variant}, base width {network.base_channels}, {pasted}"
+        f"parameters    {counts[0]:,} in the generators, {counts[1]:,} in the "
+        "discriminators"
     )
-    yield (
-        f"parameters    {_parameters(learner.net):,} in the generators, "
-        f"{_parameters(learner.discriminators):,} in the discriminators"
-    )
-    yield (
-        f"schedule      {schedule.warm_up:,} + {schedule.flat:,} + {schedule.decay:,} "
-        f"{schedule.unit}: warm-up, flat, {schedule.shape} decay"
-    )
+    lengths = f"{lengths} {schedule.unit}"
+    yield f"schedule      {lengths}: warm-up, flat, {schedule.shape} decay"
     yield (
         f"lr            {optimiser.warm_up_lr:g} in the warm-up, then "
         f"{optimiser.generator_lr:g} and {optimiser.discriminator_lr:g} "
@@ -258,10 +248,6 @@ def synchronised_time(device: torch.device) -> float:
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
     return time.perf_counter()
-
-
-def _parameters(module: nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters())
 
 
 def _flop(count: float) -> str:

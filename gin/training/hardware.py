@@ -15,7 +15,7 @@ from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
-from gin.errors import InputError
+from gin.errors import InputError, input_error
 from gin.utils.devices import (
     available_cores,
     choose_device,
@@ -30,10 +30,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Hardware:
-    """Where a training runs; None chooses by what is there.
+    """Where a training runs; None chooses by the machine.
 
-    `devices` processes on each of `nodes` machines; `workers` make the batches of
-    each process.
+    `devices` processes on each of `nodes` machines; `workers` make the batches of each
+    process.
     """
 
     device: str | None = None
@@ -45,7 +45,7 @@ class Hardware:
 
 
 def launch(hardware: Hardware) -> Fabric:
-    """The device, the precision and the processes. Raises InputError if unusable."""
+    """Start the processes on their devices; InputError if this is not possible."""
     device = choose_device(hardware.device)
     precision = choose_precision(device, hardware.precision)
     if hardware.devices < 1 or hardware.nodes < 1:
@@ -53,11 +53,12 @@ def launch(hardware: Hardware) -> Fabric:
             f"{hardware.devices} devices on {hardware.nodes} nodes; expected 1 or more"
         )
     _check_processes(hardware)
-    # What it has to say about starting is no news to who asked for it.
+    # Its messages about starting repeat what the user asked for.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     several = hardware.devices * hardware.nodes > 1
     one_of_many = device.index is not None and hardware.devices == 1
-    try:
+    what = f"{hardware.devices} devices cannot be used"
+    with input_error(what, MisconfigurationException):
         fabric = Fabric(
             accelerator=device.type,
             strategy="ddp" if several else "auto",
@@ -65,9 +66,6 @@ def launch(hardware: Hardware) -> Fabric:
             num_nodes=hardware.nodes,
             precision="bf16-mixed" if precision == "bf16" else "32-true",
         )
-    except MisconfigurationException as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{hardware.devices} devices: {reason}") from error
     if parent := os.environ.pop(PARENT, None):
         end_with_parent(int(parent))
     os.environ[PARENT] = str(os.getpid())  # for the processes that Fabric starts
@@ -77,7 +75,10 @@ def launch(hardware: Hardware) -> Fabric:
 
 
 def _check_processes(hardware: Hardware) -> None:
-    """Else as many trainings as processes would run, and write into one folder."""
+    """Raise InputError if torchrun or SLURM started another number of processes.
+
+    Each of them would be a training of its own, and write into the same folder.
+    """
     expected = hardware.devices * hardware.nodes
     for name, environment in (
         ("torchrun", TorchElasticEnvironment),
@@ -85,25 +86,25 @@ def _check_processes(hardware: Hardware) -> None:
     ):
         if environment.detect():
             try:
-                found = environment().world_size()
+                started = environment().world_size()
             except RuntimeError as error:  # SLURM's --ntasks without a number a node
                 raise InputError(
                     f"{name} started the processes with --ntasks; expected "
                     f"--ntasks-per-node={hardware.devices}"
                 ) from error
-            if found != expected:
+            if started != expected:
                 raise InputError(
-                    f"{name} started {found} processes; expected {expected}, as many "
+                    f"{name} started {started} processes; expected {expected}, as many "
                     f"as {hardware.devices} devices on {hardware.nodes} nodes"
                 )
             return
 
 
 def count_workers(hardware: Hardware, device: torch.device) -> int:
-    """The processes that make batches for one process of the training.
+    """The number of processes that make batches for one process of the training.
 
-    One on a CPU, which the training needs itself. Otherwise a process's share of the
-    cores, at most `MOST_WORKERS`: two or three of them make 500 images a second.
+    It is 1 on a CPU, which the training itself needs; otherwise a process's share of
+    the cores, at most `MOST_WORKERS`: two or three of them make 500 images a second.
     """
     if hardware.workers is not None:
         return hardware.workers
@@ -122,11 +123,8 @@ def uses_compile(hardware: Hardware, device: torch.device) -> bool:
 def on_first_process(fabric: Fabric, function: Callable[[], T]) -> T:
     """Call `function` in the first process and return its result in every process.
 
-    The others wait as long as it takes. They get a copy by pickle.
-
-    Raises:
-        InputError: in the first process, if `function` raises it.
-        SystemExit: in the others then.
+    The others wait as long as it takes, and get a pickled copy. If `function` raises
+    InputError, so does this in the first process, and SystemExit in the others.
     """
     result: Any = None
     with fabric.rank_zero_first():
@@ -145,8 +143,8 @@ def end_with_parent(parent: int, seconds: float = 1.0) -> None:
     """Start a thread that ends this process when its parent has ended.
 
     Fabric starts the other processes from the first one and does not end them if the
-    first one fails: they would wait in a collective until its timeout. The thread
-    looks every `seconds` whether `parent` is still the parent's number.
+    first one fails: they would wait in a collective until its timeout. Every `seconds`
+    the thread checks that this process's parent is still `parent`.
     """
 
     def watch() -> None:

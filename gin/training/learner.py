@@ -15,13 +15,12 @@ from torch.optim import Adam
 from gin import losses
 from gin.discriminator import Discriminators
 from gin.errors import InputError
-from gin.evaluation.metrics import Lpips
 from gin.generator import Completion, DeepGIN, composite
 from gin.initialisation import identity_initialisation
 from gin.masks import KINDS
 from gin.recipes import LossRecipe, NetworkRecipe, Recipe, check_recipe
 from gin.utils.devices import tune
-from gin.vgg import Features
+from gin.vgg import Features, Lpips
 from gin.weights.checkpoints import configuration, load
 from gin.weights.imagenet import Backbone
 
@@ -29,15 +28,10 @@ from gin.weights.imagenet import Backbone
 class Learner:
     """The networks, their optimisers and the moving average.
 
-    Args:
-        recipe: what to learn, and how.
-        seed: of the first weights.
-        features: phi of Eqs. 4 and 5, see `phi`; None where there is no main stage.
-        fabric: the device, the precision, and the other processes.
-        compiled: whether the networks and the losses go through `torch.compile`.
-
-    Raises:
-        InputError: a value of the recipe cannot be used.
+    `seed` is that of the first weights. `features` is phi of Eqs. 4 and 5, see `phi`,
+    or None without a main stage. `fabric` has the device, the precision and the other
+    processes. If `compiled`, the networks and the losses go through `torch.compile`.
+    Raises InputError if a value of the recipe cannot be used.
     """
 
     copies = len(KINDS)  # completions of a photograph in a step
@@ -69,15 +63,15 @@ class Learner:
         self._complete, self._step_g = fabric.setup(
             _maybe_compiled(self.net, compiled), self.adam_g
         )
-        self._frozen = _maybe_compiled(self.discriminators, compiled)
-        self._discriminators, self._step_d = fabric.setup(self._frozen, self.adam_d)
+        self._discriminators, self._step_d = fabric.setup(
+            _maybe_compiled(self.discriminators, compiled), self.adam_d
+        )
         self._terms = _maybe_compiled(self._generator_terms, compiled)
         self.average = self.net
         if optimiser.ema_decay is not None:
             self.average = deepcopy(self.net).requires_grad_(False)
 
     def _networks(self) -> tuple[DeepGIN, Discriminators]:
-        """The generators and the discriminators, with their first weights."""
         network = self.recipe.network
         return _start(network), Discriminators(network.base_channels, network.padding)
 
@@ -86,7 +80,7 @@ class Learner:
     ) -> dict[str, Tensor]:
         """Update the generators with Eq. 1 alone. Returns the loss under its name.
 
-        image (3P, 3, H, W) in [0, 1], mask (3P, 1, H, W) of 0 and 1; `factor`
+        `image` is (3P, 3, H, W) in [0, 1], `mask` (3P, 1, H, W) of 0 and 1; `factor`
         multiplies the learning rate.
         """
         _set_lr(self.adam_g, factor * self.recipe.optimiser.warm_up_lr)
@@ -105,7 +99,7 @@ class Learner:
     ) -> dict[str, Tensor]:
         """Update both, in the recipe's order. Returns every term under its name.
 
-        As in `warm_up_step`; each photograph stands three times in a row.
+        Arguments as for `warm_up_step`; each photograph occurs three times in a row.
         """
         self.set_lr(factor)
         image = _channels_last(image)
@@ -130,16 +124,12 @@ class Learner:
     ) -> dict[str, Tensor]:
         """Update the generators (Eqs. 2 and 4 to 7)."""
         together = self.recipe.optimiser.order == "released"
-        # Wrapped, the discriminators' gradients are averaged over the processes,
-        # which clipping over both needs; else they need no gradient at all.
-        discriminators = self._discriminators if together else self._frozen
         self.discriminators.requires_grad_(together)
         with self.fabric.autocast():
-            maps = discriminators(masked, done.completed)
-            terms = self._terms(done, image, mask, maps)
-            if isinstance(self._features, Lpips):
-                distance = self._features(image, done.completed).mean()
-                terms = terms._replace(perceptual=distance)
+            # Wrapped, the discriminators' gradients are averaged over the processes,
+            # which clipping over both needs; else they need no gradient.
+            maps = self._discriminators(masked, done.completed) if together else None
+            terms = self._terms(done, image, mask, masked, maps)
         total = terms.total(self.recipe.losses)
         self.adam_g.zero_grad()
         self.adam_d.zero_grad()
@@ -164,16 +154,24 @@ class Learner:
         return loss.detach()
 
     def _generator_terms(
-        self, done: Completion, image: Tensor, mask: Tensor, maps: tuple[Tensor, ...]
+        self,
+        done: Completion,
+        image: Tensor,
+        mask: Tensor,
+        masked: Tensor,
+        maps: tuple[Tensor, ...] | None = None,
     ) -> losses.Terms:
-        """All terms of Eq. 7 but LPIPS.
-
-        Its switches of TF32 cannot be part of a compiled graph.
-        """
+        """All terms of Eq. 7; compiled, one graph with the networks they need."""
+        if maps is None:
+            maps = self.discriminators(masked, done.completed)
         lpips = isinstance(self._features, Lpips)
         features = None if lpips else self._compare(done, image)
         recipe = self.recipe.losses
-        return losses.generator_terms(done, image, mask, features, maps, recipe)
+        terms = losses.generator_terms(done, image, mask, features, maps, recipe)
+        if isinstance(self._features, Lpips):
+            distance = self._features.distances(image, done.completed).mean()
+            terms = terms._replace(perceptual=distance)
+        return terms
 
     def _compare(self, done: Completion, image: Tensor) -> losses.Features:
         """Features of the images compared, and of I_gt once for each photograph."""
@@ -182,8 +180,8 @@ class Learner:
         both = self.recipe.losses.compared == "both"
         out = done.coarse if done.out is None else done.out
         fakes = [out, done.completed] if both else [done.completed]
-        found = self._features(torch.cat(fakes))
-        parts = [layer.chunk(len(fakes)) for layer in found]
+        maps = self._features(torch.cat(fakes))
+        parts = [layer.chunk(len(fakes)) for layer in maps]
         with torch.no_grad():
             true = self._features(image[:: len(KINDS)])
         return losses.Features(
@@ -249,9 +247,9 @@ def _start(recipe: NetworkRecipe) -> DeepGIN:
         identity_initialisation(net)
     elif recipe.initialisation != "paper":
         weights = load(recipe.initialisation)
-        if (found := configuration(weights)) != (expected := configuration(net)):
+        if (stored := configuration(weights)) != (expected := configuration(net)):
             raise InputError(
-                f"{recipe.initialisation}: holds {found}; expected {expected}, "
+                f"{recipe.initialisation}: holds {stored}; expected {expected}, "
                 "as the recipe's network"
             )
         net.load_state_dict(weights.state_dict())

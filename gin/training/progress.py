@@ -1,4 +1,4 @@
-"""What a training reports: a progress bar, and curves for TensorBoard."""
+"""A training's progress bar, and its curves for TensorBoard."""
 
 import threading
 import time
@@ -17,40 +17,36 @@ EVERY = 50  # steps between two points of a curve, at most
 
 
 class Report(ExitStack):
-    """Averages terms from point to point; reports in the first process only.
+    """Averages terms between points of the curves; reports in the first process only.
 
-    Leaving it raises InputError if the disk was full.
-
-    Args:
-        folder: folder of TensorBoard's files.
-        steps: steps taken before; the curves of a resumed run continue there, and
-            points that a killed one wrote beyond them are dropped.
-        progress: the fraction of the schedule that is done, 0 to 1.
-        speaks: whether this is the process that reports.
+    `folder` is TensorBoard's, `steps` were taken before: the curves of a resumed run
+    continue there, and points that a killed one wrote beyond them are dropped.
+    `progress` is the fraction of the schedule that is done, 0 to 1, and `reports`
+    whether this is the process that reports. Leaving the block raises InputError if the
+    disk was full.
     """
 
-    def __init__(self, folder: Path, steps: int, progress: float, speaks: bool) -> None:
+    def __init__(
+        self, folder: Path, steps: int, progress: float, reports: bool
+    ) -> None:
         super().__init__()
         self.images, self.since = 0, time.perf_counter()
         self.terms: dict[str, list[Tensor]] = {}
         self.writer: SummaryWriter | None = None
-        if speaks:
+        if reports:
             self.writer = self.enter_context(_open_writer(folder, steps))
         self.bar = tqdm(
             total=1.0,
             initial=progress,
             bar_format="{percentage:3.0f}%|{bar}| {remaining} left, {postfix}",
-            disable=None if speaks else True,
+            disable=None if reports else True,
             mininterval=1,
             miniters=0,
         )
         self.callback(self.bar.close)
 
     def step(self, terms: dict[str, Tensor], images: int, progress: float) -> None:
-        """Add a step's terms (scalars on any device) and its images.
-
-        Only the process that reports keeps them.
-        """
+        """Add a step's terms, scalars on any device, and its number of images."""
         if self.writer is None:
             return
         self.images += images

@@ -14,7 +14,7 @@ from typing import Any, get_args, get_type_hints
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
-from gin.errors import InputError
+from gin.errors import InputError, check_choice, input_error
 from gin.recipes import PAPER, RECIPES, Phase, Recipe
 from gin.utils.files import atomic
 
@@ -46,42 +46,28 @@ OLD_NAMES = {
 def read_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
     """Read a recipe by name or from a YAML file, and apply changes.
 
-    Neither a file nor a change can name a class or a module, or refer to other values.
-
-    Args:
-        name: a key of `gin.recipes.RECIPES`, or a file with the values that differ from
-            `PAPER`, or from the recipe that its key `base` names. Field names of older
-            versions are accepted (`OLD_NAMES`).
-        changes: such as "optimiser.clip=1.0": the path of a value, and the value in
-            YAML.
-
-    Raises:
-        InputError: no such recipe or value, a value of the wrong type or not among its
-            choices, a file above 1 MiB, or one with YAML aliases.
+    `name` is a key of `gin.recipes.RECIPES`, or a file with the values that differ from
+    `PAPER`, or from the recipe that its key `base` names. Field names of older versions
+    are accepted (`OLD_NAMES`). `changes` are paths with values in YAML, such as
+    "optimiser.clip=1.0". Neither a file nor a change can name a class or a module, or
+    refer to other values. Raises InputError if there is no such recipe or value, and
+    for a value of the wrong type or not among its choices, a file above 1 MiB, or YAML
+    aliases.
     """
-    values = _named(name) if name in RECIPES else _from_file(Path(name))
+    values = _plain(RECIPES[name]) if name in RECIPES else _from_file(Path(name))
     for change in changes:
         _change(values, change)
     return _typed(values, name)
 
 
 def _load_yaml(text: str | bytes) -> Any:
-    """Load plain values from YAML without aliases, which could expand to gigabytes.
-
-    Raises:
-        InputError: anything else.
-    """
-    try:
+    """Load plain values from YAML without aliases, which could expand to gigabytes."""
+    errors = (yaml.YAMLError, ValueError, RecursionError)  # such as [[[
+    with input_error("not readable as YAML", *errors):
         for event in yaml.parse(text, yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
                 raise InputError(f"has the alias *{event.anchor}; expected its value")
         return yaml.safe_load(text)
-    except InputError:
-        raise
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # no such date; [[[
-        raise InputError(
-            f"not readable as YAML ({' '.join(str(error).split())})"
-        ) from error
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
@@ -106,8 +92,7 @@ def flat(recipe: Recipe) -> dict[str, Any]:
 def current_state(state: dict[str, Any]) -> dict[str, Any]:
     """Return a checkpoint's `state` with the recipe under its current paths.
 
-    `OLD_NAMES` are replaced, and a path that the checkpoint does not have gets its
-    default value. Other keys are unchanged.
+    `OLD_NAMES` are replaced, and a missing path gets its default value.
     """
     return {**flat(PAPER), **_renamed(state)}
 
@@ -135,10 +120,6 @@ def _plain(recipe: Recipe) -> dict[str, Any]:
     return json.loads(json.dumps(asdict(recipe)))  # tuples become lists
 
 
-def _named(name: str) -> dict[str, Any]:
-    return _plain(RECIPES[name])
-
-
 def _from_file(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(
@@ -153,11 +134,8 @@ def _from_file(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected sections such as `network:`, found none")
     base = str(content.pop("base", "paper"))
-    if base not in RECIPES:
-        raise InputError(
-            f"{path}: base is {base!r}; expected one of {', '.join(RECIPES)}"
-        )
-    values = _named(base)
+    check_choice(f"{path}: base", base, RECIPES)
+    values = _plain(RECIPES[base])
     _merge(values, _renamed(content), str(path))
     return values
 
@@ -188,12 +166,9 @@ def _change(values: dict[str, Any], change: str) -> None:
 
 
 def _put(values: dict[str, Any], key: str, value: Any, where: str) -> None:
-    """Set a value, after a check that it is plain, or a list of plain values.
+    """Set a value after a check that it is plain, or a list of plain values.
 
     In other places jsonargparse would import a class that a value names.
-
-    Raises:
-        InputError: there is no such key, or the value is not plain.
     """
     if key not in values:
         raise InputError(f"{where}: the recipe has no {key}")

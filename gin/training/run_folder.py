@@ -1,16 +1,19 @@
 """The folder of a training: its checkpoints and its weights.
 
-Every file is written whole or not at all.
-
-Taught in book/17_warm_up.md.
+Every file is written whole or not at all. Taught in book/17_warm_up.md.
 """
 
 import sys
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, BinaryIO
 from zipfile import ZipFile
 
 import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
 from gin.errors import InputError
 from gin.generator import DeepGIN
@@ -26,9 +29,9 @@ STATE = {"learner", "random", "clock", "best", "seconds"}  # in every checkpoint
 class RunFolder:
     """`recipe.yaml`, `skipped.csv`, `checkpoints/`, `log/` and two files of weights.
 
-    `skipped.csv` lists the photographs that cannot be read. `weights.safetensors`
-    holds the newest weights, `best.safetensors` those with the least error in the
-    holes of the validation batches; both are averaged if the recipe has an average.
+    `skipped.csv` lists the photographs that cannot be read. `weights.safetensors` holds
+    the newest weights, `best.safetensors` those with the least error in the holes of
+    the validation batches; both are averaged if the recipe has an average.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,18 +40,23 @@ class RunFolder:
         self.log = path / "log"
         self.skipped = path / "skipped.csv"
 
-    def found(self) -> list[Path]:
+    def saved(self) -> list[Path]:
         """Return the paths of the checkpoints, oldest first."""
         return sorted(self.checkpoints.glob("step-*.pt"))
 
     def check(self, resume: bool) -> None:
-        """Check that there is a run to resume, or none to overwrite.
+        """Raise InputError without a run to resume, or if one would be overwritten.
 
         A run that was killed before its first checkpoint can be resumed, too. Any file
-        that a training would overwrite counts as a run. Raises InputError.
+        that a training would overwrite counts as a run.
         """
         recipe = self.path / RECIPE
-        parts = [recipe, self.path / WEIGHTS, self.path / BEST, *self.found()]
+        parts = [
+            recipe,
+            self.path / WEIGHTS,
+            self.path / BEST,
+            *self.saved(),
+        ]
         started = [path for path in parts if path.exists()]
         if resume and not started:
             raise InputError(f"{self.path}: there is no run to resume")
@@ -69,7 +77,7 @@ class RunFolder:
         remove_partial(self.path)
         remove_partial(self.checkpoints)
         bad: dict[Path, InputError] = {}
-        for path in reversed(self.found()):
+        for path in reversed(self.saved()):
             try:
                 read_checkpoint(path)
             except InputError as error:
@@ -88,12 +96,12 @@ class RunFolder:
             temporary.open("wb") as file,
         ):
             _save(state, file)
-        for old in self.found()[:-KEPT]:
+        for old in self.saved()[:-KEPT]:
             old.unlink()
 
     def load(self) -> dict[str, Any]:
         """Read the newest checkpoint. Raises InputError if it cannot be read."""
-        return read_checkpoint(self.found()[-1])
+        return read_checkpoint(self.saved()[-1])
 
     def save_weights(self, net: DeepGIN, notes: dict[str, str], best: bool) -> None:
         """Write `net` as the newest weights, and if `best` as the best ones."""
@@ -101,11 +109,35 @@ class RunFolder:
             save(net, self.path / name, notes=notes)
 
 
+class SavingThread(ThreadPoolExecutor):
+    """Writes a snapshot of the training in a thread, one at a time."""
+
+    def __init__(self) -> None:
+        super().__init__(max_workers=1, thread_name_prefix="saving")
+        self._last: Future[None] | None = None
+
+    def save(
+        self, write: Callable[[DeepGIN, dict[str, Any]], None], net: DeepGIN, state: Any
+    ) -> None:
+        """Call `write` with copies of `net` and `state`, after the last one ended.
+
+        Raises what the last one raised.
+        """
+        self.wait()
+        copies = tree_map_only(Tensor, lambda t: t.detach().to("cpu", copy=True), state)
+        self._last = super().submit(write, deepcopy(net), copies)
+
+    def wait(self) -> None:
+        """Wait for the last one. Raises what it raised."""
+        if self._last is not None:
+            self._last.result()
+
+
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read the state that `RunFolder.save` wrote; its tensors are on the CPU.
 
-    Compares every record's CRC-32, which torch writes but does not verify.
-    Raises InputError if one differs, or for another file.
+    Compares every record's CRC-32, which torch writes but does not verify. Raises
+    InputError if one differs, or for another file.
     """
     try:
         with ZipFile(path) as archive:

@@ -1,9 +1,7 @@
 """The stage, the phase and the learning rates of every step.
 
 All of them are functions of the recipe and the clock, so a resumed training continues
-as if it had not stopped. Paper, section 5.1.
-
-Taught in book/17_warm_up.md.
+as if it had not stopped. Paper, section 5.1. Taught in book/17_warm_up.md.
 """
 
 import math

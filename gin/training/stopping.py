@@ -1,4 +1,4 @@
-"""What ends a training before its schedule: signals, limits, divergence."""
+"""Signals, limits and divergence end a training before its schedule does."""
 
 import math
 import signal
@@ -20,10 +20,7 @@ CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 class Stop(ExitStack):
     """Notes Ctrl-C and SIGTERM while it is open, and checks the limits.
 
-    Args:
-        fabric: the processes, all of which stop after the same step.
-        max_steps: stop after this many steps; None for no limit.
-        max_hours: stop after this many hours; None for no limit.
+    All processes of `fabric` stop after the same step. None stands for no limit.
     """
 
     def __init__(
@@ -49,7 +46,7 @@ class Stop(ExitStack):
     def after_step(self) -> bool:
         """Return whether to stop now, the same in all processes.
 
-        `reason` and `code`, the program's exit code, then say why.
+        `reason` and `code`, the program's exit code, are then set.
         """
         self.taken += 1
         if self.max_steps is not None and self.taken >= self.max_steps:
@@ -63,7 +60,7 @@ class Stop(ExitStack):
         mine = torch.tensor(self.code if self.reason else -1)
         most = self.fabric.all_reduce(self.fabric.to_device(mine), reduce_op="max")
         assert isinstance(most, Tensor)
-        # Only what all processes know decides: a signal may have come since.
+        # From the reduced value alone: a signal may have arrived since.
         if stopping := bool(most >= 0):
             self.reason = self.reason or "another process"
             self.code = int(most)
@@ -74,8 +71,8 @@ class Stop(ExitStack):
 def signals_held() -> Iterator[None]:
     """Block signals; processes that start in the block never receive them.
 
-    SLURM sends SIGTERM to all processes. A training needs those that make its batches
-    to finish the step.
+    SLURM sends SIGTERM to all processes, and a training needs those that make its
+    batches to finish the step.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
@@ -90,8 +87,7 @@ def signals_held() -> Iterator[None]:
 class Finite:
     """Keeps the first step whose loss is not finite, without waiting for the device.
 
-    Args:
-        weights: they must be finite too; a finite loss can have infinite gradients.
+    The `weights` must be finite too; a finite loss can have infinite gradients.
     """
 
     def __init__(self, weights: Iterable[Tensor]) -> None:

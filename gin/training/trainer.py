@@ -25,7 +25,7 @@ from gin.data.shards import Shards
 from gin.data.sources import Source, open_source
 from gin.data.unreadable import Readable, add_bad, read_bad, write_bad
 from gin.data.unreadable import check as check_photographs
-from gin.errors import InputError, Interrupted
+from gin.errors import InputError, Interrupted, input_error
 from gin.generator import DeepGIN
 from gin.recipes import Recipe, check_recipe
 from gin.training.hardware import (
@@ -38,7 +38,7 @@ from gin.training.hardware import (
 from gin.training.learner import Learner, phi
 from gin.training.progress import EVERY, Report, Validation
 from gin.training.recipe_files import current_state, flat, write_recipe
-from gin.training.run_folder import RECIPE, RunFolder
+from gin.training.run_folder import RECIPE, RunFolder, SavingThread
 from gin.training.schedule import Clock, Timetable
 from gin.training.stopping import NOTICED_EVERY, Finite, Stop, signals_held
 from gin.utils.files import locked
@@ -66,22 +66,21 @@ def train(
 ) -> DeepGIN:
     """Train on the photographs that `data` names and write the run to `out`.
 
+    Returns the averaged network, in evaluation mode.
+
     Args:
         recipe: the network, the losses and the schedule.
-        data: see `gin.data.sources.open_source`.
+        data: see `gin.data.sources.open_source`, as for `root`.
         out: see `gin.training.run_folder.RunFolder`.
-        seed: seed of the first weights, the batches and the masks.
+        seed: of the first weights, the batches and the masks.
         resume: continue the run in `out`.
-        hardware: device, precision and processes; None chooses by what is there.
-        root: see `gin.data.sources.open_source`.
+        hardware: device, precision and processes; None chooses by the machine.
+        root: the folder of the photographs.
         skip_bad: leave out photographs that cannot be read, and list them.
         backbone: weights for phi, see `gin.weights.imagenet.load_backbone`.
         max_steps: stop after this many steps of this call.
         max_hours: stop after this many hours of this call.
         learner: the class that trains the recipe's variant.
-
-    Returns:
-        The averaged network, in evaluation mode.
 
     Raises:
         InputError: an argument, the recipe, the photographs or `out` cannot be used.
@@ -183,16 +182,10 @@ def _locked(folder: RunFolder, fabric: Fabric, resume: bool) -> Iterator[None]:
 class Run:
     """One training: the photographs, the networks, the schedule and the clock.
 
-    Args:
-        recipe: as for `train`.
-        seed: as for `train`.
-        folder: the run folder, `locked` from `start` on.
-        fabric: launched, see `gin.training.hardware.launch`.
-        source: the photographs, see `open_photographs`.
-        timetable: of `recipe`, for as many photographs as `source` has.
-        learner: the networks and their optimisers.
-        backbone: the name of phi's weights.
-        workers: processes that make the batches of this process.
+    `folder` is `locked` from `start` on, `fabric` launched; the `timetable` is for as
+    many photographs as `source` has, `backbone` the name of phi's weights, and
+    `workers` processes make the batches of this one. Other arguments are those of
+    `train`.
     """
 
     def __init__(
@@ -221,21 +214,18 @@ class Run:
 
     def start(self, resume: bool) -> None:
         """Continue from the newest checkpoint, or write what a resumed run reads."""
-        if resume and self.folder.found():
+        if resume and self.folder.saved():
             self.restore()
         if not self.fabric.is_global_zero:
             return
         listed = resume and self.folder.skipped.exists()
         if isinstance(self.source, Readable) and not listed:
             write_bad(self.source.bad, self.folder.skipped)
-        if not self.folder.found():  # with the recipe the run counts as begun
+        if not self.folder.saved():  # with the recipe the run counts as begun
             write_recipe(self.recipe, self.folder.path / RECIPE)
 
     def restore(self) -> None:
-        """Continue from the newest checkpoint.
-
-        Raises InputError if it belongs to another run.
-        """
+        """Continue from the newest checkpoint; InputError if it is another run's."""
         state = current_state(self.folder.load())
         for name, here in self._identity().items():
             if state.get(name) != here:
@@ -243,21 +233,14 @@ class Run:
                     f"{self.folder.path}: was started with {name} {state.get(name)!r}; "
                     f"found {here!r}, expected the same to go on"
                 )
-        try:
-            self._load_state(state)
-        except Exception as error:  # whatever torch makes of other contents
-            reason = " ".join(str(error).split())
-            raise InputError(
-                f"{self.folder.found()[-1]}: does not fit the run's recipe ({reason})"
-            ) from error
-
-    def _load_state(self, state: dict[str, Any]) -> None:
-        self.learner.load_state_dict(state["learner"])
-        torch.set_rng_state(state["random"])
-        self.clock = Clock(*map(int, state["clock"]))
-        self.best = float(state["best"])
-        self._earlier_seconds = float(state["seconds"])
-        self._started = time.monotonic()
+        what = f"{self.folder.saved()[-1]}: does not fit the run's recipe"
+        with input_error(what, Exception):  # of many types, from torch
+            self.learner.load_state_dict(state["learner"])
+            torch.set_rng_state(state["random"])
+            self.clock = Clock(*map(int, state["clock"]))
+            self.best = float(state["best"])
+            self._earlier_seconds = float(state["seconds"])
+            self._started = time.monotonic()
 
     def _identity(self) -> dict[str, Any]:
         """What must be the same in a resumed run."""
@@ -274,10 +257,13 @@ class Run:
         if self.timetable.finished(self.clock):
             return
         fabric, learner = self.fabric, self.learner
-        validation, report = self._validation(), self._report()
+        validation, log = self._validation(), self.folder.log
+        progress = self.timetable.progress(self.clock)
+        report = Report(log, self.clock.steps, progress, fabric.is_global_zero)
         stop, finite = Stop(fabric, max_steps, max_hours), Finite(learner.weights())
         on_cpu, last_save = fabric.device.type == "cpu", time.monotonic()
-        with report, stop:
+        every = self.recipe.schedule.save_steps
+        with report, stop, SavingThread() as saving:
             for batch in self._batches():
                 terms = self._step(batch)
                 steps, progress = self.clock.steps, self.timetable.progress(self.clock)
@@ -288,7 +274,7 @@ class Run:
                 done, stopped = self.timetable.finished(self.clock), stop.after_step()
                 checked = steps % NOTICED_EVERY == 0
                 late = checked and time.monotonic() - last_save > SAVE_SECONDS
-                validate = done or self._is_validated(steps, late)
+                validate = done or (late if every is None else steps % every == 0)
                 save = validate or stopped or late
                 if save or checked or on_cpu:
                     finite.check()
@@ -296,19 +282,15 @@ class Run:
                     report.point(learner.lr, steps)
                 better = validate and self._validate(validation, report)
                 if save:
-                    self._save(better)
+                    self._save(better, saving)
                     last_save = time.monotonic()
                 if done or stopped:
+                    saving.wait()
                     fabric.barrier()  # the first process has saved
                 if done:
                     return
                 if stopped:
                     raise Interrupted(stop.reason, steps, stop.code)
-
-    def _is_validated(self, steps: int, late: bool) -> bool:
-        """Every `save_steps`, or without them with every checkpoint."""
-        every = self.recipe.schedule.save_steps
-        return late if every is None else steps % every == 0
 
     def _step(self, batch: Batch) -> dict[str, Tensor]:
         """Take the step of the clock's stage; its terms, averaged over processes."""
@@ -351,11 +333,6 @@ class Run:
             first = next(made)
         return itertools.chain([first], made)
 
-    def _report(self) -> Report:
-        progress = self.timetable.progress(self.clock)
-        log, first = self.folder.log, self.fabric.is_global_zero
-        return Report(log, self.clock.steps, progress, first)
-
     def _validation(self) -> Validation | None:
         """Batches of other views and masks than the training's; first process only."""
         if not self.fabric.is_global_zero:
@@ -374,11 +351,11 @@ class Run:
         self.best = min(error, self.best)
         return better
 
-    def _save(self, best: bool) -> None:
+    def _save(self, best: bool, saving: SavingThread) -> None:
         """Write the weights, and a checkpoint for `restore`; first process only."""
         if not self.fabric.is_global_zero:
             return
-        self.folder.save_weights(self.learner.average, self._notes(), best)
+        net, notes, steps = self.learner.average, self._notes(), self.clock.steps
         state = {
             **self._identity(),
             "learner": self.learner.state_dict(),
@@ -387,7 +364,12 @@ class Run:
             "best": self.best,
             "seconds": self.seconds,
         }
-        self.folder.save(state, self.clock.steps)
+
+        def write(net: DeepGIN, state: dict[str, Any]) -> None:
+            self.folder.save_weights(net, notes, best)
+            self.folder.save(state, steps)
+
+        saving.save(write, net, state)
 
     def _notes(self) -> dict[str, str]:
         return {

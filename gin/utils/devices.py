@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
-from gin.errors import InputError
+from gin.errors import InputError, check_choice
 
 PRECISIONS = ("float32", "bf16")
 
@@ -24,33 +24,26 @@ def choose_device(name: str | torch.device | None = None) -> torch.device:
         # Run a kernel: an old GPU allocates memory, but torch has no kernels for it.
         torch.zeros(1, device=own(device)).add_(1).cpu()
     except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
-        reason = str(error).splitlines()[0]
+        reason, usable = str(error).splitlines()[0], "cuda where there is a GPU"
+        if "no kernel image" in reason:
+            usable = (
+                f"a GPU of {', '.join(torch.cuda.get_arch_list())}, for which this "
+                "torch is built; GPUs up to Volta (sm_70) need a build of torch for "
+                "CUDA 12.6"
+            )
         raise InputError(
             f"device {str(name)!r} cannot be used here ({reason}); expected cpu, or "
-            f"{_usable(reason)}"
+            f"{usable}"
         ) from error
     return device
 
 
 def own(device: torch.device) -> torch.device:
-    """Resolve "cuda" to the GPU of this process's local rank.
-
-    Fabric, torchrun and SLURM set the rank in the environment.
-    """
+    """Resolve "cuda" to the GPU of the rank that Fabric, torchrun or SLURM set."""
     if device != torch.device("cuda"):
         return device
     rank = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0"
     return torch.device("cuda", int(rank) % max(1, torch.cuda.device_count()))
-
-
-def _usable(reason: str) -> str:
-    if "no kernel image" not in reason:
-        return "cuda where there is a GPU"
-    built = ", ".join(torch.cuda.get_arch_list())
-    return (
-        f"a GPU of {built}, for which this torch is built; GPUs up to Volta (sm_70) "
-        "need a build of torch for CUDA 12.6"
-    )
 
 
 def tune(device: torch.device) -> None:
@@ -83,16 +76,12 @@ def compiles(device: torch.device) -> bool:
     It needs a C compiler and Python's headers, which slim images lack.
     """
     try:
-        torch.compile(_twice)(torch.ones(8, device=device))
+        torch.compile(torch.square)(torch.ones(8, device=device))
     except Exception as error:  # of many types: compilers, Triton, the linker
         reason = str(error).strip().splitlines()[0]
         warnings.warn(f"torch.compile cannot be used here ({reason})", stacklevel=2)
         return False
     return True
-
-
-def _twice(x: torch.Tensor) -> torch.Tensor:
-    return x + x
 
 
 def choose_precision(device: torch.device, name: str | None = None) -> str:
@@ -102,8 +91,7 @@ def choose_precision(device: torch.device, name: str | None = None) -> str:
     """
     if name is None:
         return "bf16" if _has_bf16(device) else "float32"
-    if name not in PRECISIONS:
-        raise InputError(f"precision is {name!r}; expected {' or '.join(PRECISIONS)}")
+    check_choice("precision", name, PRECISIONS)
     return name
 
 

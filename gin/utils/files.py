@@ -6,12 +6,12 @@ import re
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from gin.errors import InputError
+from gin.errors import InputError, input_error
 
 PARTIAL = ".gin-partial"  # the suffix of every temporary file
 LOCK = ".gin-lock"
@@ -45,14 +45,8 @@ def check_new(path: Path, force: bool) -> None:
 def check_folder(folder: Path) -> None:
     """Raise InputError unless files can be created in `folder`, which may be new."""
     existing = next(path for path in (folder, *folder.parents) if path.exists())
-    try:
-        with tempfile.TemporaryFile(dir=existing):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be written ({existing}: {error.strerror}); "
-            "expected a folder with write permission"
-        ) from error
+    with _writing(folder), tempfile.TemporaryFile(dir=existing):
+        pass
 
 
 @contextmanager
@@ -67,31 +61,31 @@ def atomic(path: Path, replace: bool = True) -> Iterator[Path]:
     """
     temporary = _temporary(path.parent)
     try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        if replace:
-            temporary.replace(path)
-        else:
-            _place(temporary, path)
-    except OSError as error:
-        if error.errno in FULL:
-            raise no_room(path, error) from error
-        raise
+        with _room(path):
+            yield temporary
+            temporary.chmod(0o666 & ~_umask())
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            if replace:
+                temporary.replace(path)
+            else:
+                _place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def append(path: Path, content: bytes) -> None:
     """Append `content` to `path`. Raises InputError if the disk is full."""
+    with _room(path), path.open("ab") as file:
+        file.write(content)
+
+
+@contextmanager
+def _room(path: Path) -> Iterator[None]:
     try:
-        with path.open("ab") as file:
-            file.write(content)
+        yield
     except OSError as error:
-        if error.errno in FULL:
-            raise no_room(path, error) from error
-        raise
+        raise no_room(path, error) if error.errno in FULL else error from error
 
 
 @contextmanager
@@ -101,16 +95,15 @@ def locked(folder: Path) -> Iterator[None]:
     The lock ends with the block or the process. Raises InputError if another process
     holds it, or if the folder cannot be written.
     """
-    try:
+    with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK).acquire(blocking=False)
-    except Timeout as error:
-        raise InputError(
-            f"{folder}: another process writes into it; wait until it has ended, or "
-            "name another folder"
-        ) from error
-    except OSError as error:
-        raise _unwritable(folder, error) from error
+        try:
+            lock = FileLock(folder / LOCK).acquire(blocking=False)
+        except Timeout as error:  # an OSError
+            raise InputError(
+                f"{folder}: another process writes into it; wait until it has ended, "
+                "or name another folder"
+            ) from error
     with lock:
         yield
 
@@ -126,7 +119,7 @@ def remove_partial(folder: Path, deep: bool = False) -> None:
 
 
 def taken(path: Path) -> InputError:
-    """The exception for a `path` that exists and may not be replaced."""
+    """The exception for a `path` that may not be replaced."""
     return InputError(f"{path}: exists already; --force replaces it")
 
 
@@ -149,11 +142,9 @@ def split_name(text: str) -> tuple[str | None, str]:
 
 
 def _temporary(folder: Path) -> Path:
-    try:
+    with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=folder, prefix=".", suffix=PARTIAL)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
     os.close(handle)
     return Path(name)
 
@@ -172,11 +163,9 @@ def _place(temporary: Path, path: Path) -> None:
         raise taken(path) from error
 
 
-def _unwritable(folder: Path, error: OSError) -> InputError:
-    return InputError(
-        f"{folder}: cannot be written ({error.strerror}); "
-        "expected a folder with write permission"
-    )
+def _writing(folder: Path) -> AbstractContextManager[None]:
+    expected = "a folder with write permission"
+    return input_error(f"{folder}: cannot be written", OSError, expected=expected)
 
 
 def _umask() -> int:

@@ -1,8 +1,7 @@
-"""Photographs: reading image files, conversion to arrays and back, writing.
+"""Photographs: reading image files, conversion to arrays and back.
 
-Known pixels, transparency and metadata are preserved.
-
-Taught in book/22_any_photograph.md.
+Known pixels, transparency and metadata are preserved. Taught in
+book/22_any_photograph.md.
 """
 
 import io
@@ -11,18 +10,16 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 from PIL.ExifTags import IFD
-from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from gin.errors import InputError
-from gin.utils.files import atomic, check_regular
+from gin.utils.files import check_regular
 
 MIN_SIDE = 16  # px: the generator's stride
 # Colour channels of the modes that the network's input is made from.
@@ -34,14 +31,18 @@ COLOUR_CHUNKS = ("gAMA", "cHRM", "sRGB", "cICP")  # PNG's colour spaces, without
 XMP = "XML:com.adobe.xmp"  # the keyword of XMP in PNG
 _RAW_PROFILE = "Raw profile type "  # ImageMagick's, in PNG: three lines, then hex
 _ENCODING = ("background", "compression", "transparency")  # of the file, not the image
-# The start of an embedded JPEG (some cameras change its first byte) or PNG, and of
-# both in base64.
+# Embedded JPEGs (some cameras change the first byte) and PNGs; both in base64.
 _PICTURE = re.compile(
     rb"\xd8\xff(?:\xdb\x00|\xc0\x00|\xc4[\x00\x01]|\xfe\x00|[\xe0-\xef][\x00-\xff]{2}\w{3})"
     rb"|\x89PNG\r\n"
 )
 _BASE64_PICTURE = re.compile(
     rb"(?:/9j/|iVBORw0KGgo)(?:[A-Za-z0-9+/=\s]|&#x?[0-9A-Fa-f]+;){60,}"
+)
+HEIC = (".heic", ".heif", ".hif")  # read with pillow-heif, the extra `heic`
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"),
+    *(".avif", ".jp2", ".j2k", ".tga", ".ppm", ".pgm", ".pbm", ".pnm"),
 )
 Info = dict[str | tuple[int, int], object]  # PIL's `Image.info`
 # Raises InputError, starting with the name, for an image that is not decoded yet.
@@ -67,13 +68,11 @@ def read_picture(
 ) -> Image.Image:
     """Read and decode an image of any format and mode that Pillow reads.
 
-    A file with several images (an animation, pages) gives the first one. The
-    image's `filename` is `name`, and its `info` includes a PNG's `COLOUR_CHUNKS`.
-    `check` is called before decoding, when size, mode and format are known.
-
-    Raises InputError, starting with `name`, for an empty or damaged file, a file that
-    is no image or exceeds Pillow's limit (178 megapixels), PostScript, and whatever
-    `check` refuses.
+    Of several images in a file (an animation, pages) the first is read. The image's
+    `filename` is `name`, and its `info` includes a PNG's `COLOUR_CHUNKS`. `check` is
+    called before decoding. Raises InputError, starting with `name`, for an empty or
+    damaged file, a file that is no image or exceeds Pillow's limit (178 megapixels),
+    PostScript, and whatever `check` refuses.
     """
     with failures_named(name):
         if not stream.seek(0, os.SEEK_END):
@@ -104,8 +103,8 @@ def decode(data: bytes, name: str) -> Image.Image:
 def to_rgb(picture: Image.Image, name: str) -> Image.Image:
     """Convert to mode RGB, upright (EXIF); transparency is ignored.
 
-    16 bits are scaled to 8. Raises InputError, starting with `name`, for damaged
-    EXIF data and for floating-point images, whose range is unknown.
+    16 bits are scaled to 8. Raises InputError, starting with `name`, for damaged EXIF
+    data and for floating-point images, whose range is unknown.
     """
     picture = upright(picture, name)
     if picture.mode == "F":
@@ -117,18 +116,16 @@ def to_rgb(picture: Image.Image, name: str) -> Image.Image:
 
 
 def cmyk_to_srgb(picture: Image.Image, name: str) -> Image.Image:
-    """A CMYK picture, turned upright, in sRGB; metadata are kept.
+    """A CMYK picture in sRGB, turned upright, with its metadata.
 
     Colours go through the picture's own profile, perceptually; without one they are
-    converted as Pillow does.
-
-    Raises:
-        InputError: the profile is damaged or not one for CMYK; `name` opens the
-            message.
+    converted as Pillow does. Raises InputError, starting with `name`, for a profile
+    that is damaged or not one for CMYK.
     """
     picture = upright(picture, name)
     info = dict(picture.info)
-    if profile := _bytes(info.pop("icc_profile", None)):
+    profile = info.pop("icc_profile", None)
+    if isinstance(profile, bytes):
         srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
         with failures_named(name, "its colour profile cannot be used"):
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -156,9 +153,9 @@ def upright(picture: Image.Image, name: str) -> Image.Image:
 def check_lossless(photo: Image.Image, name: str) -> None:
     """Raise InputError, starting with `name`, for a photograph that would lose data.
 
-    Refused are files with several images (an animation, pages; in a JPEG the others
-    are previews) and colour images of more than 8 bits a channel, which Pillow
-    truncates. An image that is already decoded passes.
+    These are files with several images (an animation, pages; in a JPEG the others are
+    previews) and colour images of more than 8 bits a channel, which Pillow truncates.
+    An image that is already decoded passes.
     """
     if not isinstance(photo, ImageFile.ImageFile) or photo.fp is None:
         return
@@ -196,10 +193,7 @@ def failures_named(
 
 
 def _register_heif(stream: BinaryIO, name: str) -> None:
-    """Teach Pillow HEIC, if the file is one: the box `ftyp` names its brands.
-
-    Raises InputError, starting with `name`, if pillow-heif is not installed.
-    """
+    """Register pillow-heif if the file is HEIC: the box `ftyp` names its brands."""
     stream.seek(0)
     box = stream.read(64)
     if not re.match(rb"....ftyp(?:he[iv]|m[is]f1)", box, re.DOTALL) or b"avi" in box:
@@ -266,17 +260,11 @@ def _bits_in_header(photo: ImageFile.ImageFile) -> int:
 
 @dataclass(frozen=True)
 class Photograph:
-    """An upright photograph as an array, with its metadata.
+    """An upright photograph as an array, with its metadata."""
 
-    Attributes:
-        values: (H, W, channels) of uint8 or uint16, transparency last.
-        mode: PIL's mode of `values`.
-        info: metadata, as in PIL's `Image.info`.
-    """
-
-    values: np.ndarray
-    mode: str
-    info: Info
+    values: np.ndarray  #: (H, W, channels) of uint8 or uint16, transparency last
+    mode: str  #: PIL's mode of `values`
+    info: Info  #: metadata, as in PIL's `Image.info`
 
     @classmethod
     def read(cls, photo: Image.Image) -> "Photograph":
@@ -286,7 +274,7 @@ class Photograph:
         has transparency; a transparent colour in L or RGB becomes an alpha channel.
         Colours stay in the image's own profile. Metadata are kept without thumbnails,
         which show what is hidden. Raises InputError for other modes (conversion would
-        change known pixels), for sides below 16 px, for damaged files and as
+        change known pixels), sides below 16 px and damaged files, and as
         `check_lossless` does.
         """
         if not isinstance(photo, Image.Image):
@@ -316,10 +304,10 @@ class Photograph:
         return np.repeat(colours / levels, 3 // colours.shape[2], axis=2)
 
     def filled(self, fill: np.ndarray, missing: np.ndarray) -> Image.Image:
-        """The image with `fill` where `missing` (H, W) is 1.
+        """The image with `fill` where `missing` (H, W) is 1; others are unchanged.
 
         `fill` is float RGB (H, W, 3), clipped to [0, 1] and rounded; grey images get
-        its luminance. All other pixels, and transparency everywhere, are unchanged.
+        its luminance. Transparency is unchanged everywhere.
         """
         hole = missing.astype(bool)
         colours = fill[hole].clip(0, 1)  # (N, 3)
@@ -357,7 +345,7 @@ def _in_plain_mode(picture: Image.Image, name: str) -> Image.Image:
         return picture.convert(picture.mode + "A")
     if picture.mode not in _COLOURS:
         suggested = _SUGGESTED.get(picture.mode, "RGB")
-        option = " (--convert)" if picture.mode == "CMYK" else ""
+        option = " (gin inpaint --convert)" if picture.mode == "CMYK" else ""
         raise InputError(
             f"{name}: its mode is {picture.mode}; expected L, LA, P, RGB, RGBA or "
             f"I;16, so convert it to {suggested} first{option}"
@@ -394,10 +382,7 @@ def _holds_picture(key: object, value: object) -> bool:
 
 
 def _xmp(value: object) -> bytes | None:
-    """XMP without embedded images such as xmp:Thumbnails.
-
-    XMP is UTF-8 in every format; other content is dropped.
-    """
+    """XMP, UTF-8 in every format, without embedded images; other content is dropped."""
     content = value.encode("utf-8", "replace") if isinstance(value, str) else value
     if not isinstance(content, bytes) or b"\0" in (content := content.rstrip(b"\0")):
         return None
@@ -413,106 +398,3 @@ def _exif(exif: Image.Exif) -> bytes:
         for tag in [tag for tag, value in tags.items() if _holds_picture(tag, value)]:
             del tags[tag]
     return written.tobytes()
-
-
-def write_png(picture: Image.Image, path: Path, replace: bool = True) -> None:
-    """Write `picture` as PNG, atomically, with the metadata in its `info`.
-
-    The colour profile, a PNG's `COLOUR_CHUNKS`, EXIF, resolution, text, XMP and a
-    JPEG's comment are kept.
-
-    Raises:
-        InputError: the file cannot be written (no permission, disk full), or exists
-            and may not be replaced.
-    """
-    info = picture.info
-    dpi = info["dpi"] if _is_resolution(info.get("dpi")) else None
-    _write(picture, path, replace, "PNG", dpi=dpi, pnginfo=_chunks(info))
-
-
-def write_picture(
-    picture: Image.Image, path: Path, replace: bool = True, quality: int = 95
-) -> None:
-    """Write `picture` in the format of the path's suffix: PNG, JPEG or WebP.
-
-    JPEG and WebP are lossy, with a `quality` of 1 to 100. They keep the colour
-    profile, EXIF and XMP, JPEG resolution and comment too.
-
-    Raises:
-        InputError: as `write_png` does.
-    """
-    xmp = _bytes(picture.info.get("xmp")) or b""
-    options: dict[str, Any] = {"quality": quality, "xmp": xmp}
-    match path.suffix.lower():
-        case ".png":
-            write_png(picture, path, replace)
-        case ".webp":
-            _write(picture, path, replace, "WEBP", **options)
-        case _:
-            if _is_resolution(picture.info.get("dpi")):
-                options["dpi"] = picture.info["dpi"]
-            _write(picture, path, replace, "JPEG", subsampling=0, **options)
-
-
-def check_format(mode: str, path: Path, name: str) -> None:
-    """Check that the format of `path` holds a picture of `mode`, for `write_picture`.
-
-    Raises:
-        InputError: JPEG has no transparency, and JPEG and WebP have 8 bits a channel;
-            `name` opens the message.
-    """
-    suffix = path.suffix.lower()
-    lossless = suffix == ".png" or not mode.startswith("I")
-    if not lossless or (suffix in (".jpg", ".jpeg") and mode.endswith("A")):
-        lost = "transparency" if lossless else "16 bits a channel"
-        raise InputError(
-            f"{name}: has {lost}, which {suffix} files cannot hold; "
-            "expected --format png"
-        )
-
-
-def _write(
-    picture: Image.Image, path: Path, replace: bool, file_format: str, **options: Any
-) -> None:
-    info = picture.info
-    options["icc_profile"] = _bytes(info.get("icc_profile"))
-    if file_format == "PNG" or info.get("exif"):
-        options["exif"] = info.get("exif")
-    try:
-        with atomic(path, replace) as temporary:
-            picture.save(temporary, file_format, **options)
-    except InputError:
-        raise
-    except (OSError, ValueError) as error:  # ValueError: EXIF beyond JPEG's 64 kB
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: cannot be written ({reason})") from error
-
-
-def _bytes(value: object) -> bytes | None:
-    return value if isinstance(value, bytes) else None
-
-
-def _is_resolution(dpi: object) -> bool:
-    """Whether `dpi` is a resolution that PNG can store.
-
-    Files without a resolution hold 0, 1, infinity or a text.
-    """
-    return isinstance(dpi, tuple) and all(
-        isinstance(value, Real) and 1 < float(value) < 1e6 for value in dpi
-    )
-
-
-def _chunks(info: Info) -> PngInfo:
-    """PNG chunks for colour spaces, texts, comment and XMP."""
-    chunks = PngInfo()
-    for name in COLOUR_CHUNKS:
-        if isinstance(content := info.get(name), bytes):
-            chunks.add(name.encode(), content)
-    for key, value in info.items():
-        if isinstance(value, str):
-            chunks.add_text(str(key), value)
-    for key, keyword in (("comment", "Comment"), ("xmp", XMP)):
-        value = info.get(key)
-        if isinstance(value, bytes) and keyword not in info:
-            chunks.add_itxt(keyword, value.decode("utf-8", "replace"))
-    return chunks

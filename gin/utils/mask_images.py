@@ -14,18 +14,12 @@ FEW = 0.1  # share of the pixels; blurred edges and JPEG noise stay below
 
 
 def white(picture: Image.Image, name: str, threshold: int | None = None) -> np.ndarray:
-    """Where an image is white; bool (H, W).
+    """Where an image of any mode but F, LAB and La is white; bool (H, W).
 
-    Args:
-        picture: of any mode but F, LAB and La.
-        name: the start of an error message.
-        threshold: the lowest white level, 1 to 255, without a check of the image. By
-            default the brighter of two levels is white; of more levels, those from
-            128 of 255 (32768 of 65535).
-
-    Raises:
-        InputError: the image does not look like a mask, since it is coloured, grey,
-            or dark with many levels.
+    Without `threshold` (1 to 255, the lowest white level) the brighter of two levels is
+    white; of more levels, those from 128 of 255 (32768 of 65535). Raises InputError,
+    starting with `name`, for an image that does not look like a mask: coloured, grey,
+    or dark with many levels; a `threshold` turns this check off.
     """
     levels = _levels(picture, name)
     count = np.bincount(levels.ravel())
@@ -48,7 +42,11 @@ def _levels(picture: Image.Image, name: str) -> np.ndarray:
             "expected black and white, grey or colour of 8 or 16 bits"
         )
     if picture.mode.startswith("I"):
-        return _sixteen_bits(np.asarray(picture), name)
+        values = np.asarray(picture)
+        low, high = int(values.min()), int(values.max())
+        if low < 0 or high >= 1 << 16:
+            raise InputError(f"{name}: holds {low} to {high}; expected 0 to 65535")
+        return values.astype(np.uint16)
     if not picture.has_transparency_data:
         return np.asarray(picture.convert("RGB").convert("L"))
     rgba = picture.convert("RGBA")
@@ -59,13 +57,6 @@ def _levels(picture: Image.Image, name: str) -> np.ndarray:
     if (visible == visible[0]).all():
         return alpha
     return grey.astype(np.uint16) * alpha // 255
-
-
-def _sixteen_bits(values: np.ndarray, name: str) -> np.ndarray:
-    low, high = int(values.min()), int(values.max())
-    if low < 0 or high >= 1 << 16:
-        raise InputError(f"{name}: holds {low} to {high}; expected 0 to 65535")
-    return values.astype(np.uint16)
 
 
 def _check_colour(picture: Image.Image, name: str) -> None:

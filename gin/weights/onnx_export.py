@@ -62,17 +62,11 @@ METADATA = {
 
 @dataclass(frozen=True)
 class Export:
-    """An ONNX file that was written.
+    """An ONNX file that was written."""
 
-    Attributes:
-        path: of the file.
-        size: in bytes.
-        difference: the largest absolute difference from torch's outputs.
-    """
-
-    path: Path
-    size: int
-    difference: float
+    path: Path  #: of the file
+    size: int  #: in bytes
+    difference: float  #: the largest absolute difference from torch's outputs
 
 
 class _RowAttention(nn.Module):
@@ -120,23 +114,13 @@ def export(
     notes: dict[str, str] | None = None,
     replace: bool = True,
 ) -> Export:
-    """Write `net` as ONNX if onnxruntime's outputs equal torch's.
+    """Write `net` as ONNX to `path`, atomically, if its outputs equal torch's.
 
-    Args:
-        net: in any variant; not modified.
-        path: ends in .onnx; written atomically.
-        half: store the weights in 16 bits; the computation stays in float32.
-        notes: metadata beside `METADATA` and the configuration.
-        replace: whether an existing file is replaced.
-
-    Returns:
-        The path, size and difference of the file.
-
-    Raises:
-        InputError: another suffix, a folder that cannot be written, an existing file
-            without `replace`, or outputs that differ by more than `TOLERANCE`; no
-            file is written.
-        ModuleNotFoundError: one of `PACKAGES` (the extra `export`) is missing.
+    `half` stores the weights in 16 bits; the computation stays in float32. `notes` are
+    metadata beside `METADATA` and the configuration. Raises InputError for another
+    suffix than .onnx, a folder that cannot be written, an existing file without
+    `replace`, or outputs that differ by more than `TOLERANCE`; ModuleNotFoundError if
+    one of `PACKAGES` (the extra `export`) is missing. Then no file is written.
     """
     path = Path(path)
     if path.suffix != ".onnx":
@@ -222,10 +206,7 @@ def _inlined(model: "ModelProto") -> "ModelProto":
 
 
 def store_in_half(model: "ModelProto") -> None:
-    """Store float32 weights that float16 represents exactly in 16 bits.
-
-    The graph casts them back to float32.
-    """
+    """Store weights that float16 represents exactly in 16 bits, with a cast back."""
     from onnx import TensorProto, helper, numpy_helper
 
     casts = []

@@ -13,14 +13,7 @@ from torch import Tensor
 from gin.errors import InputError
 from gin.generator import DeepGIN
 from gin.utils.files import atomic
-from gin.weights import downloads
-from gin.weights.state_dicts import (
-    build_and_load,
-    check_names,
-    checked_base_channels,
-    named_tensors,
-    read_state_dict,
-)
+from gin.weights import downloads, state_dicts
 
 RELEASED = "released"
 # Name -> Google Drive identifier, as linked in the authors' README.
@@ -94,24 +87,21 @@ def released_names() -> dict[str, str]:
 def load_released(source: str | PathLike[str] | Mapping[str, Tensor]) -> DeepGIN:
     """Load the authors' generator as a `DeepGIN(composite=True)` in evaluation mode.
 
-    Args:
-        source: their `.pth` file, read with `weights_only=True`, or its state dict.
-            The base width is inferred from the shapes.
-
-    Raises:
-        InputError: the file cannot be read or tries to run code, or its tensors are
-            not exactly those of the published generator; the difference is listed.
+    `source` is their `.pth` file, read with `weights_only=True`, or its state dict. The
+    base width is inferred from the shapes. Raises InputError if the file cannot be read
+    or tries to run code, or its tensors are not exactly those of the published
+    generator; the difference is listed.
     """
     if isinstance(source, Mapping):
         where = "the state dict"
-        theirs = named_tensors(source, where)
+        theirs = state_dicts.named_tensors(source, where)
     else:
-        where, theirs = str(source), read_state_dict(Path(source))
+        where, theirs = str(source), state_dicts.read_state_dict(Path(source))
     names = released_names()
-    check_names(where, set(names), set(theirs))
-    width = checked_base_channels(theirs["r_en_conv2.bias"].numel(), where)
+    state_dicts.check_names(where, set(names), set(theirs))
+    width = state_dicts.checked_base_channels(theirs["r_en_conv2.bias"].numel(), where)
     state = {ours: theirs[name] for name, ours in names.items()}
-    return build_and_load(
+    return state_dicts.build_and_load(
         lambda: DeepGIN(base_channels=width, composite=True), state, where
     )
 

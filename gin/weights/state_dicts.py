@@ -17,10 +17,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from gin.errors import InputError
+from gin.errors import InputError, input_error
+from gin.recipes import MAX_BASE_CHANNELS
+from gin.weights.downloads import check_sha256
 
 Net = TypeVar("Net", bound=nn.Module)
-MAX_BASE_CHANNELS = 1024  # the paper's is 64
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _PARALLEL = "module."  # the prefix that DataParallel adds
 
@@ -30,14 +31,8 @@ def read_state_dict(
 ) -> dict[str, Tensor]:
     """Read the named tensors of a file written by `torch.save`.
 
-    Args:
-        path: the file.
-        sha256: as for `read_torch_file`.
-        wrappers: as for `named_tensors`.
-
-    Raises:
-        InputError: as `read_torch_file` and `named_tensors`, and if the tensors are
-            larger than the file.
+    Arguments and errors are those of `read_torch_file` and `named_tensors`. Raises
+    InputError also if the tensors are larger than the file.
     """
     tensors = named_tensors(read_torch_file(path, sha256), str(path), wrappers)
     claimed = sum(tensor.nbytes for tensor in tensors.values())
@@ -52,18 +47,15 @@ def read_state_dict(
 def read_torch_file(path: Path, sha256: str = "") -> Any:
     """Read what `torch.save` wrote, with `weights_only=True`.
 
-    Args:
-        path: the file.
-        sha256: the expected SHA-256, or its first digits, of the bytes that are read.
-
-    Raises:
-        InputError: the file is missing, damaged, has another hash, is larger in
-            memory than on the disk, or tries to run code.
+    `sha256` is the expected hash, or its first digits, of the bytes that are read.
+    Raises InputError if the file is missing, damaged, has another hash, is larger in
+    memory than on the disk, or tries to run code.
     """
     check_is_weights(path)
     try:
         with path.open("rb") as file:
-            _check_sha256(file, path, sha256)
+            if sha256:
+                check_sha256(file, str(path), sha256)
             _check_archive(file, path)
             return torch.load(file, map_location="cpu", weights_only=True)
     except InputError:
@@ -86,16 +78,14 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises InputError if the file is missing, damaged or not a safetensors file.
     """
     check_is_weights(path)
-    try:
-        with safe_open(path, "pt") as file:
-            names = file.keys()
-            tensors = {name: file.get_tensor(name) for name in names}
-            return tensors, file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise InputError(
-            f"{path}: not a readable safetensors file ({error}); expected weights "
-            "written by gin (for the authors' own files use gin.load_released)"
-        ) from error
+    what = f"{path}: not a readable safetensors file"
+    expected = "weights of gin (gin.load_released reads the authors' own files)"
+    with (
+        input_error(what, SafetensorError, OSError, expected=expected),
+        safe_open(path, "pt") as file,
+    ):
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return tensors, file.metadata() or {}
 
 
 def named_tensors(
@@ -103,19 +93,19 @@ def named_tensors(
 ) -> dict[str, Tensor]:
     """The tensors of a state dict by name, without DataParallel's prefix "module.".
 
-    Args:
-        content: a state dict, or a dictionary that contains one.
-        where: the start of an error message.
-        wrappers: keys under which a state dict may lie.
-
-    Raises:
-        InputError: `content` holds anything but dense tensors.
+    `content` is a state dict, or a dictionary that contains one under a key in
+    `wrappers`. Raises InputError, starting with `where`, if it holds anything but dense
+    tensors.
     """
     for wrapper in wrappers:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
     if not isinstance(content, Mapping) or not all(
-        isinstance(name, str) and _is_dense(value) for name, value in content.items()
+        isinstance(name, str)
+        and isinstance(value, Tensor)
+        and value.layout is torch.strided
+        and not value.is_meta
+        for name, value in content.items()
     ):
         raise InputError(
             f"{where}: holds something other than named tensors; expected a state dict"
@@ -139,26 +129,9 @@ def check_is_weights(path: Path) -> None:
         )
 
 
-def _is_dense(value: object) -> bool:
-    return (
-        isinstance(value, Tensor)
-        and value.layout is torch.strided
-        and not value.is_meta
-    )
-
-
-def _check_sha256(file: BufferedReader, path: Path, expected: str) -> None:
-    digest = hashlib.file_digest(file, "sha256").hexdigest() if expected else ""
-    file.seek(0)
-    if not digest.startswith(expected):
-        raise InputError(
-            f"{path}: refused, its SHA-256 is {digest[: len(expected)]}, "
-            f"expected {expected}"
-        )
-
-
 def _check_archive(file: BufferedReader, path: Path) -> None:
     """Raise InputError for a zip file that unpacks to more than its size."""
+    file.seek(0)
     if file.read(4) == b"PK\x03\x04":
         claimed = sum(entry.file_size for entry in ZipFile(file).infolist())
         if claimed > (size := path.stat().st_size):
@@ -172,18 +145,11 @@ def _check_archive(file: BufferedReader, path: Path) -> None:
 def build_and_load(
     build: Callable[[], Net], state: Mapping[str, Tensor], where: str
 ) -> Net:
-    """Build a network, load `state` exactly and switch to evaluation mode.
+    """Build a network, load `state` as `load_exactly` does, switch to evaluation mode.
 
-    Names, shapes and dtypes are compared before memory is allocated or a random
-    number is drawn.
-
-    Args:
-        build: returns the network.
-        state: its state dict, as `load_exactly` requires it.
-        where: the start of an error message.
-
-    Raises:
-        InputError: as `load_exactly`, and if `build` raises InputError or TypeError.
+    Names, shapes and dtypes are compared before memory is allocated or a random number
+    is drawn. Raises InputError, starting with `where`, as `load_exactly` does, and if
+    `build` raises InputError or TypeError.
     """
     try:
         with torch.device("meta"), _NoNormal():

@@ -19,6 +19,7 @@ WEIGHTS = ROOT / "data" / "weights" / "README.md"
 FOLDERS = [ROOT / "gin", ROOT / "book" / "_ext", WEIGHTS]
 NO_PROSE = re.compile(
     r"^---\n.*?^---\n"  # a header
+    r"|^> [^\n]*$"  # a quotation, with the paper's spelling
     r"|^(`{3,})[^\n]*code-cell.*?^\1$|^```python.*?^```$"
     r"|^\$\$.*?^\$\$|`[^`\n]+`|\$[^$\n]+\$|\]\([^)]*\)|https?://\S+",
     re.DOTALL | re.MULTILINE,

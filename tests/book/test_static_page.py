@@ -12,13 +12,13 @@ import torch
 from browser import chromium, served, why_not
 from PIL import Image
 
-from gin import Inpainter, subsampling
-from gin.inference import passes
+from gin import Inpainter, inpainting, masks, subsampling
+from gin.inference import passes, regions
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
 PHOTO = in_browser.ROOT / "data" / "photos" / "monuments_colosseum.jpg"
-FILE = ".gin-inpaint input[type=file]"
+FILE = ".gin-inpaint-choice input[type=file]"
 WAIT = 120_000  # ms: a slow machine
 
 
@@ -102,7 +102,10 @@ def middle(width: int, height: int) -> np.ndarray:
     return np.outer(*inside).astype(np.uint8)
 
 
-def completed(page: Any, photo: Image.Image) -> tuple[np.ndarray, str]:
+def completed(
+    page: Any, photo: Image.Image, whole: bool = True
+) -> tuple[np.ndarray, str]:
+    page.get_by_label("the whole photograph").set_checked(whole)
     page.set_input_files(FILE, png(photo))
     said(page, f"my.photo.png: {photo.width} × {photo.height} px")
     page.get_by_role("button", name="Fill the hole").click()
@@ -125,20 +128,23 @@ def test_the_browser_gives_torchs_picture(shared: Any, size: tuple[int, int]) ->
     assert name == "my.photo.completed.png"
 
 
-@pytest.mark.parametrize("size", [(256, 256), (257, 40), (700, 300), (16, 900)])
+@pytest.mark.parametrize(
+    "size", [(256, 256), (257, 40), (700, 300), (16, 900), (1200, 40), (700, 17)]
+)
 def test_phases_are_those_of_gin(shared: Any, size: tuple[int, int]) -> None:
     width, height = size
     numbers = torch.arange(width * height).view(1, 1, height, width)
-    stride = -(-max(size) // 256)
-    expected = subsampling.split(passes.pad(numbers, 16 * stride), stride)
+    strides = inpainting._strides(height, width)
+    padded = passes.pad(numbers, (16 * strides[0], 16 * strides[1]))
+    expected = subsampling.split(padded, strides)
     found = shared.evaluate(
         """async ([width, height]) => {
           const { division, phase } = await import("../_static/inpaint/phases.js");
-          const { stride } = division(width, height);
+          const { down, across } = division(width, height);
           const parts = [];
-          for (let i = 0; i < stride ** 2; i++) {
-            const dy = Math.floor(i / stride);
-            const { pixels, own } = phase(width, height, dy, i % stride);
+          for (let i = 0; i < down * across; i++) {
+            const dy = Math.floor(i / across);
+            const { pixels, own } = phase(width, height, dy, i % across);
             parts.push([Array.from(pixels), Array.from(own)]);
           }
           return parts;
@@ -148,6 +154,69 @@ def test_phases_are_those_of_gin(shared: Any, size: tuple[int, int]) -> None:
     assert [pixels for pixels, _ in found] == expected.flatten(1).tolist()
     own = [p for pixels, mine in found for p, o in zip(pixels, mine, strict=True) if o]
     assert sorted(own) == list(range(width * height))
+
+
+@pytest.mark.parametrize("size", [(256, 256), (300, 203), (700, 500), (1100, 900)])
+def test_the_browser_completes_the_same_crops(
+    shared: Any, size: tuple[int, int]
+) -> None:
+    photo = Image.open(PHOTO).convert("RGB").resize(size)
+    found, _ = completed(shared, photo, whole=False)
+    hole = middle(*size)
+    inpaint = Inpainter.from_pretrained(device="cpu", precision="float32")
+    expected = np.asarray(inpaint(photo, hole))
+    gap = np.abs(found.astype(int) - expected)
+    assert gap.max() <= 2, f"{gap.max()} levels"
+    assert (gap > 0).mean() < 2e-3
+    assert np.array_equal(found[hole == 0], np.asarray(photo)[hole == 0])
+
+
+PLAN = """async ([bits, [height, width]]) => {
+  const { plan } = await import("../_static/inpaint/regions.js");
+  const list = ({ top, left, bottom, right }) => [top, bottom, left, right];
+  const mask = Uint8Array.from(bits, Number);
+  return plan(mask, [height, width]).map(({ window, size, tiles }) => [
+    list(window), size, tiles.map(({ tile, core }) => [list(tile), list(core)]),
+  ]);
+}"""
+
+
+def random_hole(rng: np.random.Generator) -> np.ndarray:
+    """A few rectangles and strokes anywhere in a photograph of any size."""
+    height, width = rng.integers(16, 1500, 2)
+    mask = np.zeros((height, width), np.uint8)
+    for _ in range(rng.integers(1, 5)):
+        side = rng.integers(1, 1 + rng.choice([40, 200, 600]), 2).clip(1, mask.shape)
+        top, left = rng.integers(0, np.array(mask.shape) - side + 1)
+        part = mask[top : top + side[0], left : left + side[1]]
+        if min(part.shape) >= 16 and rng.random() < 0.5:
+            part |= masks.free_form(*part.shape, rng)
+        else:
+            part[:] = 1
+    mask[0, 0] = 0  # something is known
+    return mask
+
+
+def sides(window: regions.Window, shape: tuple[int, int]) -> list[int]:
+    """First and last row, first and last column; a core may reach beyond the edge."""
+    spans = [part.indices(side) for part, side in zip(window, shape, strict=True)]
+    return [value for start, stop, _ in spans for value in (start, stop)]
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_crops_and_tiles_are_those_of_gin(shared: Any, seed: int) -> None:
+    mask = random_hole(np.random.default_rng(seed))
+    expected = [
+        [
+            sides(crop.window, mask.shape),
+            [*crop.size],
+            [[sides(part, crop.size) for part in tile] for tile in crop.tiles],
+        ]
+        for crop in regions.plan(mask)
+    ]
+    bits = "".join(map(str, mask.ravel()))
+    found = shared.evaluate(PLAN, [bits, [*mask.shape]])
+    assert sorted(found) == sorted(expected)
 
 
 @pytest.mark.parametrize("kind", ["rectangular", "free_form", "cellular_automata"])
@@ -173,6 +242,7 @@ def test_random_masks_hide_something_and_not_all(shared: Any, kind: str) -> None
     ("file", "words"),
     [
         (("notes.png", b"no picture"), "notes.png: not a picture"),
+        (("IMG 1.HEIC", b"\0\0\0\x18ftypheic"), "IMG 1.HEIC: is HEIC, which this"),
         (("small.png", (15, 40)), "small.png: 15 × 40 px; expected at least 16 px"),
         (("large.png", (8000, 7000)), "large.png: 56 megapixels; expected at most 50"),
     ],
@@ -190,6 +260,43 @@ def test_a_bad_file_is_refused_and_nothing_lost(
     shared.set_input_files(FILE, {"name": name, "mimeType": "", "buffer": buffer})
     said(shared, words)
     assert shared.evaluate(seen) == before
+
+
+PASTE = """async () => {
+  const canvas = new OffscreenCanvas(90, 60);
+  canvas.getContext("2d").fillRect(0, 0, 30, 30);
+  const blob = await canvas.convertToBlob({ type: "image/png" });
+  await navigator.clipboard.write([new ClipboardItem({ "image/png": blob })]);
+}"""
+
+
+def test_a_picture_is_pasted(browser: Any, site: str) -> None:
+    with opened(browser, site) as page:
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.evaluate(PASTE)
+        page.locator(".gin-painter-stage").focus()
+        page.keyboard.press("Control+v")
+        said(page, "90 × 60 px")
+        page.get_by_role("button", name="Fill the hole").click()
+        said(page, "Filled in")
+
+
+def test_a_mask_from_a_file_is_filled(browser: Any, site: str) -> None:
+    photo = Image.open(PHOTO).convert("RGB").resize((256, 256))
+    mask = masks.free_form(256, 256, np.random.default_rng(1))
+    file = png(Image.fromarray(255 * mask), "mask.png")
+    with opened(browser, site) as page:
+        page.set_input_files(FILE, png(photo))
+        said(page, "my.photo.png: 256 × 256 px")
+        page.set_input_files(".gin-painter input[type=file]", file)
+        missing = f"{100 * mask.mean():.1f} % missing"
+        page.get_by_text(missing, exact=True).wait_for()
+        page.get_by_role("button", name="Fill the hole").click()
+        said(page, "Filled in")
+        found, _ = downloaded(page)
+    changed = (found != np.asarray(photo)).any(axis=2)
+    assert changed.any()
+    assert not changed[mask == 0].any()
 
 
 def test_the_keyboard_alone_fills_a_hole_and_an_empty_mask_is_refused(
@@ -242,9 +349,10 @@ def test_a_network_that_cannot_be_loaded_is_said_and_can_be_tried_again(
 def test_stop_ends_a_long_run_and_keeps_the_mask(browser: Any, site: str) -> None:
     with opened(browser, site) as page:
         page.set_input_files(FILE, png(Image.open(PHOTO).resize((2048, 1024))))
-        said(page, "2048 × 1024 px, to be filled in 64 sub-images")
+        said(page, "2048 × 1024 px")
+        page.get_by_label("the whole photograph").check()
         page.get_by_role("button", name="Fill the hole").click()
-        said(page, "sub-image 2 of 64")
+        said(page, "part 2 of 64")
         page.get_by_role("button", name="Stop").click()
         said(page, "Stopped")
         assert page.get_by_role("button", name="Fill the hole").is_enabled()

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
@@ -22,8 +23,10 @@ from tiny_training import OPTIONS, SETTINGS, photographs
 
 import gin
 from gin import inpainting, masks
+from gin.cli import evaluate as evaluate_command
+from gin.cli import inpaint as inpaint_command
+from gin.cli import options as command_options
 from gin.cli.app import main
-from gin.cli.options import EvaluationSize, Kind, MaskVariant, PresetName, Region, Seam
 from gin.data import mask_sets
 from gin.errors import Unavailable
 from gin.evaluation import protocol
@@ -58,6 +61,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("out").mkdir()
     Path("out/good.png").write_bytes(b"worth keeping")
     return tmp_path
+
+
+def choices(hint: Any, parameter: str | None = None) -> tuple[str, ...]:
+    """The values of a Literal, or of a command's parameter of this type."""
+    if parameter is not None:
+        hint = get_type_hints(hint)[parameter]
+    while get_origin(hint) is not Literal:
+        hint = get_args(hint)[0]
+    return get_args(hint)
 
 
 def noise(shape: tuple[int, ...], seed: int = 0) -> Image.Image:
@@ -551,9 +563,9 @@ def test_folders_of_photographs_find_their_masks(folder: Path, weights: str) -> 
     assert np.array_equal(after[~missing], before[~missing])
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", command_options.KINDS)
 def test_random_masks_follow_seed_and_name_not_order(
-    kind: Kind, folder: Path, weights: str
+    kind: str, folder: Path, weights: str
 ) -> None:
     Path("photos").mkdir()
     for seed, name in enumerate("abc"):
@@ -661,10 +673,10 @@ def test_modes_come_back(mode: str, folder: Path, weights: str) -> None:
 
 
 def test_the_names_on_the_command_line_are_the_librarys() -> None:
-    assert tuple(kind.name for kind in Kind) == masks.KINDS
-    assert tuple(reading.value for reading in MaskVariant) == masks.PAPER_OR_RELEASED
-    assert tuple(Region) == inpainting.REGIONS
-    assert tuple(Seam) == seams.SEAMS
+    assert tuple(command_options.KINDS.values()) == masks.KINDS
+    assert choices(command_options.Kind) == tuple(command_options.KINDS)
+    assert choices(inpaint_command.inpaint, "region") == inpainting.REGIONS
+    assert choices(inpaint_command.inpaint, "seam") == seams.SEAMS
 
 
 def test_most_may_be_missing_where_it_is_said(folder: Path, weights: str) -> None:
@@ -900,8 +912,8 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*_: object) -> None:
         raise Unavailable("far away")
 
-    monkeypatch.setattr("gin.evaluation.evaluator.lpips_metric", none)
-    monkeypatch.setattr("gin.evaluation.evaluator.inception", none)
+    for name in ("lpips_metric", "vgg_distance", "inception", "segmenter"):
+        monkeypatch.setattr(f"gin.evaluation.evaluator.{name}", none)
 
 
 EVALUATE = ["evaluate", "--data", "photos", "--size", "original", "--device", "cpu"]
@@ -929,6 +941,38 @@ def test_gin_evaluate_prints_the_table_that_it_writes(
     before = contents(Path("new"))
     assert main([*command, "--out", "new/table.md", "--resume"]) == 0
     assert contents(Path("new")) == before
+
+
+@pytest.mark.usefixtures("photos", "offline")
+@pytest.mark.parametrize("option", [["--segmentation"], ["--segmenter", "deeplabv3"]])
+def test_gin_evaluate_says_what_a_segmentation_lacks(
+    option: list[str], weights: str
+) -> None:
+    command = [*EVALUATE, "--weights", weights, "--masks", "free-form"]
+    assert main([*command, *option, "--out", "t.md"]) == 0
+    table = Path("t.md").read_text("utf-8")
+    assert "| Agreement, % ↑ | mIoU ↑ |" in table
+    for metric in ("VGG", "Agreement", "mIoU"):
+        assert f"**{metric}**: not available: far away" in table
+
+
+@pytest.mark.usefixtures("photos")
+def test_gin_evaluate_refuses_a_segmentation_that_cannot_be(
+    weights: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none(*_: object) -> None:
+        raise Unavailable("far away")
+
+    for name in ("lpips_metric", "vgg_distance", "inception"):
+        monkeypatch.setattr(f"gin.evaluation.evaluator.{name}", none)
+    command = [*EVALUATE, "--weights", weights, "--out", "t.md", "--segmenter"]
+    assert "expected lraspp or deeplabv3" in refused(capsys, *command, "star")
+    assert "nowhere.pth: no such file" in refused(
+        capsys, *command, "lraspp=nowhere.pth"
+    )
+    assert not Path("t.md").exists()
 
 
 @pytest.mark.usefixtures("photos", "offline")
@@ -1025,8 +1069,10 @@ def test_a_full_disk_ends_an_evaluation_that_goes_on(
 
 
 def test_the_sizes_and_presets_are_the_librarys() -> None:
-    assert tuple(EvaluationSize) == protocol.SIZES
-    assert tuple(PresetName) == tuple(evaluation_plan.PRESETS)
+    assert tuple(evaluate_command.Size) == protocol.SIZES
+    assert choices(evaluate_command.evaluate, "preset") == tuple(
+        evaluation_plan.PRESETS
+    )
 
 
 # --- gin info, --version, --help ---------------------------------------------------

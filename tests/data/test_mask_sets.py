@@ -40,7 +40,7 @@ def test_names_that_are_no_text_have_masks_too() -> None:
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(InputError, match="mask kind 'star'"):
+    with pytest.raises(InputError, match="mask kind is 'star'"):
         mask_sets.draw(0, "a.jpg", "star", (32, 32))
 
 

@@ -10,7 +10,9 @@ import pytest
 import torch
 from data_trees import photograph
 from PIL import Image
+from random_backbones import with_biases
 from safetensors.torch import save_file
+from segmenters import by_brightness
 from tiny_evaluation import (
     METHODS,
     Sums,
@@ -32,12 +34,15 @@ from gin.errors import InputError, Unavailable
 from gin.evaluation import evaluator as module
 from gin.evaluation.evaluator import MetricNetworks
 from gin.evaluation.fid_kid import Distribution
-from gin.evaluation.metrics import composite, measure
+from gin.evaluation.metrics import VggDistance, composite, measure
 from gin.evaluation.outputs import Reports
 from gin.evaluation.protocol import ORIGINAL, Group
+from gin.evaluation.segmentation import SEGMENTATION_METRICS
 from gin.utils.files import PARTIAL, locked
+from gin.vgg import Lpips
 
 SEEDED = Group("photos", ORIGINAL, "rectangular")
+FREE = SEEDED._replace(masks="free_form")
 
 
 def tensor(picture: np.ndarray) -> torch.Tensor:
@@ -280,7 +285,7 @@ def test_a_bad_run_json_is_named(content: str, tmp_path: Path) -> None:
         ("records.csv", "hole", "", "001.png by grey has no hole"),
         ("records.csv", "PSNR", "", "001.png by grey has no PSNR"),
         ("records.csv", "PSNR", "x", "holds 'x'; expected a number"),
-        ("records.csv", "PSNR", "1" * 200_000, "not the table of this evaluation"),
+        ("records.csv", "PSNR", "1" * 200_000, "not the table of this run"),
         ("times.csv", "seconds", "x", "holds 'x'; expected a number"),
     ],
 )
@@ -380,25 +385,92 @@ def test_a_network_that_cannot_be_had_leaves_a_gap(
         raise Unavailable("far away")
 
     monkeypatch.setattr("gin.evaluation.evaluator.lpips_metric", none)
+    monkeypatch.setattr("gin.evaluation.evaluator.vgg_distance", none)
     monkeypatch.setattr("gin.evaluation.evaluator.inception", none)
+    monkeypatch.setattr("gin.evaluation.evaluator.segmenter", none)
     found = MetricNetworks.load(device="cpu")
-    assert (found.lpips, found.inception) == (None, None)
-    assert found.missing == dict.fromkeys(("LPIPS", "FID", "KID"), "far away")
+    assert (found.lpips, found.vgg, found.inception) == (None, None, None)
+    missing = dict.fromkeys(("LPIPS", "FID", "KID", "VGG"), "far away")
+    assert found.missing == missing
+    assert "segmentation" not in found.settings()
+    found = MetricNetworks.load(device="cpu", segmentation=("lraspp", None))
+    assert found.missing == missing | dict.fromkeys(SEGMENTATION_METRICS, "far away")
+    assert found.settings()["segmentation"] == "none"
     with pytest.raises(InputError, match="far away"):
         MetricNetworks.load("w.pth", device="cpu")
     with pytest.raises(InputError, match="far away"):
         MetricNetworks.load(inception_weights="w.pth", device="cpu")
+    with pytest.raises(InputError, match="far away"):
+        MetricNetworks.load(vgg_weights="w.pth", device="cpu")
+    with pytest.raises(InputError, match="far away"):
+        MetricNetworks.load(device="cpu", segmentation=("lraspp", "w.pth"))
 
 
-def test_lpips_is_measured_where_it_is_to_be_had() -> None:
-    from random_backbones import with_biases
-
-    from gin.evaluation.metrics import Lpips
-
-    lpips = Lpips(with_biases("alexnet"))
+def test_what_is_to_be_had_is_measured() -> None:
+    lpips, vgg = Lpips(with_biases("alexnet")), VggDistance(with_biases("vgg16"))
+    networks = MetricNetworks(lpips, vgg=vgg, segmenter=by_brightness())
     image = np.asarray(photograph(0))
     mask = mask_sets.draw(0, "a", "rectangular", image.shape[1::-1])
-    values = MetricNetworks(lpips).measure(seen(image, mask), image, mask)
-    assert values["LPIPS"] == pytest.approx(0, abs=1e-9)
+    values = networks.measure(seen(image, mask), image, mask)
+    for name in ("LPIPS", "VGG"):
+        assert values[name] == pytest.approx(0, abs=1e-9)
     assert values["PSNR"] == float("inf")
-    assert MetricNetworks(lpips).measure(grey(image, mask), image, mask)["LPIPS"] > 0
+    assert (values["Agreement"], values["mIoU"]) == (100, 1)
+    other = networks.measure(grey(image, mask), image, mask)
+    assert min(other["LPIPS"], other["VGG"]) > 0
+    assert other["Agreement"] < 100
+    assert other["mIoU"] < 1
+
+
+def test_an_evaluation_with_a_segmentation_resumes(tmp_path: Path) -> None:
+    folder, out = photos(tmp_path), tmp_path / "t.md"
+    missing = dict.fromkeys(("LPIPS", "VGG"), "not wanted")
+    networks = MetricNetworks(None, Sums(), missing, segmenter=by_brightness())
+    options = {"networks": networks, "masks": ["free_form"]}
+    first = report(out, folder, **options)
+    table = out.read_text("utf-8")
+    assert "| Agreement, % ↑ | mIoU ↑ |" in table
+    assert "- segmentation: lraspp, by_brightness" in table
+    assert {"Agreement", "mIoU"} <= first.values[FREE, "001.png", "grey"].keys()
+    pictures = tmp_path / "t/pictures/photos/original/free_form/worst"
+    maps = [path.name for path in sorted(pictures.glob("*classes.png"))]
+    assert maps == [
+        "02-grey, classes.png",
+        "04-seen, classes.png",
+        "06-mean, classes.png",
+        "08-original, classes.png",
+    ]
+    assert run(out, folder, resume=True, **options).values == first.values
+    with pytest.raises(
+        InputError, match="segmentation: lraspp, by_brightness; found none"
+    ):
+        run(out, folder, resume=True, masks=["free_form"], networks=MetricNetworks())
+
+
+def test_an_evaluation_from_before_the_vgg_distance_resumes(tmp_path: Path) -> None:
+    """Without it: the photographs measured so far have no completions any more."""
+    folder, out = photos(tmp_path), tmp_path / "t.md"
+    vgg = VggDistance(with_biases("vgg16"))
+    options = {
+        "networks": MetricNetworks(missing={"LPIPS": "not wanted"}, vgg=vgg),
+        "candidates": METHODS[:2],
+    }
+    run(out, folder, **options)
+    records, settings = (tmp_path / "t" / n for n in ("records.csv", "run.json"))
+    kept = json.loads(settings.read_text("utf-8"))
+    assert kept.pop("VGG").startswith("VGG16, ")
+    settings.write_text(json.dumps(kept), "utf-8")
+    with records.open(newline="") as file:
+        header, *rows = csv.reader(file)
+    end = header.index("VGG")
+    with records.open("w", newline="") as file:
+        old = [row[:end] for row in (header, *rows[:-2])]
+        csv.writer(file, lineterminator="\n").writerows(old)
+    found = report(out, folder, resume=True, **options)
+    lines = records.read_text("utf-8").splitlines()
+    assert lines[0] == ",".join(header[:end])
+    assert len(lines) == 1 + len(rows)
+    assert {line.count(",") for line in lines} == {end - 1}
+    assert "VGG" not in found.metrics()
+    words = "**VGG**: not available: the evaluation began without it"
+    assert words in out.read_text("utf-8")

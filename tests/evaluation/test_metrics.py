@@ -19,12 +19,13 @@ from torchvision import models
 from gin.errors import InputError
 from gin.evaluation.metrics import (
     METRICS,
-    Lpips,
+    VggDistance,
     composite,
-    lpips_metric,
     measure,
     ssim,
+    vgg_distance,
 )
+from gin.vgg import Lpips, lpips_metric
 from gin.weights.imagenet import Backbone
 
 package = pytest.importorskip("lpips")
@@ -163,7 +164,7 @@ def test_without_the_package_the_error_says_what_to_install(
     alexnet: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "lpips", None)
-    install = r'expected pip install "deepgin-book\[train\]"'
+    install = r'needs pip install "deepgin-book\[train\]"'
     with pytest.raises(InputError, match=install):
         Lpips(alexnet)
 
@@ -196,6 +197,87 @@ def test_lpips_knows_red_from_blue(metric: Lpips) -> None:
     image, target = pictures()
     found = metric(image.flip(1), target.flip(1)) / metric(image, target)
     assert ((found - 1).abs() > 0.01).all()
+
+
+@pytest.fixture(scope="session")
+def vgg16() -> Backbone:
+    return with_biases("vgg16")
+
+
+@pytest.fixture(scope="session")
+def vgg(vgg16: Backbone) -> VggDistance:
+    return VggDistance(vgg16)
+
+
+def test_the_vgg_distance_is_its_formula(
+    vgg: VggDistance, vgg16: Backbone, in_float64: None
+) -> None:
+    """torchvision's VGG16; cosines in place of differences."""
+    net = models.vgg16().double()
+    state = {name: tensor.double() for name, tensor in vgg16.state.items()}
+    net.load_state_dict(state, strict=False)
+    image, target = pictures()
+    mean, std = (
+        torch.tensor(values).reshape(3, 1, 1)
+        for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    )
+    x, distances = (torch.cat([image, target]) - mean) / std, []
+    with torch.no_grad():
+        for index, layer in enumerate(net.features[:25]):
+            if isinstance(layer, torch.nn.ReLU):
+                layer = torch.nn.ReLU()  # theirs overwrites what is compared
+            x = layer(x)
+            if index in (0, 5, 10, 17, 24):
+                a, b = x.chunk(2)
+                distances.append(2 - 2 * F.cosine_similarity(a, b).mean(dim=(1, 2)))
+    assert len(distances) == 5
+    expected = torch.stack(distances).mean(dim=0)
+    found = copy.deepcopy(vgg).double()(image, target)
+    assert (expected > 1e-3).all()
+    assert torch.allclose(found, expected, rtol=1e-6, atol=0)
+
+
+def test_the_vgg_distance_of_equal_images_is_nought(vgg: VggDistance) -> None:
+    image, target = pictures()
+    assert torch.equal(vgg(image, image), torch.zeros(2))
+    near, far = (vgg(image, torch.lerp(image, target, t)) for t in (0.2, 1.0))
+    assert (near > 0).all()
+    assert (near < far).all()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(vgg(image, target), far)
+    assert torch.allclose(vgg(image[1:], target[1:]), far[1:], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("size", "seen"),
+    [((512, 40), (512, 40)), ((1024, 100), (512, 50)), ((50, 1600), (16, 512))],
+)
+def test_large_pictures_are_reduced_for_the_vgg_distance(
+    size: tuple[int, int],
+    seen: tuple[int, int],
+    vgg: VggDistance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shapes = []
+
+    def maps(image: Tensor) -> list[Tensor]:
+        shapes.append(tuple(image.shape[2:]))
+        return [image]
+
+    monkeypatch.setattr(vgg.features, "forward", maps)
+    vgg(torch.rand(1, 3, *size), torch.rand(1, 3, *size))
+    assert shapes == [seen, seen]
+
+
+def test_the_vgg_distance_has_its_own_file(tmp_path: Path, vgg16: Backbone) -> None:
+    save_file(vgg16.state, tmp_path / "mine.safetensors")
+    mine = vgg_distance(tmp_path / "mine.safetensors")
+    assert (mine.name, mine.source) == ("VGG16", "mine.safetensors")
+    assert not any(parameter.requires_grad for parameter in mine.parameters())
+    with pytest.raises(InputError, match="backbone is AlexNet.*; expected VGG16"):
+        VggDistance(with_biases("alexnet"))
+    with pytest.raises(InputError, match="expected equal shapes"):
+        mine(torch.rand(1, 3, 40, 40), torch.rand(1, 3, 40, 41))
 
 
 def batch(*arrays: np.ndarray) -> list[Tensor]:
@@ -255,19 +337,19 @@ def test_known_numbers() -> None:
         assert found[name].item() == pytest.approx(value, rel=1e-6), name
 
 
-def test_every_metric_each_pair_alone_in_order(exact: Lpips) -> None:
+def test_every_metric_each_pair_alone_in_order(exact: Lpips, vgg: VggDistance) -> None:
     image, target = pictures()
-    mask = (image[:, :1] > 0.5).float()
-    found = measure(image, target, mask, exact)
+    mask, vgg = (image[:, :1] > 0.5).float(), copy.deepcopy(vgg).double()
+    found = measure(image, target, mask, exact, vgg)
     assert list(found) == list(METRICS)
     for name, value in found.items():
         assert value.shape == (2,), name
         assert value.dtype == torch.float64, name
     for i in range(2):
         part = slice(i, i + 1)
-        alone = measure(image[part], target[part], mask[part], exact)
+        alone = measure(image[part], target[part], mask[part], exact, vgg)
         for name, value in alone.items():
-            assert torch.allclose(value, found[name][part]), name
+            assert torch.allclose(value, found[name][part], rtol=1e-4), name
     pasted = composite(image, target, mask).float() / 255
     rounded = (target * 255).round() / 255
     assert torch.allclose(found["LPIPS"], exact(pasted, rounded))

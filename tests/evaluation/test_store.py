@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gin.errors import InputError
-from gin.evaluation.store import Records
+from gin.utils.tables import Records
 
 COLUMNS = ("name", "value")
 ROWS = [{"name": 'a, "b"', "value": "0.1"}, {"name": "é\udce9", "value": "inf"}]

@@ -1,30 +1,41 @@
 """Painting like a person: the painter's stage, and what a stroke has to cover."""
 
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 Point = tuple[float, float]
 
+PAINTER = Path(__file__).parents[2] / "gin" / "ui" / "painter"
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Painter</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,"><link rel="stylesheet" href="painter.css">
 </head><body><main></main><script type="module">
-import * as painter from "./painter.js";
-Object.assign(window, { painter, editors: [], changes: [] });
+import { createMaskEditor } from "./editor.js";
+import * as masks from "./mask.js";
+Object.assign(window, { masks, editors: [], changes: [] });
 window.create = async (options = {}) => {
   const place = document.createElement("section");
   document.querySelector("main").append(place);
   const usual = { image: "photo.png", onChange: (mask) => changes.push(mask) };
-  const editor = painter.createMaskEditor(place, { ...usual, ...options });
+  const editor = createMaskEditor(place, { ...usual, ...options });
   editors.push(editor);
   await editor.ready;
 };
 window.isLoaded = true;
 </script></body></html>
 """
+
+
+def write_page(folder: Path) -> None:
+    """Write a page that can create painters, and what it loads, but no photograph."""
+    for path in (PAINTER / "painter.css", *PAINTER.glob("*.js")):
+        shutil.copy(path, folder)
+    (folder / "index.html").write_text(PAGE, encoding="utf-8")
 
 
 class Stage:

@@ -64,7 +64,8 @@ def evaluation(
     """One that was not run yet."""
     datasets = open_datasets([str(photographs)])
     protocol = Protocol(datasets, choose_masks(masks), sizes, seed)
-    networks = networks or MetricNetworks(None, Sums(), {"LPIPS": "not wanted"})
+    missing = dict.fromkeys(("LPIPS", "VGG"), "not wanted")
+    networks = networks or MetricNetworks(None, Sums(), missing)
     return Evaluation(protocol, candidates, networks, Reports(out).folder)
 
 

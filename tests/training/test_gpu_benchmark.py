@@ -1,7 +1,9 @@
 """`benchmarks/gpu.py --rehearse` runs every part on a CPU."""
 
+import csv
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from PIL import Image
 
 from gin.weights.checkpoints import load
 
+KNOWN = ("on known", "chance")
 BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "gpu.py"
 
 
@@ -28,11 +31,37 @@ def test_every_part_of_the_gpu_benchmark_runs_on_a_cpu(rehearsal: Path) -> None:
     assert "exit code 0" in results
 
 
-def test_the_gpu_benchmark_keeps_weights_curves_and_pictures(rehearsal: Path) -> None:
+def test_the_gpu_benchmark_keeps_weights_curves_and_pictures(
+    rehearsal: Path, tmp_path: Path
+) -> None:
     assert load(rehearsal / "weights.safetensors").base_channels == 4
-    assert "loss/l1" in (rehearsal / "curves.csv").read_text(encoding="utf-8")
-    assert Image.open(rehearsal / "sheet.jpg").size == (3 * 256, 2 * 256)
+    assert load(rehearsal / "warm-up.safetensors").base_channels == 4
     assert all(path.stat().st_size < 15e6 for path in rehearsal.iterdir())
+    with tarfile.open(rehearsal / "run.tar") as archive:
+        archive.extractall(tmp_path, filter="data")
+    run = tmp_path / "run"
+    assert "loss/l1" in (run / "curves.csv").read_text(encoding="utf-8")
+    assert Image.open(run / "sheet.jpg").size == (3 * 256, 2 * 256)
+
+
+def test_a_training_keeps_its_moments(rehearsal: Path, tmp_path: Path) -> None:
+    with tarfile.open(rehearsal / "run.tar") as archive:
+        archive.extractall(tmp_path, filter="data")
+    folder = tmp_path / "run" / "milestones"
+    with (folder / "measures.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    steps = [int(row["step"]) for row in rows]
+    assert steps == sorted(set(steps))
+    assert {row["stage"] for row in rows} == {"warm-up", "main"}
+    for row in rows:
+        # At the first steps a block of self-attention looks everywhere alike.
+        known, chance = (float(row[f"refinement.middle.3 {x}"]) for x in KNOWN)
+        assert 0 < chance < 1
+        assert abs(known - chance) < 0.02
+        assert 0 < float(row["alpha"]) < 1
+    pictures = {path.stem for path in folder.glob("*.jpg")}
+    assert pictures == {"holes", "originals", *(f"{step:05}" for step in steps)}
+    assert Image.open(folder / "holes.jpg").size == (4 * 160, 3 * 160)
 
 
 def test_a_resumed_run_on_a_cpu_has_the_weights_of_one_run(rehearsal: Path) -> None:

@@ -395,19 +395,19 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Graphs]:
     torch._dynamo.reset()
 
 
-def test_losses_and_phi_are_one_graph_that_equals_the_eager_ones(
-    features: Features, fabric: Fabric, graphs: Graphs
+@pytest.mark.parametrize("network", ["vgg19", "alexnet"])
+def test_phi_discriminators_and_losses_are_one_graph_that_equals_the_eager_one(
+    network: str, fabric: Fabric, graphs: Graphs
 ) -> None:
+    features = phi(load_backbone(network, "random"), TINY.losses)
     plain = Learner(TINY, 0, features, fabric)
     compiled = Learner(TINY, 0, features, fabric, compiled=True)
-    image, mask = batch()
-    done, maps = (
-        plain.net(image, mask),
-        (torch.rand(3, 2, 4, 4), torch.rand(3, 2, 2, 2)),
-    )
-    expected = plain._generator_terms(done, image, mask, maps)
+    image, mask = (F.interpolate(x, size=32) for x in batch())
+    done, masked = plain.net(image, mask), image * (1 - mask)
+    compiled.discriminators.load_state_dict(plain.discriminators.state_dict())
+    expected = plain._generator_terms(done, image, mask, masked)
     assert not graphs.sizes
-    found = compiled._terms(done, image, mask, maps)
+    found = compiled._terms(done, image, mask, masked)
     assert len(graphs.sizes) == 1
     for ours, theirs in zip(found, expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)

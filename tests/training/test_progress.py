@@ -16,7 +16,7 @@ def take_steps(report: Report, count: int) -> None:
 
 def test_a_process_that_does_not_report_keeps_no_tensors(tmp_path: Path) -> None:
     """Else every loss of a run stays in a GPU's memory: 0.66 GB a day."""
-    with Report(tmp_path, 0, 0.0, speaks=False) as report:
+    with Report(tmp_path, 0, 0.0, reports=False) as report:
         take_steps(report, 100)
         report.point(1e-4, 100)
         take_steps(report, 100)
@@ -26,7 +26,7 @@ def test_a_process_that_does_not_report_keeps_no_tensors(tmp_path: Path) -> None
 
 
 def test_the_process_that_reports_drops_them_at_every_point(tmp_path: Path) -> None:
-    with Report(tmp_path, 0, 0.0, speaks=True) as report:
+    with Report(tmp_path, 0, 0.0, reports=True) as report:
         take_steps(report, 4)
         report.point(1e-4, 4)
         assert report.terms == {}

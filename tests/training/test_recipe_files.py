@@ -1,7 +1,7 @@
 """Recipes: the paper's numbers, YAML files, and changes from the command line."""
 
 import sys
-from dataclasses import asdict, fields, is_dataclass, replace
+from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import Literal, get_origin, get_type_hints
 
@@ -13,7 +13,6 @@ from old_recipes import old_checkpoint, old_recipe
 from gin.errors import InputError
 from gin.recipes import (
     DEMO,
-    EXPECTED,
     PAPER,
     RECIPES,
     RELEASED,
@@ -427,7 +426,5 @@ def test_a_checkpoint_with_the_old_names_has_the_paths_of_today() -> None:
     assert current_state(old) == state
 
 
-def test_every_value_that_is_checked_exists() -> None:
-    phases = {f"phases.{field.name}" for field in fields(Phase)}
-    assert EXPECTED.keys() <= flat(SMOKE).keys() | phases
+def test_a_recipe_survives_yaml() -> None:
     assert yaml.safe_load(yaml.safe_dump(flat(SMOKE))) == flat(SMOKE)

@@ -4,6 +4,7 @@ import io
 import math
 import re
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from gin.errors import InputError, Interrupted
 from gin.generator import Completion
 from gin.recipes import PAPER, RELEASED, Recipe, Schedule
 from gin.training.hardware import Hardware, launch
+from gin.training.learner import Learner
 from gin.training.progress import Validation
 from gin.training.recipe_files import read_recipe
 from gin.training.run_folder import RunFolder
@@ -151,10 +153,10 @@ def test_whatever_is_no_checkpoint_is_set_aside(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = RunFolder(copied(undisturbed, tmp_path))
-    *good, newest = folder.found()
+    *good, newest = folder.saved()
     newest.write_bytes(damage(newest.read_bytes()))
     folder.mend()
-    assert folder.found() == good
+    assert folder.saved() == good
     assert re.fullmatch(
         rf"gin: {re.escape(str(newest))}: .+\n", capsys.readouterr().err
     )
@@ -162,7 +164,7 @@ def test_whatever_is_no_checkpoint_is_set_aside(
         path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(InputError, match="6.pt: .*nor can any other checkpoint of the"):
         folder.mend()
-    assert folder.found() == good
+    assert folder.saved() == good
 
 
 def test_a_checkpoint_with_other_networks_is_named(
@@ -322,6 +324,38 @@ def test_without_save_steps_a_checkpoint_is_written_every_five_minutes(
     errors = read_log(tmp_path / "slow" / "log")["validation/error in the hole (%)"]
     assert list(errors) == [10, 20, 22]
     assert same(last(tmp_path / "fast")["learner"], last(tmp_path / "slow")["learner"])
+
+
+def test_checkpoints_are_written_while_the_training_goes_on(
+    data: Path, tmp_path: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_steps_later, save, follow = threading.Event(), RunFolder.save, Learner.follow
+
+    def slow(self: RunFolder, state: dict[str, Any], steps: int) -> None:
+        assert steps != 3 or two_steps_later.wait(60)
+        save(self, state, steps)
+
+    def watched(self: Learner, steps: int) -> None:
+        follow(self, steps)
+        if steps == 5:
+            two_steps_later.set()
+
+    monkeypatch.setattr(RunFolder, "save", slow)
+    monkeypatch.setattr(Learner, "follow", watched)
+    train(TINY, data, tmp_path / "run", seed=1, hardware=CPU)
+    assert two_steps_later.is_set()
+    assert same(checkpoints(tmp_path / "run"), checkpoints(undisturbed))
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_training(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(self: RunFolder, state: dict[str, Any], steps: int) -> None:
+        raise InputError(f"no room at step {steps}")
+
+    monkeypatch.setattr(RunFolder, "save", refused)
+    with pytest.raises(InputError, match="no room at step 3"):
+        train(TINY, data, tmp_path / "run", seed=1, hardware=CPU)
 
 
 def test_a_resumed_training_decodes_no_photograph_again(

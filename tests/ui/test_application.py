@@ -35,7 +35,8 @@ from gin.ui.app.worker import (
     State,
     error_message,
 )
-from gin.utils.images import read_picture, write_png
+from gin.utils.image_writing import write_png
+from gin.utils.images import read_picture
 
 LONG = 60  # seconds after which something hangs
 ROOT = Path(__file__).parents[2]
@@ -166,7 +167,7 @@ def test_an_error_is_a_sentence_and_the_next_job_runs(fake: Fake) -> None:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (InputError("photo: too\n small"), "Photo: too small."),
+        (InputError("photo: too\n small"), "photo: too small."),
         (ModuleNotFoundError(name="cv2"), "The package cv2 is not installed."),
         (MemoryError(), OUT_OF_MEMORY),
         (RuntimeError("[enforce fail] not enough memory: you tried"), OUT_OF_MEMORY),
@@ -323,6 +324,32 @@ def test_given_weights_come_first(tmp_path: Path, photo, mask) -> None:
 # --- files in, pictures out --------------------------------------------------------
 
 
+def test_cmyk_is_converted_where_the_user_asks(app: InpaintApp) -> None:
+    before = app.painter.image
+    picture = Image.effect_noise((70, 50), 90).convert("CMYK")
+    state = upload(app, encoded(picture, "tiff"), "For Print.tif")
+    assert state["said"].startswith("For Print.tif: its colours are CMYK")
+    assert state["wrong"]
+    assert state["cmyk"]
+    assert app.painter.image is before
+    told = {"number": 9, "view": "v", "do": "convert"}
+    app._source._received(None, told, [])
+    state = app._source.state
+    assert state["said"] == "70 × 50 px"
+    assert not state["wrong"]
+    assert not state["cmyk"]
+    np.testing.assert_array_equal(app.painter.image, picture.convert("RGB"))
+
+
+def test_heic_says_what_to_install(
+    app: InpaintApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    content = b"\0\0\0\x18ftypheic" + bytes(200)
+    state = upload(app, content, "IMG 1.HEIC")
+    assert state["said"].startswith("IMG 1.HEIC: is HEIC, which pillow-heif reads: pip")
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -437,7 +464,7 @@ def test_nothing_painted_is_said_and_the_result_stays(app: InpaintApp) -> None:
     app.painter.clear()
     state = press(app, "complete", **COMPLETE)
     assert state["wrong"]
-    assert state["said"].startswith("Nothing is painted yet")
+    assert state["said"].startswith("Nothing is painted yet;")
     assert app.result is kept
 
 
@@ -451,12 +478,12 @@ def test_an_upload_arrives_in_chunks(app: InpaintApp) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"no picture at all", "Bad.png: cannot be read as a picture (not a picture"),
-        (b"", "Bad.png: the file is empty"),
+        (b"no picture at all", "bad.png: cannot be read as a picture (not a picture"),
+        (b"", "bad.png: the file is empty"),
         (encoded(Image.new("L", (10000, 6000))), "60.0 megapixels"),
         (
             encoded(Image.effect_noise((99, 99), 9), "jpeg")[:900],
-            "Bad.png: cannot be read",
+            "bad.png: cannot be read",
         ),
         (encoded(Image.new("L", (8, 8))), "8 x 8 px"),
     ],

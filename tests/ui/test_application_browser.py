@@ -116,6 +116,12 @@ def pixels(picture: Image.Image) -> np.ndarray:
     return np.asarray(picture.convert("RGB"))
 
 
+def png(picture: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, "png")
+    return stream.getvalue()
+
+
 # --- JupyterLab --------------------------------------------------------------------
 
 
@@ -147,7 +153,7 @@ def app(lab: tools.JupyterLab, chromium: Any) -> Page:
 
 def test_nothing_painted_is_said_on_the_page(app: Page) -> None:
     app.press("Complete")
-    app.says("Nothing is painted yet: paint over what should be filled.")
+    app.says("Nothing is painted yet; paint over what should be filled.")
 
 
 def test_painted_completed_compared_and_downloaded(
@@ -255,13 +261,60 @@ def test_a_bad_file_is_said_and_nothing_is_lost(app: Page) -> None:
     before = app.painter.missing
     app.upload("letter.png", b"no picture at all")
     reason = "not a picture, or of a format that is not known"
-    words = f"Letter.png: cannot be read as a picture ({reason})."
+    words = f"letter.png: cannot be read as a picture ({reason})."
     app.source.get_by_text(words).wait_for()
     large = io.BytesIO()
     Image.new("L", (10000, 6000)).save(large, "png")
     app.upload("large.png", large.getvalue())
     app.source.get_by_text("60.0 megapixels").wait_for()
     assert app.painter.missing == before != "0.0 % missing"
+
+
+def test_a_picture_is_pasted(app: Page, lab: tools.JupyterLab) -> None:
+    origin = f"http://127.0.0.1:{lab.port}"
+    allowed = ["clipboard-read", "clipboard-write"]
+    app.page.context.grant_permissions(allowed, origin=origin)
+    app.page.evaluate(
+        """async () => {
+          const canvas = new OffscreenCanvas(90, 60);
+          canvas.getContext("2d").fillRect(0, 0, 30, 30);
+          const blob = await canvas.convertToBlob({ type: "image/png" });
+          await navigator.clipboard.write([new ClipboardItem({ "image/png": blob })]);
+        }"""
+    )
+    app.painter.stage.focus()
+    app.page.keyboard.press("Control+v")
+    app.source.get_by_text("90 × 60 px").wait_for()
+    assert app.page.locator(".jp-Cell").count() == 1
+
+
+def test_cmyk_is_converted_through_its_profile_where_the_user_asks(app: Page) -> None:
+    stream = io.BytesIO()
+    noise = Image.effect_noise((64, 48), 90).convert("CMYK")
+    noise.save(stream, "tiff")
+    app.upload("For Print.tif", stream.getvalue())
+    app.source.get_by_text("For Print.tif: its colours are CMYK").wait_for()
+    app.press("Convert it to sRGB")
+    app.source.get_by_text("64 × 48 px").wait_for()
+    button = app.page.get_by_role("button", name="Convert it to sRGB")
+    assert not button.is_visible()
+
+
+def test_a_mask_is_loaded_from_a_file_and_completed(
+    app: Page, photo: Image.Image, expected: Image.Image
+) -> None:
+    app.upload("Mine too.png", png(photo))
+    app.source.get_by_text("160 × 120 px").wait_for()
+    mask = png(Image.fromarray(255 * boxed(SIZE, *BOX)))
+    file = {"name": "the mask.png", "mimeType": "image/png", "buffer": mask}
+    app.painter.root.locator("input[type=file]").set_input_files([file])
+    app.painter.root.get_by_text("15.6 % missing").wait_for()
+    app.page.get_by_label("Method").select_option("shipped weights")
+    app.press("Complete")
+    app.says(re.compile(r"DeepGIN, shipped weights: \d+\.\d s"))
+    name, file = app.download()
+    assert name == "Mine too-refined.png"
+    np.testing.assert_array_equal(pixels(file), pixels(expected))
 
 
 def test_a_lost_connection_is_said_and_mends_itself(app: Page) -> None:

@@ -1,6 +1,6 @@
 """The painter in a real browser, first on a page of its own, then in JupyterLab."""
 
-import shutil
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,14 +8,15 @@ from typing import Any
 import browser as tools
 import numpy as np
 import pytest
-from painter_page import PAGE, Stage, boxed, stroked
-from PIL import Image
+from painter_page import Stage, boxed, stroked, write_page
+from PIL import Image, ImageFilter
+
+from gin import masks
 
 reason = tools.why_not()
 pytestmark = pytest.mark.skipif(bool(reason), reason=reason)
 
 ROOT = Path(__file__).parents[2]
-PAINTER = ROOT / "gin" / "painter"
 SIZE = (400, 300)
 DENSITIES = pytest.mark.parametrize("density", [1, 2])
 
@@ -29,9 +30,7 @@ def chromium() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("page")
-    for name in ("painter.js", "painter.css"):
-        shutil.copy(PAINTER / name, folder)
-    (folder / "index.html").write_text(PAGE, encoding="utf-8")
+    write_page(folder)
     Image.linear_gradient("L").resize(SIZE).save(folder / "photo.png")
     (folder / "text.png").write_text("no picture")
     with tools.served(folder) as url:
@@ -369,7 +368,7 @@ def test_every_control_has_a_name(visit):
         and node["role"]["value"] != "RootWebArea"
     ]
     names = [name for _, name in controls]
-    assert len(controls) == 5 + 1 + 5 + 3 + 3 + 1 + 1
+    assert len(controls) == 5 + 1 + 6 + 3 + 3 + 1 + 1
     assert all(names)
     assert len({*names}) == len(names)
     assert ("slider", "Brush size") in controls
@@ -425,9 +424,9 @@ def test_masks_are_set_packed_and_told(visit):
         f"""(async () => {{
         const mask = new Uint8Array({size}).map((_, i) => (i * i) % 7 < 2);
         editors[0].setMask(mask);
-        const bits = painter.packMask(editors[0].getMask());
-        const back = await painter.inflate(await painter.deflate(bits));
-        editors[0].setMask(painter.unpackMask(back, mask.length));
+        const bits = masks.packMask(editors[0].getMask());
+        const back = await masks.inflate(await masks.deflate(bits));
+        editors[0].setMask(masks.unpackMask(back, mask.length));
         return Array.from(bits);
     }})()"""
     )
@@ -482,3 +481,119 @@ def test_the_cursor_is_drawn_for_the_keyboard_alone(visit):
     assert outline.get_attribute("d").endswith("v18")  # the cross
     stage.root.get_by_role("button", name="Undo", exact=True).focus()
     assert not outline.get_attribute("d")
+
+
+@pytest.mark.parametrize(
+    "style", ["transform: scale(0.6)", "transform: scale(1.3)", "zoom: 1.4"]
+)
+def test_the_pointer_is_right_where_the_page_scales_the_painter(visit, style):
+    page = visit(viewport={"width": 1400, "height": 1000})
+    main = "document.querySelector('main').style.cssText"
+    page.evaluate(f"{main} = 'width: 700px; transform-origin: 0 0; {style}'")
+    page.wait_for_timeout(200)
+    stage = Stage(page, SIZE)
+    x, y = stage.at((200, 150))
+    page.mouse.move(x, y)
+    page.keyboard.down("Control")
+    for _ in range(4):
+        page.mouse.wheel(0, -300)
+    page.keyboard.up("Control")
+    at = page.evaluate("editors[0].hovered")
+    page.mouse.move(x + 1, y)
+    page.mouse.move(x, y)  # zooming kept this point in its place
+    assert page.evaluate("editors[0].hovered") == pytest.approx(at, abs=0.01)
+    stage.choose("Show all")
+    line = [(60.2, 50.4), (160.6, 90.7), (161.1, 200.3), (300.7, 20.2)]
+    stage.drag(*line)
+    expected = stroked(SIZE, stage.near(*line), stage.brush)
+    found = mask_of(page)
+    assert (found != expected).mean() < 2e-4  # a point on the border of a pixel
+    assert found.any()
+
+
+def picture_file(name: str, picture: Image.Image, **options: Any) -> dict[str, Any]:
+    stream = io.BytesIO()
+    picture.save(stream, Path(name).suffix[1:], **options)
+    return {"name": name, "mimeType": "image/*", "buffer": stream.getvalue()}
+
+
+def mask_files() -> list[dict[str, Any]]:
+    rng = np.random.default_rng(0)
+    mask = masks.free_form(SIZE[1], SIZE[0], rng)
+    clear = np.zeros((*mask.shape, 4), np.uint8)
+    clear[..., 0], clear[..., 3] = 200, 255 * mask
+    soft = Image.fromarray(255 * mask).filter(ImageFilter.GaussianBlur(1))
+    labels = Image.fromarray(mask + np.uint8(1))
+    return [
+        picture_file("plain.png", Image.fromarray(255 * mask)),
+        picture_file("one bit.png", Image.fromarray(255 * mask).convert("1")),
+        picture_file("zero and one.png", Image.fromarray(mask)),
+        picture_file("labels.png", labels),
+        picture_file("clear.png", Image.fromarray(clear)),
+        picture_file("noise.jpeg", Image.fromarray(255 * mask), quality=60),
+        picture_file("soft.png", soft),
+    ]
+
+
+@pytest.mark.parametrize("file", mask_files(), ids=lambda file: file["name"])
+def test_a_mask_from_a_file_is_the_one_that_gin_reads(visit, file):
+    page = visit()
+    stage = Stage(page, SIZE)
+    stage.drag((60, 50), (160, 90))
+    before = mask_of(page)
+    with page.expect_file_chooser() as chooser:
+        stage.choose("Load a mask from a file")
+    chooser.value.set_files([file])
+    page.wait_for_function("changes.length == 2")
+    picture = Image.open(io.BytesIO(file["buffer"]))
+    assert same(page, masks.load_mask(picture, SIZE))
+    stage.choose("Undo")
+    assert same(page, before)
+
+
+def test_a_saved_mask_can_be_loaded(visit, tmp_path):
+    page = visit()
+    stage = Stage(page, SIZE)
+    stage.drag((60, 50), (160, 90))
+    before = mask_of(page)
+    with page.expect_download() as waiting:
+        stage.choose("Save the mask as PNG")
+    waiting.value.save_as(tmp_path / "mask.png")
+    assert np.array_equal(masks.load_mask(tmp_path / "mask.png", SIZE), before)
+    stage.choose("Clear")
+    stage.root.locator("input[type=file]").set_input_files(tmp_path / "mask.png")
+    page.wait_for_function("changes.length == 3")
+    assert same(page, before)
+
+
+def bad_masks() -> list[tuple[dict[str, Any], str]]:
+    with Image.open(ROOT / "data" / "photos" / "avatars_pancakes.jpg") as photo:
+        photo = photo.convert("RGB").resize(SIZE)
+    empty = Image.new("L", SIZE)
+    return [
+        ({"name": "My Notes.png", "mimeType": "", "buffer": b"no"}, "not a picture"),
+        (
+            picture_file("size.png", Image.new("L", (40, 30))),
+            "has 40 x 30 px; expected",
+        ),
+        (picture_file("photo.jpeg", photo), "coloured; expected a mask"),
+        (
+            picture_file("grey.png", Image.linear_gradient("L").resize(SIZE)),
+            "grey; exp",
+        ),
+        (picture_file("empty.png", empty), "no pixel is white"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "words"), bad_masks(), ids=lambda case: str(case)[:30]
+)
+def test_a_file_that_is_no_mask_is_refused_by_its_name(visit, file, words):
+    page = visit()
+    stage = Stage(page, SIZE)
+    stage.drag((60, 50), (160, 90))
+    before = mask_of(page)
+    stage.root.locator("input[type=file]").set_input_files([file])
+    stage.root.get_by_text(words).wait_for()
+    assert stage.status.startswith(f"{file['name']}: ")
+    assert same(page, before)

@@ -16,6 +16,7 @@ import pytest
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from gin.errors import InputError
+from gin.utils.image_writing import write_png
 from gin.utils.images import (
     COLOUR_CHUNKS,
     Photograph,
@@ -23,7 +24,6 @@ from gin.utils.images import (
     cmyk_to_srgb,
     open_picture,
     read_picture,
-    write_png,
 )
 
 HEIGHT, WIDTH = 24, 33
@@ -175,9 +175,10 @@ def test_other_modes_are_refused_in_a_sentence(mode: str, instead: str) -> None:
     picture = Image.new(mode, (WIDTH, HEIGHT))
     with pytest.raises(InputError) as refusal:
         Photograph.read(picture)
+    option = " (gin inpaint --convert)" * (mode == "CMYK")
     assert str(refusal.value) == (
         f"the photograph: its mode is {mode}; expected L, LA, P, RGB, RGBA or I;16, "
-        f"so convert it to {instead} first{' (--convert)' * (mode == 'CMYK')}"
+        f"so convert it to {instead} first{option}"
     )
     if mode != "LAB":  # needs its profile
         Photograph.read(picture.convert(instead))

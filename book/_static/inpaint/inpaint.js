@@ -5,8 +5,7 @@ import { compare } from "./compare.js";
 import { complaint, complete } from "./completion.js";
 import { randomMask } from "./masks.js";
 import { Model } from "./model.js";
-import { createMaskEditor } from "./painter.js";
-import { division } from "./phases.js";
+import { createMaskEditor } from "./painter/editor.js";
 import { fetchPhoto, pixelsOf, readFile } from "./photos.js";
 
 const network = new Model();
@@ -43,6 +42,7 @@ class Inpaint {
     this.manifest = manifest;
     this.run = null; // the AbortController of what is being completed
     this.status = make("p", { className: "gin-inpaint-status", role: "status" });
+    this.whole = make("input", { type: "checkbox" }); // or crops around the holes
     this.progress = make("progress", { hidden: true, ariaLabel: "Progress" });
     this.fillButton = make("button", { type: "button", textContent: "Fill the hole" });
     this.stopButton = make("button", { type: "button", textContent: "Stop", ariaDisabled: "true" });
@@ -50,14 +50,18 @@ class Inpaint {
     this.stage = make("div", { className: "gin-inpaint-stage" });
     this.fillButton.onclick = () => this.fill();
     this.stopButton.onclick = () => this.run?.abort();
+    addEventListener("paste", (event) => this.#paste(event, element));
+    const teaser = "teaser" in element.dataset;
+    const whole = make("label", {}, this.whole, " the whole photograph, as in the paper");
     element.replaceChildren(
-      ...("teaser" in element.dataset ? [] : [this.#choice()]),
+      ...(teaser ? [] : [this.#choice()]),
       this.stage,
       make(
         "div",
         { className: "gin-inpaint-buttons" },
         this.fillButton,
         this.stopButton,
+        ...(teaser ? [] : [whole]),
         this.progress,
       ),
       this.status,
@@ -96,6 +100,12 @@ class Inpaint {
     await this.#show(() => readFile(file), file.name, file.name.replace(/\.\w+$/, ""));
   }
 
+  /** A photograph from the clipboard, if it is pasted here or nowhere in particular. */
+  #paste({ target, clipboardData }, element) {
+    const file = [...clipboardData.files].find(({ type }) => type.startsWith("image/"));
+    if (file && (element.contains(target) || target === document.body)) this.own(file);
+  }
+
   async #show(open, title, name) {
     try {
       const photo = await open();
@@ -110,9 +120,7 @@ class Inpaint {
       }
       Object.assign(this, { photo, name });
       this.result.replaceChildren();
-      const { stride } = division(width, height);
-      const parts = stride === 1 ? "one piece" : `${stride ** 2} sub-images`;
-      this.say(`${title}: ${width} × ${height} px, to be filled in ${parts}.`);
+      this.say(`${title}: ${width} × ${height} px.`);
     } catch (error) {
       this.say(error.message);
     }
@@ -133,7 +141,8 @@ class Inpaint {
       const { photo, name } = this;
       const began = performance.now();
       const run = (...sub) => network.run(...sub);
-      const done = await complete(pixelsOf(photo), mask, run, this.#filled, signal);
+      const options = { whole: this.whole.checked, report: this.#filled, signal };
+      const done = await complete(pixelsOf(photo), mask, run, options);
       const seconds = ((performance.now() - began) / 1000).toFixed(1);
       this.#present(photo, done, name);
       this.say(`Filled in ${seconds} s, ${WHERE[provider]}. Move the slider to compare.`);
@@ -165,7 +174,7 @@ class Inpaint {
 
   #filled = (done, all) => {
     this.progress.value = done / all;
-    this.say(`Filling: sub-image ${done} of ${all}.`);
+    this.say(`Filling: part ${done} of ${all}.`);
   };
 
   #present(photo, { data, width, height }, name) {

@@ -1,6 +1,6 @@
 /* A picture file, or a sample's address, as a canvas. */
 
-import { MOST_PIXELS } from "./painter.js";
+import { MOST_PIXELS } from "./painter/files.js";
 
 const SMALLEST = 16; // px a side: the network's stride
 
@@ -10,7 +10,10 @@ export async function readFile(file) {
   try {
     bitmap = await createImageBitmap(file, { colorSpaceConversion: "none" });
   } catch {
-    throw new Error(`${file.name}: not a picture that this browser can read.`);
+    const hint = /\.hei[cf]$/i.test(file.name)
+      ? "is HEIC, which this browser cannot read; save it as JPEG first."
+      : "not a picture that this browser can read.";
+    throw new Error(`${file.name}: ${hint}`);
   }
   return onCanvas(bitmap, file.name);
 }

@@ -1,9 +1,7 @@
 """Contextual attention: features of the hole as weighted sums of known patches.
 
-Yu et al., Generative Image Inpainting with Contextual Attention (CVPR 2018), section
-4, in plain batched tensor operations.
-
-Taught in book/20_table_1.md.
+Yu et al., Generative Image Inpainting with Contextual Attention (CVPR 2018), section 4,
+in plain batched tensor operations. Taught in book/21_table_2.md.
 """
 
 import torch
@@ -19,22 +17,14 @@ MIN_NORM = 1e-4  # lower bound of a patch's norm
 def contextual_attention(x: Tensor, mask: Tensor, fused: bool) -> Tensor:
     """Replace every 4x4 patch of `x` by a weighted sum of the known patches.
 
-    The L = hw / 4 patches lie on a grid of stride 2 and are compared at half the size
-    by one matrix product. Memory: three tensors of (B, 16C, L) and two matrices of
-    (B, L, L) scores, four if `fused`, and one more for gradients. One matrix takes 4 MB
-    per image at 256 px and 1 GB at 1024 px. The computation is in float32, since the
-    scores are exponentiated.
-
-    Args:
-        x: features (B, C, h, w), h and w even.
-        mask: (B, 1, H, W), 1 = missing; H and W are multiples of h / 2 and w / 2.
-        fused: combine the scores of neighbours with `fuse`.
-
-    Returns:
-        (B, C, h, w), the mean of overlapping patches.
-
-    Raises:
-        InputError: an odd side, or a mask of another shape.
+    `x` is (B, C, h, w), h and w even, as is the result, the mean of overlapping
+    patches; `mask` is (B, 1, H, W), 1 = missing, H and W multiples of h / 2 and w / 2.
+    If `fused`, the scores of neighbours are combined with `fuse`. The L = hw / 4
+    patches lie on a grid of stride 2 and are compared at half the size by one matrix
+    product. Memory: three tensors of (B, 16C, L) and two matrices of (B, L, L) scores,
+    four if `fused`, and one more for gradients. One matrix takes 4 MB per image at 256
+    px and 1 GB at 1024 px. The computation is in float32, since the scores are
+    exponentiated. Raises InputError for an odd side, or a mask of another shape.
     """
     _check(x, mask)
     height, width = x.shape[2] // 2, x.shape[3] // 2

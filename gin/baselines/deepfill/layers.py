@@ -1,6 +1,6 @@
 """The layers of DeepFillv1 and v2, with TensorFlow's padding.
 
-Taught in book/20_table_1.md.
+Taught in book/21_table_2.md.
 """
 
 from collections.abc import Callable
@@ -36,23 +36,17 @@ class SameConv2d(nn.Conv2d):
         stride, kernel = self.stride[0], self.kernel_size[0]
         if stride == 1:
             return x
-        height, width = (_padding(n, kernel, stride) for n in x.shape[2:])
+        totals = (
+            max(0, (-(-n // stride) - 1) * stride + kernel - n) for n in x.shape[2:]
+        )
+        height, width = ((total // 2, total - total // 2) for total in totals)
         return F.pad(x, (*width, *height))
 
 
-def _padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """The numbers of zeros before and after a side of `size` pixels."""
-    count = -(-size // stride)
-    total = max(0, (count - 1) * stride + kernel - size)
-    return total // 2, total - total // 2
-
-
 class EluLayer(nn.Module):
-    """DeepFillv1's layer: a convolution and an ELU.
+    """DeepFillv1's layer: a convolution and an ELU (Yu et al., CVPR 2018, sec. 3)."""
 
-    Yu et al., Generative Image Inpainting with Contextual Attention (CVPR 2018),
-    section 3.
-    """
+    outputs = 1  # of the convolution, for each channel of the result
 
     def __init__(
         self,
@@ -64,6 +58,7 @@ class EluLayer(nn.Module):
         activation: Callable[[Tensor], Tensor] = F.elu,
     ) -> None:
         super().__init__()
+        out_channels *= self.outputs
         self.conv = SameConv2d(in_channels, out_channels, kernel_size, stride, dilation)
         self.activation = activation
 
@@ -79,18 +74,7 @@ class GatedLayer(EluLayer):
     3.1.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int = 3,
-        stride: int = 1,
-        dilation: int = 1,
-        activation: Callable[[Tensor], Tensor] = F.elu,
-    ) -> None:
-        super().__init__(
-            in_channels, 2 * out_channels, kernel_size, stride, dilation, activation
-        )
+    outputs = 2
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) -> (B, C_out, H / stride, W / stride)."""

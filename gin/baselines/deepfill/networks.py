@@ -1,8 +1,7 @@
-"""The two stages that DeepFillv1 and v2 have in common.
+"""The networks of DeepFillv1 and v2. Taught in book/21_table_2.md."""
 
-Taught in book/20_table_1.md.
-"""
-
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -20,9 +19,9 @@ from gin.baselines.deepfill.layers import (
     glorot_initialisation,
 )
 from gin.baselines.interface import Method, method
+from gin.discriminator import NormalisedConv2d
 from gin.errors import InputError
-from gin.generator import Completion, composite
-from gin.utils.devices import no_autocast
+from gin.generator import Completion, check_shapes, composite
 
 STRIDE = 8  # features are 4 times smaller than the image, and compared at half of that
 CRITIC_STRIDE = 16
@@ -41,6 +40,21 @@ def _dilated(layer: Layer, channels: int) -> nn.Sequential:
     return nn.Sequential(
         *(layer(channels, channels, dilation=rate) for rate in (2, 4, 8, 16))
     )
+
+
+def _encoder(
+    layer: Layer,
+    in_channels: int,
+    channels: Sequence[int],
+    last: Callable[[Tensor], Tensor] = F.elu,
+) -> nn.Sequential:
+    """A 5x5 layer and five 3x3 ones, of which the second and fourth have stride 2."""
+    layers = []
+    for place, (a, b) in enumerate(pairwise((in_channels, *channels))):
+        kernel, stride = 3 if place else 5, 2 if place in (1, 3) else 1
+        activation = last if place == 5 else F.elu
+        layers.append(layer(a, b, kernel, stride, activation=activation))
+    return nn.Sequential(*layers)
 
 
 def _decoder(layer: Layer, in_channels: int, widths: Widths) -> nn.Sequential:
@@ -64,14 +78,7 @@ class CoarseStage(nn.Module):
     def __init__(self, layer: Layer, widths: Widths) -> None:
         super().__init__()
         full, half, quarter, _ = widths
-        self.encoder = nn.Sequential(
-            layer(5, full, 5),
-            layer(full, half, stride=2),
-            layer(half, half),
-            layer(half, quarter, stride=2),
-            layer(quarter, quarter),
-            layer(quarter, quarter),
-        )
+        self.encoder = _encoder(layer, 5, [full, half, half, *3 * [quarter]])
         self.dilated = _dilated(layer, quarter)
         self.decoder = _decoder(layer, quarter, widths)
 
@@ -89,23 +96,11 @@ class RefinementStage(nn.Module):
         super().__init__()
         self.fused = fused
         full, half, quarter, _ = widths
-        self.encoder = nn.Sequential(
-            layer(in_channels, full, 5),
-            layer(full, full, stride=2),
-            layer(full, half),
-            layer(half, half, stride=2),
-            layer(half, quarter),
-            layer(quarter, quarter),
-        )
+        channels = [full, full, half, half, quarter, quarter]
+        self.encoder = _encoder(layer, in_channels, channels)
         self.dilated = _dilated(layer, quarter)
-        self.before_attention = nn.Sequential(
-            layer(in_channels, full, 5),
-            layer(full, full, stride=2),
-            layer(full, half),
-            layer(half, quarter, stride=2),
-            layer(quarter, quarter),
-            layer(quarter, quarter, activation=torch.relu),
-        )
+        channels = [full, full, half, *3 * [quarter]]
+        self.before_attention = _encoder(layer, in_channels, channels, torch.relu)
         self.after_attention = nn.Sequential(
             layer(quarter, quarter), layer(quarter, quarter)
         )
@@ -120,11 +115,9 @@ class RefinementStage(nn.Module):
 
 
 class DeepFill(nn.Module):
-    """Both stages; what v1 and v2 do apart are the class's attributes.
+    """Both stages; v1 and v2 differ in the class attributes.
 
-    Args:
-        base_channels: the channels of the first convolution.
-        widths: what its layers give, by their place.
+    `base_channels` are those of the first convolution, `widths` those of all layers.
     """
 
     variant: ClassVar[str]
@@ -147,12 +140,12 @@ class DeepFill(nn.Module):
         raise NotImplementedError
 
     def forward(self, image: Tensor, mask: Tensor) -> Completion:
-        """Complete `image` where `mask` is 1; what lies there is never read.
+        """Complete `image` where `mask` is 1; the pixels there are not read.
 
-        image (B, 3, H, W) in [0, 1]; mask (B, 1, H, W) of 0 and 1; H and W divisible
-        by 8. The outputs are in [0, 1]. Raises InputError for other shapes.
+        `image` is (B, 3, H, W) in [0, 1], `mask` (B, 1, H, W) of 0 and 1; H and W are
+        divisible by 8. The outputs are in [0, 1]. Raises InputError for other shapes.
         """
-        _check_shapes(image, mask)
+        check_shapes(image, mask, STRIDE)
         signed = 2 * image - 1
         masked = composite(torch.zeros_like(image), signed, mask)
         marks = torch.cat([torch.ones_like(mask), mask], dim=1)
@@ -165,21 +158,8 @@ class DeepFill(nn.Module):
         return Completion(coarse, None, out, composite(out, image, mask))
 
 
-def _check_shapes(image: Tensor, mask: Tensor) -> None:
-    batch, channels, height, width = image.shape
-    if channels != 3 or mask.shape != (batch, 1, height, width):
-        raise InputError(
-            f"image and mask have shapes {tuple(image.shape)} and {tuple(mask.shape)}; "
-            "expected (B, 3, H, W) and (B, 1, H, W)"
-        )
-    if height % STRIDE or width % STRIDE:
-        raise InputError(
-            f"the image is {height} x {width}; both sides must be divisible by {STRIDE}"
-        )
-
-
 def inpaint_function(net: DeepFill) -> Method:
-    """`net` as a method for pictures of any size, on the device where it lies.
+    """`net` as a method for pictures of any size, on the network's device.
 
     A picture is mirrored at its right and bottom until its sides are multiples of 8.
     """
@@ -217,7 +197,7 @@ class DeepFillV1(DeepFill):
         super().__init__(c, Widths(c, 2 * c, 4 * c, c // 2))
 
     def bounded(self, raw: Tensor) -> Tensor:
-        """Clipped to [-1, 1]."""
+        """An image in [-1, 1], clipped."""
         return raw.clamp(-1, 1)
 
 
@@ -226,7 +206,7 @@ class Critic(nn.Module):
 
     def __init__(self, channels: tuple[int, ...], side: int) -> None:
         super().__init__()
-        ends = zip((3, *channels), channels, strict=False)
+        ends = pairwise((3, *channels))
         self.layers = nn.ModuleList(SameConv2d(a, b, 5, stride=2) for a, b in ends)
         places = (side // CRITIC_STRIDE) ** 2
         self.score = nn.Linear(places * channels[-1], 1)
@@ -242,11 +222,8 @@ class Critic(nn.Module):
 class Critics(nn.Module):
     """One critic for the whole picture, one for the box around the hole.
 
-    Args:
-        side: of the picture in px, a multiple of 32; the box has half of it.
-        base_channels: of the first layers, 64 as published.
-
-    Raises InputError for another side.
+    `side` is the picture's in px, a multiple of 32; the box has half of it. The first
+    layers have `base_channels`, 64 as published. Raises InputError for another side.
     """
 
     def __init__(self, side: int = 256, base_channels: int = 64) -> None:
@@ -261,10 +238,7 @@ class Critics(nn.Module):
         glorot_initialisation(self)
 
     def forward(self, boxes: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Boxes (B, 3, S/2, S/2), images (B, 3, S, S) -> each critic's scores (B, 1).
-
-        Both in [-1, 1].
-        """
+        """(B, 3, S/2, S/2) and (B, 3, S, S) in [-1, 1] -> two scores (B, 1)."""
         return self.whole(image), self.box(boxes)
 
 
@@ -292,17 +266,8 @@ class DeepFillV2(DeepFill):
         return raw.tanh()
 
 
-class NormalisedConv2d(SameConv2d):
-    """A convolution that computes its parametrised weight outside autocast.
-
-    The power iteration of spectral normalisation stays in float32, also on CUDA.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C_in, H, W) -> (B, C_out, ceil(H / stride), ceil(W / stride))."""
-        with no_autocast(x.device):
-            weight = self.weight
-        return self._conv_forward(self.padded(x), weight, self.bias)
+class NormalisedSameConv2d(SameConv2d, NormalisedConv2d):
+    """Pads as `SameConv2d`, then convolves as `NormalisedConv2d`."""
 
 
 class PatchDiscriminator(nn.Module):
@@ -315,9 +280,8 @@ class PatchDiscriminator(nn.Module):
         super().__init__()
         c = base_channels
         channels = (c, 2 * c, 4 * c, 4 * c, 4 * c, 4 * c)
-        ends = zip((4, *channels), channels, strict=False)
         self.layers = nn.ModuleList(
-            NormalisedConv2d(a, b, 5, stride=2) for a, b in ends
+            NormalisedSameConv2d(a, b, 5, stride=2) for a, b in pairwise((4, *channels))
         )
         glorot_initialisation(self)
         for layer in self.layers:

@@ -1,7 +1,7 @@
 """DeepFill's training steps, for the same trainer and photographs as DeepGIN's.
 
-The trainer brings every photograph three times, under a mask of each kind. DeepFill's
-own batches hold it once, and all of them lie under one mask.
+A batch of the trainer has each photograph three times, under a mask of each kind.
+DeepFill takes each photograph once, and one mask for the whole batch.
 """
 
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ MIN_MASK_SIDE = 16  # px a side of the picture: the box shrinks by one at most
 class DeepFillLearner(Learner):
     """The network, its discriminators, their optimisers and the moving average.
 
-    Args and errors as for `Learner`; `features` is not used.
+    Arguments and errors as for `Learner`; `features` is not used.
     """
 
     net: DeepFill  # type: ignore[assignment]
@@ -52,7 +52,7 @@ class DeepFillLearner(Learner):
         raise NotImplementedError
 
     def _discriminator_channels(self) -> int:
-        """64 beside the published generator, and in proportion beside another."""
+        """64 with the published generator, and in proportion with another."""
         network = self.recipe.network
         published = RECIPES[network.variant].network.base_channels
         return max(1, 64 * network.base_channels // published)
@@ -60,11 +60,11 @@ class DeepFillLearner(Learner):
     def warm_up_step(
         self, image: Tensor, mask: Tensor, factor: float
     ) -> dict[str, Tensor]:
-        """There is none; raises InputError."""
+        """Raise InputError: there is no warm-up stage."""
         raise InputError(f"{self.net.variant} has no warm-up stage")
 
     def _rng(self) -> np.random.Generator:
-        """Of this step's mask: the same in every process, and in a resumed run."""
+        """The state for this step's mask: equal in all processes and resumed runs."""
         return np.random.default_rng([self.seed, self.steps])
 
     def _frozen_scores(self, condition: Tensor, completed: Tensor) -> Any:
@@ -76,13 +76,11 @@ class DeepFillLearner(Learner):
         return scores
 
     def _update_generator(self, total: Tensor) -> None:
-        """Update the generator."""
         self.adam_g.zero_grad()
         self.fabric.backward(total)
         self._update_generators(together=False)
 
     def _update_discriminators(self, loss: Tensor) -> None:
-        """Update the discriminators."""
         self.adam_d.zero_grad()
         self.fabric.backward(loss)
         self._step_d.step()
@@ -112,7 +110,7 @@ class Box(NamedTuple):
 
 
 class DeepFillV1Learner(DeepFillLearner):
-    """WGAN-GP: the critics learn at every step, the generator at every fifth."""
+    """WGAN-GP: the critics are updated at every step, the generator at every fifth."""
 
     def _build_discriminators(self) -> nn.Module:
         size, phases = self.recipe.data.image_size, self.recipe.phases
@@ -126,9 +124,9 @@ class DeepFillV1Learner(DeepFillLearner):
     def main_step(
         self, image: Tensor, mask: Tensor, factor: float
     ) -> dict[str, Tensor]:
-        """Arguments as for `Learner`; `mask` gives way to v1's own.
+        """Arguments as for `Learner`; `mask` is replaced by v1's own.
 
-        Returns every term, also where only the critics learn from it.
+        Returns every term, also in steps that update the critics alone.
         """
         self.set_lr(factor)
         image = image[:: len(KINDS)]
@@ -185,7 +183,7 @@ class DeepFillV1Learner(DeepFillLearner):
 
 
 class DeepFillV2Learner(DeepFillLearner):
-    """Hinge: at every step the discriminator learns, then the generator."""
+    """Hinge: every step updates the discriminator, then the generator."""
 
     def _build_discriminators(self) -> nn.Module:
         return PatchDiscriminator(self._discriminator_channels())
@@ -193,7 +191,7 @@ class DeepFillV2Learner(DeepFillLearner):
     def main_step(
         self, image: Tensor, mask: Tensor, factor: float
     ) -> dict[str, Tensor]:
-        """Arguments as for `Learner`; `mask` gives way to v2's own."""
+        """Arguments as for `Learner`; `mask` is replaced by v2's own."""
         self.set_lr(factor)
         image = image[:: len(KINDS)]
         height, width = image.shape[2:]
@@ -289,7 +287,7 @@ def hole_loss(coarse: Tensor, out: Tensor, image: Tensor) -> Tensor:
 
 
 def known_loss(coarse: Tensor, out: Tensor, image: Tensor, mask: Tensor) -> Tensor:
-    """v1's mean absolute error over what is known, both stages; 0 if nothing is.
+    """v1's mean absolute error over the known pixels, both stages; 0 if there are none.
 
     Images (B, 3, H, W), mask (B, 1, H, W) with 1 = missing.
     """
@@ -304,7 +302,7 @@ def reconstruction_loss(coarse: Tensor, out: Tensor, image: Tensor) -> Tensor:
 
 
 def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """E[D(fake)] - E[D(real)], Wasserstein's distance with its sign turned; (B, 1)."""
+    """E[D(fake)] - E[D(real)], the negative Wasserstein distance; scores (B, 1)."""
     return fake.mean() - real.mean()
 
 
@@ -316,8 +314,8 @@ def mixed(real: Tensor, fake: Tensor, shares: Tensor) -> Tensor:
 def gradient_penalty(scores: Tensor, points: Tensor, mask: Tensor) -> Tensor:
     """E[(||dD/dx (.) M|| - 1)^2]: the hole's share of the gradient has length 1.
 
-    scores (B, 1) of the points (B, 3, H, W), which require gradients; mask
-    (B, 1, H, W), 1 = missing. Gulrajani et al. (2017), masked as in v1.
+    `scores` (B, 1) of the `points` (B, 3, H, W), which require gradients; `mask` is (B,
+    1, H, W), 1 = missing. Gulrajani et al. (2017), masked as in v1.
     """
     (gradient,) = torch.autograd.grad(scores.sum(), points, create_graph=True)
     lengths = torch.linalg.vector_norm((gradient * mask).flatten(1), dim=1)
@@ -325,7 +323,7 @@ def gradient_penalty(scores: Tensor, points: Tensor, mask: Tensor) -> Tensor:
 
 
 def random_box(height: int, width: int, rng: Generator) -> Box:
-    """A box of half the picture's sides anywhere in it: 128 px in 256.
+    """A box at a random position, with half of the picture's sides: 128 px in 256.
 
     Raises InputError for a side below 16 px.
     """
@@ -342,7 +340,7 @@ def random_box(height: int, width: int, rng: Generator) -> Box:
 def deepfillv1_mask(height: int, width: int, rng: Generator) -> tuple[Mask, Box]:
     """A hole, uint8 (height, width) of {0, 1}, and the box around it.
 
-    The hole is the box, made smaller at each side by up to an eighth: 16 px of 128.
+    The hole is the box without up to an eighth at each side: 16 px of 128.
     """
     box = random_box(height, width, rng)
     top, bottom = (int(n) for n in rng.integers(box.height // 8 + 1, size=2))
@@ -356,7 +354,7 @@ def deepfillv1_mask(height: int, width: int, rng: Generator) -> tuple[Mask, Box]
 def deepfillv2_mask(height: int, width: int, rng: Generator) -> Mask:
     """v1's hole together with one to three strokes, see `gin.masks`.
 
-    Strokes that would leave less than 5 % known (in small pictures) are left out.
+    Strokes after which less than 5 % would be known (in small pictures) are left out.
     """
     hole, _ = deepfillv1_mask(height, width, rng)
     strokes = deepfill_strokes(height, width, rng)

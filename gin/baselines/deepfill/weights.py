@@ -8,13 +8,7 @@ from typing import Any
 
 from gin.baselines.deepfill.networks import DeepFillV1, DeepFillV2
 from gin.errors import InputError
-from gin.weights.state_dicts import (
-    build_and_load,
-    checked_base_channels,
-    named_tensors,
-    read_safetensors,
-    read_state_dict,
-)
+from gin.weights import state_dicts
 
 MODELS: dict[str, type[DeepFillV1] | type[DeepFillV2]] = {
     model.variant: model for model in (DeepFillV1, DeepFillV2)
@@ -61,18 +55,15 @@ def _modules() -> Iterator[tuple[str, str]]:
 def load_deepfillv2(source: str | PathLike[str] | Mapping[str, Any]) -> DeepFillV2:
     """Load DeepFillv2's generator, in evaluation mode.
 
-    Args:
-        source: the published weights for PyTorch, a `.pth` file or a state dict, of
-            the generator or with the generator under "G"; or a `.safetensors` file
-            written by `gin train`. The base width is inferred from the shapes.
-
-    Raises:
-        InputError: the file cannot be read, or its tensors are not exactly those of
-            the generator; the difference is listed.
+    `source` is the published weights for PyTorch, a `.pth` file or a state dict, of the
+    generator or with the generator under "G"; or a `.safetensors` file written by `gin
+    train`. The base width is inferred from the shapes. Raises InputError if the file
+    cannot be read, or its tensors are not exactly those of the generator; the
+    difference is listed.
     """
     if isinstance(source, Mapping):
         where = "the state dict"
-        theirs = named_tensors(source, where, _WRAPPERS)
+        theirs = state_dicts.named_tensors(source, where, _WRAPPERS)
     elif Path(source).suffix == ".safetensors":
         net = load_deepfill(source)
         if not isinstance(net, DeepFillV2):
@@ -80,15 +71,15 @@ def load_deepfillv2(source: str | PathLike[str] | Mapping[str, Any]) -> DeepFill
         return net
     else:
         where = str(source)
-        theirs = read_state_dict(Path(source), wrappers=_WRAPPERS)
+        theirs = state_dicts.read_state_dict(Path(source), wrappers=_WRAPPERS)
     if "conv1.conv.bias" not in theirs:
         raise InputError(
             f"{where}: has no conv1.conv.bias; expected DeepFillv2's generator"
         )
-    width = checked_base_channels(theirs["conv1.conv.bias"].numel(), where)
+    width = state_dicts.checked_base_channels(theirs["conv1.conv.bias"].numel(), where)
     names = published_names()
     state = {names.get(key, key): value for key, value in theirs.items()}
-    return build_and_load(lambda: DeepFillV2(width), state, where)
+    return state_dicts.build_and_load(lambda: DeepFillV2(width), state, where)
 
 
 def load_deepfill(path: str | PathLike[str]) -> DeepFillV1 | DeepFillV2:
@@ -97,7 +88,7 @@ def load_deepfill(path: str | PathLike[str]) -> DeepFillV1 | DeepFillV2:
     Raises InputError if the file is missing, damaged, or holds another network.
     """
     path = Path(path)
-    state, notes = read_safetensors(path)
+    state, notes = state_dicts.read_safetensors(path)
     try:
         stored = json.loads(notes["gin"])
         model, width = MODELS[stored["variant"]], stored["base_channels"]
@@ -105,5 +96,5 @@ def load_deepfill(path: str | PathLike[str]) -> DeepFillV1 | DeepFillV2:
         raise InputError(
             f"{path}: holds no weights of DeepFill; expected a file written by gin.save"
         ) from error
-    checked_base_channels(width, str(path))
-    return build_and_load(lambda: model(width), state, str(path))
+    state_dicts.checked_base_channels(width, str(path))
+    return state_dicts.build_and_load(lambda: model(width), state, str(path))

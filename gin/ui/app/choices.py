@@ -49,12 +49,9 @@ class Choice:
 class Catalogue:
     """The methods by name; networks are loaded on first use and kept.
 
-    Args:
-        weights: one or several, as `gin.weights.checkpoints.network` takes them, or
-            "deepfillv1=FILE", "deepfillv2=FILE". The shipped weights follow them.
-
-    Raises:
-        InputError: weights that cannot be used, or neither given nor shipped weights.
+    `weights` are one or several, as `gin.weights.checkpoints.network` takes them, or
+    "deepfillv1=FILE", "deepfillv2=FILE". The shipped weights follow them. Raises
+    InputError for weights that cannot be used, or neither given nor shipped weights.
     """
 
     def __init__(self, weights: Weights = None) -> None:
@@ -87,25 +84,19 @@ class Catalogue:
         other: str = "",
         progress: Progress | None = None,
     ) -> dict[str, Image.Image]:
-        """Stage -> the completed photograph, as `Inpainter` returns it; the final last.
+        """Stage -> the completed photograph, as from `Inpainter`; the final one last.
 
-        Args:
-            name: one of `choices`.
-            photo: a photograph, as `Inpainter` takes it.
-            mask: (H, W) of {0, 1}, 1 = missing.
-            ensemble: average over five views; DeepGIN only.
-            other: the weights if `name` is `OTHER`.
-            progress: reports the progress and cancels the completion.
-
-        Raises:
-            InputError: a method, weights or a mask that cannot be used.
-            Cancelled: `progress` is cancelled.
+        `name` is one of `choices`, `photo` as for `Inpainter`, `mask` (H, W) of {0, 1},
+        1 = missing. `ensemble` averages over five views, DeepGIN only; `other` are the
+        weights if `name` is `OTHER`. `progress` reports the progress and cancels the
+        completion. Raises InputError for a method, weights or a mask that cannot be
+        used, and Cancelled if `progress` is cancelled.
         """
         check_painted(mask)
         progress = progress or Progress()
         progress.update(0.0)
         if name == OTHER and not other.strip():
-            raise InputError("expected weights: a file here, or hf:owner/name")
+            raise InputError("expected weights, a file here or hf:owner/name")
         source = other.strip() if name == OTHER else self._sources.get(name, name)
         method = self._load(source)
         progress.update(0.0)
@@ -119,7 +110,7 @@ class Catalogue:
 def check_painted(mask: Mask) -> None:
     """Raise InputError, for the user who painted, unless `mask` can be completed."""
     if not (painted := area(mask)):
-        raise InputError("nothing is painted yet: paint over what should be filled")
+        raise InputError("nothing is painted yet; paint over what should be filled")
     if painted > MOST_MISSING:
         raise InputError(
             f"{100 * painted:.1f} % of the photograph is painted, at most "

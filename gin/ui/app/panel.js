@@ -2,23 +2,15 @@
    of it. Everything a person does goes to Python as a message with a number; Python
    answers at once that it has heard it. */
 
+import { make } from "../painter/dom.js";
+import { watchKernel } from "../painter/kernel.js";
+
 const MOST_BYTES = 200_000_000; // of a file
 const CHUNK = 1 << 20; // bytes a message: servers close the connection at ten times that
 const PATIENCE = 4000; // ms until the page says that Python has not answered
-const ENDED = ["dead", "restarting", "autorestarting", "terminating"];
 const OTHER = "other weights";
 const KEPT = "What you painted is kept on this page.";
 const SILENT = `Python has not answered yet: it is busy, or has ended. ${KEPT}`;
-
-function make(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else node.setAttribute(name, value);
-  }
-  node.append(...children);
-  return node;
-}
 
 /** What both parts have: messages that are heard, a sentence, a kernel that may end. */
 class Part {
@@ -40,7 +32,11 @@ class Part {
     // Before JupyterLab, which takes A, B, X, arrows, ... for its cells.
     this.keys = (event) => this.#key(event);
     addEventListener("keydown", this.keys, { capture: true });
-    this.#watchKernel();
+    this.unwatch = watchKernel(model, {
+      ended: () => this.#ended(),
+      parted: () => this.#connected(false),
+      joined: () => this.#connected(true),
+    });
   }
 
   drawPictures() {}
@@ -82,26 +78,17 @@ class Part {
     if (this.line.textContent === SILENT) this.draw();
   }
 
-  #watchKernel() {
-    const kernel = this.model.widget_manager?.kernel; // JupyterLab and Voila have it
-    const status = (_, now) => {
-      if (!ENDED.includes(now)) return;
-      this.ended = true; // another kernel knows nothing of this app
-      clearTimeout(this.timer);
-      this.say(`The kernel has ended: run the cell, or load the page, again. ${KEPT}`, true);
-    };
-    const connection = (_, now) => {
-      if (this.ended) return;
-      clearTimeout(this.timer);
-      if (now === "connected") this.draw();
-      else this.say(`The connection is lost. ${KEPT}`, true);
-    };
-    kernel?.statusChanged?.connect(status);
-    kernel?.connectionStatusChanged?.connect(connection);
-    this.unwatch = () => {
-      kernel?.statusChanged?.disconnect(status);
-      kernel?.connectionStatusChanged?.disconnect(connection);
-    };
+  #ended() {
+    this.ended = true; // another kernel knows nothing of this app
+    clearTimeout(this.timer);
+    this.say(`The kernel has ended: run the cell, or load the page, again. ${KEPT}`, true);
+  }
+
+  #connected(now) {
+    if (this.ended) return;
+    clearTimeout(this.timer);
+    if (now) this.draw();
+    else this.say(`The connection is lost. ${KEPT}`, true);
   }
 }
 
@@ -116,10 +103,14 @@ class Source extends Part {
       hidden: "", onchange: () => this.#upload(this.file.files[0]),
     });
     const upload = make("button", { type: "button", onclick: () => this.file.click() }, "Upload a photograph");
+    upload.title = "Or paste one, or drop one here";
+    this.convert = make("button", { type: "button", hidden: "", onclick: () => this.send({ do: "convert" }) }, "Convert it to sRGB");
     const row = make("div", { class: "gin-app-row" }, upload, this.file);
     if (samples.length) row.append(this.#chooser(samples));
-    row.append(this.line);
+    row.append(this.line, this.convert);
     this.root.append(row);
+    this.pasted = (event) => this.#paste(event);
+    document.addEventListener("paste", this.pasted);
     this.root.addEventListener("dragover", (event) => event.preventDefault());
     this.root.addEventListener("drop", (event) => {
       event.preventDefault();
@@ -138,8 +129,24 @@ class Source extends Part {
     return make("label", {}, "or a sample", this.select);
   }
 
+  stop() {
+    super.stop();
+    document.removeEventListener("paste", this.pasted);
+  }
+
+  /** Upload a picture from the clipboard, unless it is pasted into something else. */
+  #paste(event) {
+    const app = this.root.closest(".widget-box") ?? this.root;
+    const { target, clipboardData } = event;
+    const file = [...clipboardData.files].find(({ type }) => type.startsWith("image/"));
+    if (!file || !(app.contains(target) || target === document.body)) return;
+    event.preventDefault();
+    this.#upload(file);
+  }
+
   draw() {
-    const { said = "", wrong = false, chosen = "" } = this.model.get("state");
+    const { said = "", wrong = false, chosen = "", cmyk } = this.model.get("state");
+    this.convert.hidden = !cmyk;
     if (this.select) this.select.value = chosen;
     this.say(said, wrong);
   }
@@ -149,8 +156,8 @@ class Source extends Part {
     this.file.value = ""; // so that the same file can be chosen again
     const upload = (this.uploading = `${this.id}-${this.number}`);
     if (file.size > MOST_BYTES) {
-      const found = Math.round(file.size / 1e6);
-      this.say(`${file.name} has ${found} MB; expected at most ${MOST_BYTES / 1e6}.`, true);
+      const megabytes = Math.round(file.size / 1e6);
+      this.say(`${file.name} has ${megabytes} MB; expected at most ${MOST_BYTES / 1e6}.`, true);
       return;
     }
     const count = Math.max(1, Math.ceil(file.size / CHUNK));

@@ -8,6 +8,7 @@ import anywidget
 import traitlets
 
 from gin.ui.app.worker import error_message
+from gin.ui.esm import joined
 
 Message = dict[str, Any]
 
@@ -15,14 +16,12 @@ Message = dict[str, Any]
 class Panel(anywidget.AnyWidget):
     """Shows `state` and `pictures`; sends the user's actions as messages.
 
-    Args:
-        part: "source" (the photograph) or "outcome" (the method and the result).
-        options: the choices; constant.
-        act: called with each message and its buffers. Its exceptions are shown as
-            sentences.
+    `part` is "source" (the photograph) or "outcome" (the method and the result),
+    `options` are the choices, constant. `act` is called with each message and its
+    buffers; its exceptions are shown as sentences.
     """
 
-    _esm = Path(__file__).with_name("panel.js")
+    _esm = joined(Path(__file__).with_name("panel.js"))
     _css = Path(__file__).with_name("panel.css")
 
     part = traitlets.Unicode().tag(sync=True)

@@ -42,15 +42,10 @@ def serve(
 ) -> None:
     """Serve the app until Ctrl-C or SIGTERM, and print its address.
 
-    Args:
-        photo: the first photograph; None takes a sample.
-        weights: as `Catalogue` takes them.
-        port: None takes the first free port from 8866.
-        browser: whether to open the address in a browser.
-
-    Raises:
-        InputError: a package that is not installed, a photograph or weights that
-            cannot be used, or a port that is taken.
+    `photo` is the first photograph; None takes a sample. `weights` as for `Catalogue`.
+    `port` None takes the first free port from 8866. `browser` opens the address in a
+    browser. Raises InputError for a package that is not installed, a photograph or
+    weights that cannot be used, or a port that is taken.
     """
     try:
         import ipywidgets  # noqa: F401

@@ -23,10 +23,15 @@ from gin.ui.app.panel import Message, Panel
 from gin.ui.app.worker import Controller, Progress, State
 from gin.ui.painter import MaskPainter
 from gin.ui.painter.painter import Photo, check_photo
-from gin.utils.images import Photograph, read_picture, write_png
+from gin.utils.image_writing import write_png
+from gin.utils.images import Photograph, cmyk_to_srgb, read_picture
 
 FLEX = "1 1 420px"  # side by side in a wide window, else below each other
 PREVIEW_SIDE = 2048  # px, of a preview in JPEG
+CMYK = (
+    "its colours are CMYK, for print, and are not completed as they are; conversion "
+    "to sRGB goes through its colour profile and changes all pixels"
+)
 LOSSLESS_PIXELS = 1_000_000  # largest preview in PNG
 
 
@@ -44,41 +49,30 @@ def preview(picture: Image.Image) -> bytes:
 
 @dataclass(frozen=True)
 class Completion:
-    """A completed photograph.
+    """A completed photograph."""
 
-    Attributes:
-        name: the photograph's, without a suffix.
-        stages: stage -> picture, the final one last.
-        previews: stage -> picture file for the page, with the photograph as "before".
-        description: the method and its seconds.
-    """
-
-    name: str
-    stages: dict[str, Image.Image]
+    name: str  #: the photograph's, without a suffix
+    stages: dict[str, Image.Image]  #: stage -> picture, the final one last
+    #: stage -> picture file for the page, with the photograph as "before"
     previews: dict[str, bytes]
-    description: str
+    description: str  #: the method and its seconds
 
 
 class InpaintApp(ipywidgets.Box):
     """The app as a widget; displayed as the last expression of a cell.
 
-    Args:
-        photo: as `MaskPainter` takes it; None takes a sample.
-        weights: as `gin.ui.app.choices.Catalogue` takes them; None takes the shipped
-            ones.
-
-    Attributes:
-        painter: the `gin.MaskPainter`, with `.image` and `.mask`.
-        controller: runs the completions; `.wait()` waits for the last one.
-
-    Raises:
-        InputError: a photograph or weights that cannot be used.
+    `photo` as for `MaskPainter`; None takes a sample. `weights` as for
+    `gin.ui.app.choices.Catalogue`; None takes the shipped ones. `painter` is the
+    `gin.MaskPainter`, with `.image` and `.mask`; `controller` runs the completions, and
+    its `.wait()` waits for the last one. Raises InputError for a photograph or weights
+    that cannot be used.
     """
 
     def __init__(self, photo: Photo | None = None, weights: Weights = None) -> None:
         self._catalogue = Catalogue(weights)
         self._samples = samples()
         self._upload: dict[str, Any] = {}
+        self._cmyk = Image.new("CMYK", (1, 1))  # uploaded, not converted yet
         self._name, chosen = "photograph", ""
         if photo is None:
             chosen, photo = self._first()
@@ -149,16 +143,21 @@ class InpaintApp(ipywidgets.Box):
         if message["do"] == "sample":
             path = self._samples[message["name"]]
             self._take(path, path.stem, chosen=message["name"])
+        elif message["do"] == "convert":
+            name = str(self._cmyk.filename)
+            self._take(cmyk_to_srgb(self._cmyk, name), Path(name).stem, chosen="")
         elif content := self._uploaded(message, bytes(buffers[0])):
             name = message["name"]
+            self._source.say("", cmyk=False)
             photo = read_picture(io.BytesIO(content), name, check_photo)
-            self._take(photo, Path(name).stem, chosen="")
+            if photo.mode == "CMYK":
+                self._cmyk = photo
+                self._source.say(f"{name}: {CMYK}", wrong=True, cmyk=True)
+            else:
+                self._take(photo, Path(name).stem, chosen="")
 
     def _uploaded(self, message: Message, chunk: bytes) -> bytes | None:
-        """The uploaded file, None before its last chunk.
-
-        Files are sent in chunks because large messages break connections.
-        """
+        """The uploaded file, None before its last chunk (large messages fail)."""
         if self._upload.get("id") != message["upload"]:
             self._upload = {"id": message["upload"], "chunks": {}}
         chunks: dict[int, bytes] = self._upload["chunks"]
@@ -174,7 +173,7 @@ class InpaintApp(ipywidgets.Box):
     def _take(self, photo: Photo, name: str, chosen: str) -> None:
         self.painter.image = photo
         self._name = name
-        self._source.say(self._size(), chosen=chosen)
+        self._source.say(self._size(), chosen=chosen, cmyk=False)
 
     # ---- messages of the panel "outcome"
 

@@ -1,7 +1,4 @@
-"""Run one job at a time in a background thread, with progress and cancellation.
-
-Independent of widgets and photographs.
-"""
+"""Run one job at a time in a background thread, with progress and cancellation."""
 
 import threading
 from collections.abc import Callable
@@ -22,11 +19,7 @@ class Cancelled(Exception):
 
 
 class Progress:
-    """Passes on a job's progress and cancels the job.
-
-    Args:
-        callback: called with the progress, 0 to 1.
-    """
+    """Calls `callback` with a job's progress, 0 to 1, and cancels the job."""
 
     def __init__(self, callback: Callable[[float], None] = lambda _: None) -> None:
         self._callback = callback
@@ -50,30 +43,20 @@ class Progress:
 
 @dataclass(frozen=True)
 class State(Generic[Result]):
-    """The state of a `Controller`.
+    """The state of a `Controller`."""
 
-    Attributes:
-        running: whether a job runs.
-        stopping: whether the running job is cancelled.
-        progress: of the job, 0 to 1.
-        message: a sentence for the user, on `error` if there is one.
-        error: what the last job raised.
-        result: of the last job that succeeded.
-    """
-
-    running: bool = False
-    stopping: bool = False
-    progress: float = 0.0
-    message: str = ""
-    error: Exception | None = None
-    result: Result | None = None
+    running: bool = False  #: whether a job runs
+    stopping: bool = False  #: whether the running job is cancelled
+    progress: float = 0.0  #: of the job, 0 to 1
+    message: str = ""  #: a sentence for the user, on `error` if there is one
+    error: Exception | None = None  #: what the last job raised
+    result: Result | None = None  #: of the last job that succeeded
 
 
 class Controller(Generic[Result]):
     """Runs jobs, one at a time; a new job cancels the running and the waiting one.
 
-    Args:
-        callback: called with every new state, one call at a time, from any thread.
+    `callback` is called with every new state, one call at a time, from any thread.
     """
 
     def __init__(
@@ -136,7 +119,7 @@ class Controller(Generic[Result]):
             return {"result": job(self._progress), "progress": 1.0}
         except Cancelled:
             return {"message": "Cancelled."}
-        except Exception as error:  # of any type: the page must go on
+        except Exception as error:  # of any type: it is shown on the page
             return {"message": error_message(error), "error": error}
 
     def _set(self, **changes: Any) -> None:
@@ -149,7 +132,9 @@ def error_message(error: Exception) -> str:
     """The message of an error as one sentence for the user, without a traceback."""
     if isinstance(error, InputError):
         text = " ".join(str(error).split())
-        return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+        if ": " not in text:  # what stands before a colon is a name, as it is
+            text = text[:1].upper() + text[1:]
+        return text if text.endswith(".") else f"{text}."
     if isinstance(error, ModuleNotFoundError):
         return f"The package {error.name} is not installed."
     if isinstance(error, MemoryError) or "not enough memory" in str(error):

@@ -1,6 +1,6 @@
 """A widget to paint a mask on a photograph.
 
-Needs anywidget, from the extra `book`. The JavaScript side is painter.js.
+Needs anywidget, from the extra `book`. The JavaScript part begins in jupyter.js.
 """
 
 import hashlib
@@ -18,29 +18,24 @@ from PIL import Image
 
 from gin import masks
 from gin.errors import InputError
+from gin.ui.esm import joined
 from gin.utils.images import Photograph, check_lossless, open_picture, upright
 
 _numbers = itertools.count()
 Photo = Image.Image | str | os.PathLike[str] | np.ndarray
-MOST_PIXELS = 50_000_000  # painter.js has the same limit
+MOST_PIXELS = 50_000_000  # files.js has the same limit
 
 
 class MaskPainter(anywidget.AnyWidget):
     """A photograph to paint a mask on; displayed as the last expression of a cell.
 
-    Args:
-        photo: a PIL image, a file, or an array: uint8 (H, W) or (H, W, 3 or 4). From
-            16 px a side to 50 megapixels.
-
-    Attributes:
-        mask_bits: the mask as `numpy.packbits` packs it, 8 pixels a byte. The trait to
-            observe, or to link with another painter's.
-
-    Raises:
-        InputError: a photograph that cannot be read or used.
+    `photo` is a PIL image, a file, or an array: uint8 (H, W) or (H, W, 3 or 4), from 16
+    px a side to 50 megapixels. `mask_bits`, the trait to observe, or to link with
+    another painter's, is the mask as `numpy.packbits` packs it, 8 pixels a byte. Raises
+    InputError for a photograph that cannot be read or used.
     """
 
-    _esm = Path(__file__).with_name("painter.js")
+    _esm = joined(Path(__file__).with_name("jupyter.js"))
     _css = Path(__file__).with_name("painter.css")
 
     mask_bits = traitlets.Bytes()
@@ -93,9 +88,9 @@ class MaskPainter(anywidget.AnyWidget):
         mask = np.asarray(mask)
         width, height = self.image.size
         if mask.shape != (height, width):
-            found = " x ".join(map(str, mask.shape[::-1]))
+            shape = " x ".join(map(str, mask.shape[::-1]))
             raise InputError(
-                f"mask: {found or 'a single value'}; "
+                f"mask: {shape or 'a single value'}; "
                 f"expected the photograph's size, {width} x {height} px"
             )
         if not np.isin(mask, (0, 1)).all():
@@ -171,15 +166,14 @@ def read_photo(photo: Photo) -> Image.Image:
 
 
 def check_photo(photo: Image.Image, name: str) -> None:
-    """Raise InputError for a photograph, not yet decoded, that cannot be used.
+    """Raise InputError, starting with `name`, for a photograph that cannot be used.
 
-    It has more than 50 megapixels, or `check_lossless` refuses it. `name` opens the
-    message.
+    It has more than 50 megapixels, or `check_lossless` refuses it; it is not decoded.
     """
     if photo.width * photo.height > MOST_PIXELS:
-        found = f"{photo.width * photo.height / 1e6:.1f} megapixels"
+        megapixels = photo.width * photo.height / 1e6
         raise InputError(
-            f"{name}: {found} ({photo.width} x {photo.height} px); "
+            f"{name}: {megapixels:.1f} megapixels ({photo.width} x {photo.height} px); "
             f"expected at most {MOST_PIXELS / 1e6:.0f}"
         )
     check_lossless(photo, name)
@@ -196,7 +190,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
 
 
 def to_page(image: Image.Image, number: int) -> dict[str, Any]:
-    """The photograph for painter.js: a JPEG file with its size, number and digest."""
+    """The photograph for jupyter.js: a JPEG file with its size, number and digest."""
     photograph = Photograph.read(image)
     stream = io.BytesIO()
     photograph.in_8_bits().convert("RGB").save(stream, "jpeg", quality=90)

@@ -1,7 +1,8 @@
-"""The processes of a batch, which share its photographs out by their numbers."""
+"""The processes of a batch, each of which takes every N-th item."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,11 +23,9 @@ class Processes:
     def launch(cls, devices: int, device: str | None) -> "Processes":
         """Start `devices` processes, or join those that torchrun or SLURM started.
 
-        Returns in each process once all have called it. With several processes it
-        needs lightning-fabric, which the extra `train` brings.
-
-        Raises:
-            InputError: as `gin.training.hardware.launch` does.
+        Returns in each process once all have called it. Several processes need
+        lightning-fabric, from the extra `train`. Raises InputError as
+        `gin.training.hardware.launch` does.
         """
         if devices == 1 and os.environ.get("WORLD_SIZE", "1") == "1":
             return cls()
@@ -40,6 +39,28 @@ class Processes:
     def first(self) -> bool:
         """Whether this is the process that reports."""
         return self.fabric is None or self.fabric.is_global_zero
+
+    @property
+    def part(self) -> int | None:
+        """The number of this process; None where it is alone."""
+        return None if self.fabric is None else self.fabric.global_rank
+
+    def on_first(self, function: Callable[[], T]) -> T:
+        """The result of `function`, called in the first process; others wait for it.
+
+        An InputError is raised in the first process, SystemExit in the others then.
+        """
+        if self.fabric is None:
+            return function()
+        from gin.training.hardware import on_first_process
+
+        return on_first_process(self.fabric, function)
+
+    def first_before_others(self) -> AbstractContextManager[None]:
+        """The first process of a machine runs the block, which downloads, alone."""
+        if self.fabric is None:
+            return nullcontext()
+        return self.fabric.rank_zero_first(local=True)
 
     def device(self, device: str | None) -> "str | torch.device | None":
         """The device of this process; `device` where it is alone."""

@@ -1,0 +1,166 @@
+"""A recorded training: its recipe, its curves, and its milestones.
+
+Taught in book/18_main_stage.md.
+"""
+
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+from support import figures
+from support.curves import Curves, read_log, read_table
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from gin.errors import InputError
+from gin.masks import KINDS
+from gin.recipes import Recipe
+from gin.training.recipe_files import read_recipe
+from gin.utils.images import open_picture
+
+VALIDATION = "validation/error in the hole (%)"
+SPEED = "images per second"
+PANELS = {
+    "loss/l1": "L1",
+    "loss/discriminators": "discriminators (4 is chance)",
+    "loss/adversarial": "adversarial, generators",
+    "loss/perceptual": "perceptual",
+    "loss/style": "style",
+    VALIDATION: "validation, error in the hole (%)",
+}
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """What a training has left.
+
+    Attributes:
+        recipe: its settings.
+        curves: name -> step -> value.
+        pictures: step -> completed photographs at that step.
+    """
+
+    recipe: Recipe
+    curves: Curves
+    pictures: dict[int, Image.Image]
+
+    @property
+    def steps(self) -> list[int]:
+        """The steps with a point of L1, which every stage has."""
+        return list(self.curves["loss/l1"])
+
+    @property
+    def first_main_step(self) -> int:
+        """The first recorded step of the main stage, or one after the last."""
+        main = self.curves.get("loss/discriminators")
+        return min(main) if main else self.steps[-1] + 1
+
+    def at(self, name: str, step: int) -> float | None:
+        """The last value of a curve up to `step`."""
+        points = [s for s in self.curves.get(name, {}) if s <= step]
+        return self.curves[name][max(points)] if points else None
+
+    @property
+    def minutes(self) -> dict[int, float]:
+        """Minutes of training up to each step, from the recorded speed.
+
+        Validation and checkpoints are not counted.
+        """
+        images = self.recipe.data.batch_size * len(KINDS)
+        if self.recipe.phases:
+            images = self.recipe.phases[0].batch_size * len(KINDS)
+        seconds, last, result = 0.0, 0, {}
+        for step in self.steps:
+            seconds += (step - last) * images / self.curves[SPEED][step]
+            last, result[step] = step, seconds / 60
+        return result
+
+    def images(self, step: int) -> int:
+        """Masked images up to `step`; phases must have one batch size."""
+        size = (self.recipe.phases or (self.recipe.data,))[0].batch_size
+        return step * size * len(KINDS)
+
+
+def open_run(folder: Path) -> RecordedRun:
+    """A run folder of `gin train`, or a folder with `recipe.yaml` and `curves.csv`.
+
+    Pictures are `milestones/*` whose names end with a step; in a run folder without
+    them, TensorBoard's validation sheets. Raises InputError for other folders.
+    """
+    if not (folder / "recipe.yaml").exists():
+        raise InputError(
+            f"{folder}: holds no recipe.yaml; expected the folder of a run"
+        )
+    table = folder / "curves.csv"
+    curves = read_table(table) if table.exists() else read_log(folder / "log")
+    pictures = {
+        int(step[1]): open_picture(path)
+        for path in sorted(folder.glob("milestones/*.*"))
+        if (step := re.search(r"(\d+)$", path.stem))
+    }
+    if not pictures and (folder / "log").exists():
+        pictures = _sheets(folder / "log")
+    recipe = read_recipe(str(folder / "recipe.yaml"))
+    return RecordedRun(recipe, curves, dict(sorted(pictures.items())))
+
+
+def _sheets(log: Path) -> dict[int, Image.Image]:
+    """The validation sheets that TensorBoard kept."""
+    events = EventAccumulator(str(log), {"images": 0}).Reload()
+    if "validation" not in events.Tags()["images"]:
+        return {}
+    return {
+        image.step: Image.open(io.BytesIO(image.encoded_image_string)).convert("RGB")
+        for image in events.Images("validation")
+    }
+
+
+def moments(run: RecordedRun, count: int = 10) -> list[int]:
+    """About `count` recorded steps, evenly spaced, and the ends of both stages."""
+    steps = run.steps
+    even = {steps[round(n * (len(steps) - 1) / (count - 1))] for n in range(count)}
+    before = [step for step in steps if step < run.first_main_step]
+    return sorted(even | {before[-1] if before else steps[0]})
+
+
+def milestones(run: RecordedRun, count: int = 10) -> figures.Table:
+    """A row for each of `moments`: what had been trained, and how well."""
+    names = "loss/l1", "loss/discriminators", "loss/adversarial", VALIDATION
+    rows = []
+    for step in moments(run, count):
+        stage = "warm-up" if step < run.first_main_step else "main"
+        values = [run.at(name, step) for name in names]
+        cells = ["-" if value is None else f"{value:.2f}" for value in values]
+        spent = run.minutes[step], f"{run.images(step):,}"
+        rows.append((f"{step:,}", stage, spent[1], f"{spent[0]:.1f}", *cells))
+    header = ["step", "stage", "images", "minutes", "L1", "discriminators"]
+    return figures.Table([*header, "adversarial", "error in the hole (%)"], rows)
+
+
+def panels(run: RecordedRun) -> figures.Drawing:
+    """The curves that a main stage is read by, those with more than one point."""
+    shown = {
+        title: run.curves[name]
+        for name, title in PANELS.items()
+        if len(run.curves.get(name, {})) > 1 and any(run.curves[name].values())
+    }
+    return figures.curves(shown)
+
+
+def at_step(run: RecordedRun, step: int) -> figures.Drawing:
+    """The curves up to `step`, and the last milestone's picture if there is one."""
+    upto = {
+        name: {s: v for s, v in points.items() if s <= step}
+        for name, points in run.curves.items()
+    }
+    shown = {title: upto[n] for n, title in PANELS.items() if len(upto.get(n, {})) > 1}
+    drawing = figures.curves(dict(list(shown.items())[:4]))
+    drawing.suptitle(f"step {step:,}, {run.minutes[step]:.1f} minutes")
+    return drawing
+
+
+def picture_at(run: RecordedRun, step: int) -> Image.Image | None:
+    """The last milestone's picture up to `step`."""
+    earlier = [s for s in run.pictures if s <= step]
+    return run.pictures[earlier[-1]] if earlier else None

@@ -1,0 +1,17 @@
+/* The kernel behind a widget, and the connection to it. */
+
+const ENDED = ["dead", "restarting", "autorestarting", "terminating"];
+
+/** Call `ended()` when the kernel of `model` ends, `parted()` when the connection to it is
+    lost, `joined()` when it is there again; the function returned stops that. */
+export function watchKernel(model, { ended, parted, joined }) {
+  const kernel = model.widget_manager?.kernel; // JupyterLab and Voila have it
+  const status = (_, now) => ENDED.includes(now) && ended();
+  const connection = (_, now) => (now === "connected" ? joined() : parted());
+  kernel?.statusChanged?.connect(status);
+  kernel?.connectionStatusChanged?.connect(connection);
+  return () => {
+    kernel?.statusChanged?.disconnect(status);
+    kernel?.connectionStatusChanged?.disconnect(connection);
+  };
+}
