@@ -268,19 +268,8 @@ def checkerboard(lab: Lab) -> Failure:
     warm_up(other, lab.data)
     for run, trained in (("transposed", other), (WORKS, lab.warm[0])):
         result.curves[f"{run}/checkerboard (%)"] = {STEPS: checks(lab, trained)}
-    result.fills = amplified(fill_with(other)), amplified(fill_with(lab.warm[0]))
+    result.fills = fill_with(other), fill_with(lab.warm[0])
     return result
-
-
-def amplified(fill: Fill, factor: float = 8.0) -> Fill:
-    """The fill with `factor` times its contrast in the hole."""
-
-    def show(image: Tensor, mask: Tensor) -> Tensor:
-        done = fill(image, mask)
-        mean = (done * mask).sum((2, 3), True) / mask.sum((2, 3), True)
-        return torch.where(mask > 0, mean + factor * (done - mean), done)
-
-    return show
 
 
 def replace_network(learner: Learner) -> Learner:
