@@ -1,7 +1,4 @@
-"""Writing photographs with their metadata: PNG, JPEG, WebP.
-
-Taught in book/22_any_photograph.md.
-"""
+"""Writing photographs with their metadata: PNG, JPEG, WebP."""
 
 from numbers import Real
 from pathlib import Path

@@ -144,7 +144,7 @@ class InpaintApp(ipywidgets.Box):
             path = self._samples[message["name"]]
             self._take(path, path.stem, chosen=message["name"])
         elif message["do"] == "convert":
-            name = str(self._cmyk.filename)
+            name = str(getattr(self._cmyk, "filename", ""))
             self._take(cmyk_to_srgb(self._cmyk, name), Path(name).stem, chosen="")
         elif content := self._uploaded(message, bytes(buffers[0])):
             name = message["name"]
