@@ -14,7 +14,7 @@ from gin.evaluation.metrics import METRICS
 from gin.evaluation.protocol import Group, Protocol
 from gin.evaluation.segmentation import SEGMENTATION_METRICS
 from gin.masks import load_mask
-from gin.utils.files import atomic, check_folder, remove_partial
+from gin.utils.files import atomic, check_folder, check_regular, remove_partial
 from gin.utils.tables import Records
 
 KEY = (*Group._fields, "photograph", "method")
@@ -189,6 +189,7 @@ class EvaluationFolder:
     def _settings(self) -> dict[str, str]:
         """The settings in the folder."""
         path = self.settings_file
+        check_regular(path)
         with input_error(f"{path}: not readable", ValueError, RecursionError):
             settings = json.loads(path.read_text("utf-8"))
         if not isinstance(settings, dict):

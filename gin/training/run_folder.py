@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_map_only
 
 from gin.errors import InputError
 from gin.generator import DeepGIN
-from gin.utils.files import atomic, remove_partial
+from gin.utils.files import atomic, check_regular, remove_partial
 from gin.weights.checkpoints import save
 
 KEPT = 3
@@ -139,6 +139,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Compares every record's CRC-32, which torch writes but does not verify. Raises
     InputError if one differs, or for another file.
     """
+    check_regular(path)
     try:
         with ZipFile(path) as archive:
             if record := archive.testzip():

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from gin.errors import InputError
-from gin.utils.files import append, atomic
+from gin.utils.files import append, atomic, check_regular
 
 
 class Records:
@@ -30,6 +30,7 @@ class Records:
         """
         if not self.path.exists():
             self.write(())
+        check_regular(self.path)
         content = self.path.read_bytes()
         complete = content.rfind(b"\n") + 1  # bytes
         header, *rows = _parsed(content[:complete]) or [[]]

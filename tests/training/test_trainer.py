@@ -2,6 +2,7 @@
 
 import io
 import math
+import os
 import re
 import shutil
 import threading
@@ -132,6 +133,19 @@ def test_flipped_bytes_are_named_and_it_goes_on_from_the_checkpoint_before(
         capsys.readouterr().err,
     )
     assert path.with_name("step-000000009.pt.bad").read_bytes() == damaged
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_in_a_checkpoints_place_is_set_aside(
+    undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = RunFolder(copied(undisturbed, tmp_path))
+    *good, newest = folder.saved()
+    newest.unlink()
+    os.mkfifo(newest)  # reading it would never end
+    folder.mend()
+    assert folder.saved() == good
+    assert "not a regular file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
