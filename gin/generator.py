@@ -1,6 +1,7 @@
 """The coarse and the refinement generator, DeepGIN and Table 1's variants.
 
-Taught in book/03_network.md, book/05_stages.md and book/07_mssa.md.
+Taught in book/03_network.md, book/05_stages.md, book/07_mssa.md and
+book/20_table_1.md.
 """
 
 from collections.abc import Callable

@@ -11,7 +11,6 @@ from tqdm import tqdm
 from gin.data.sources import Source
 from gin.errors import InputError
 from gin.utils.devices import available_cores
-from gin.utils.files import check_regular
 from gin.utils.tables import Records
 
 NAMED = 5  # in a message
@@ -110,7 +109,8 @@ def add_bad(bad: Iterable[Bad], path: Path) -> None:
 
 def read_bad(path: Path) -> list[Bad]:
     """Read the table that `write_bad` wrote. Raises InputError if it cannot be read."""
-    check_regular(path)
+    if not path.is_file():
+        raise InputError(f"{path}: cannot be read (no such file)")
     return [Bad(**row) for row in Records(path, Bad._fields).recover()]
 
 

@@ -343,9 +343,12 @@ def test_an_interrupted_batch_goes_on_with_skip_existing(
         save_picture(picture, path, *arguments, **options)
 
     monkeypatch.setattr(gin.Inpainter, "__call__", count)
+    # A background shell ignores Ctrl-C, and its children inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with monkeypatch.context() as patch:
         patch.setattr(Image.Image, "save", interrupted)
         assert inpaint("photos", *masks, "--out", "out") == 130
+    signal.signal(signal.SIGINT, before)
     assert [name for name in files() if "mask" not in name] == ["a.png"]
     again = ("photos", *masks, "--out", "out", "--skip-existing")
     capsys.readouterr()

@@ -97,9 +97,10 @@ def test_odd_names_and_reasons_survive(tmp_path: Path) -> None:
     write_bad(bad, tmp_path / "skipped.csv")
     assert read_bad(tmp_path / "skipped.csv") == bad
     (tmp_path / "other.csv").write_text("one\ntwo\n")
-    for name in ("other.csv", "none.csv"):
-        with pytest.raises(gin.InputError, match=rf"{name}: cannot be read \("):
-            read_bad(tmp_path / name)
+    with pytest.raises(gin.InputError, match=r"other.csv: .* expected the columns"):
+        read_bad(tmp_path / "other.csv")
+    with pytest.raises(gin.InputError, match=r"none.csv: cannot be read \("):
+        read_bad(tmp_path / "none.csv")
 
 
 def test_as_many_as_fit_stay_in_memory(

@@ -413,6 +413,11 @@ def test_the_recipe_in_the_notes_of_the_shipped_weights_is_read(tmp_path: Path) 
     path = tmp_path / "recipe.yaml"
     path.write_text(metadata(shipped())["recipe"])
     recipe = read_recipe(str(path))
+    assert recipe.losses == GPU.losses
+    assert recipe.optimiser == GPU.optimiser
+    two_stages = shipped().with_name("two-stages.safetensors")  # with the old names
+    path.write_text(metadata(two_stages)["recipe"])
+    recipe = read_recipe(str(path))
     assert recipe.phases[0] == Phase(0.0, 128, 1, recolour_probability=0.5)
     assert recipe.data == DEMO.data
     assert recipe.optimiser == DEMO.optimiser

@@ -660,10 +660,10 @@ def test_as_many_processes_as_torchrun_started(monkeypatch: pytest.MonkeyPatch) 
     assert launch(CPU).world_size == 1
 
 
-def test_the_demo_recipe_is_what_the_shipped_weights_say() -> None:
+def test_the_demo_recipe_is_what_the_weights_of_the_small_run_say() -> None:
     from gin.recipes import DEMO
 
-    net = gin.load(gin.weights.checkpoints.shipped())
+    net = gin.load(gin.weights.checkpoints.shipped().with_name("warm-up.safetensors"))
     assert (net.variant, net.base_channels, net.composite) == (
         DEMO.network.variant,
         DEMO.network.base_channels,

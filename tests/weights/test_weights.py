@@ -18,7 +18,8 @@ def test_small_enough_and_documented() -> None:
     assert path.stat().st_size <= 22 * MEGABYTE
     notes = metadata(path)
     assert int(notes["steps"]) > 1000
-    assert int(notes["minutes"]) >= 90
+    assert float(notes["minutes"]) > 5
+    assert int(notes["images"]) > 100_000
     assert {"seed", "recipe", "images", "data", "licence", "command"} <= set(notes)
     card = (path.parent / "README.md").read_text(encoding="utf-8")
     for key in ("steps", "seed", "licence", "command"):
