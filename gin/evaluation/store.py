@@ -117,9 +117,8 @@ class EvaluationFolder:
         return [EvaluationFolder(path) for path in (self.path / PARTS).glob("*")]
 
     def merge(self, keys: Iterable[tuple[Group, str, str]]) -> None:
-        """Move the rows of all parts into the tables, in the order of `keys`."""
-        if not (parts := self.parts()):
-            return
+        """Move the rows of all parts into the tables, and sort them as `keys` are."""
+        parts = self.parts()
         order = [(*group, photograph, method) for group, photograph, method in keys]
         for mine, *others in zip(
             *((p.records, p.times) for p in (self, *parts)), strict=True
@@ -129,8 +128,11 @@ class EvaluationFolder:
                 for table in (mine, *others)
                 for row in table.recover()
             }
-            mine.write(rows[key] for key in order if key in rows)
-        shutil.rmtree(self.path / PARTS)
+            ordered = [key for key in order if key in rows]
+            if parts or ordered != list(rows):
+                mine.write(rows[key] for key in ordered)
+        if parts:
+            shutil.rmtree(self.path / PARTS)
 
     def read_values(
         self, metrics: Iterable[str]

@@ -212,6 +212,9 @@ def _typed(values: dict[str, Any], name: str) -> Recipe:
         reason = " ".join(str(error).split())
         reason = re.sub(r'Parser key "recipe\.(.*?)":', r"\1:", reason)
         reason = reason.replace("Expected a typing.Literal", "expected one of ")
+        if "Literal" not in reason:  # a number or null
+            union = r"Does not validate against any of the Union.*?Given value: (\S+).*"
+            reason = re.sub(union, r"found \1; expected a number or null", reason)
         raise InputError(f"{name}: not a usable recipe ({reason})") from error
     _check_null(recipe, name)
     return recipe

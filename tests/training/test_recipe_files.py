@@ -13,6 +13,7 @@ from old_recipes import old_checkpoint, old_recipe
 from gin.errors import InputError
 from gin.recipes import (
     DEMO,
+    GPU,
     PAPER,
     RECIPES,
     RELEASED,
