@@ -319,13 +319,24 @@ def _zigzag(height: int, width: int, rng: Generator) -> Stroke:
     lengths = rng.normal(step, step / 2, count).clip(0, 2 * step)
     mirror = rng.choice((-1, 1), (2, 1))
     moves = mirror * lengths * np.stack([np.cos(angles), np.sin(angles)])  # (2, count)
+    points = walk(moves, height, width, rng)
+    return points, [int(rng.integers(12, 41))] * count
+
+
+def walk(
+    moves: np.ndarray, height: int, width: int, rng: Generator
+) -> list[tuple[int, int]]:
+    """Return the corners (x, y) of a stroke that stops at the picture's edge.
+
+    `moves` (2, n) are the steps to the right and down, from a random position.
+    """
     x, y = int(rng.integers(width)), int(rng.integers(height))
-    points = [(x, y)]
+    corners = [(x, y)]
     for right, down in moves.T:
         x = min(max(round(x + right), 0), width - 1)
         y = min(max(round(y + down), 0), height - 1)
-        points.append((x, y))
-    return points, [int(rng.integers(12, 41))] * count
+        corners.append((x, y))
+    return corners
 
 
 def aim_strokes(height: int, width: int, rng: Generator) -> list[Stroke]:

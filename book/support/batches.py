@@ -31,11 +31,6 @@ def photograph(name: str) -> Image.Image:
     return open_picture(PHOTOS / f"{name}.jpg")
 
 
-def tensor(picture: figures.Picture) -> Tensor:
-    """(1, 3, H, W) in [0, 1]."""
-    return torch.from_numpy(figures.as_rgb(picture)).permute(2, 0, 1)[None]
-
-
 def rings() -> Tensor:
     """(1, 1, 256, 256): rings that reach half a cycle a pixel at the borders."""
     y, x = np.mgrid[-128:128, -128:128]
@@ -58,7 +53,7 @@ def contrasts(
     """`contrast` of photographs, their phases, averages, and pixels two apart."""
     found = {}
     for name in names:
-        image = tensor(photograph(name))
+        image = figures.as_tensor(photograph(name))
         ways = image, split(image, 2), F.avg_pool2d(image, 2)
         found[name] = (*map(contrast, ways), contrast(image, apart=2))
     return found
@@ -79,7 +74,8 @@ def losses_of_kinds(net: DeepGIN, side: int = 64) -> np.ndarray:
     source = open_source(PHOTOS)
     small = [source.read(n).resize((side, side)) for n in range(len(source))]
     images, holes = subsampling.three_mask_batch(
-        torch.cat([tensor(picture) for picture in small]), np.random.default_rng(1)
+        torch.cat([figures.as_tensor(picture) for picture in small]),
+        np.random.default_rng(1),
     )
     gap = (net(images, holes).completed.clamp(0, 1) - images).abs()
     inside = (gap * holes).mean(1).sum((1, 2)) / holes.sum((1, 2, 3))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
@@ -72,6 +73,11 @@ class Table:
         lines = [_line("th", self.header, numbers)]
         lines += [_line("td", row, numbers) for row in self.rows]
         return f'<table class="dataframe">{"".join(lines)}</table>'
+
+
+def as_tensor(picture: Picture) -> Tensor:
+    """Any picture that `as_rgb` takes as (1, 3, H, W) in [0, 1]."""
+    return torch.from_numpy(as_rgb(picture)).permute(2, 0, 1)[None]
 
 
 def as_rgb(picture: Picture) -> np.ndarray:

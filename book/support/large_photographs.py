@@ -32,17 +32,12 @@ def picture(name: str, side: int) -> Image.Image:
     return photo.resize((side, side))
 
 
-def tensor(image: figures.Picture) -> Tensor:
-    """A picture -> (1, 3, H, W) in [0, 1]."""
-    return torch.from_numpy(figures.as_rgb(image)).permute(2, 0, 1)[None]
-
-
 def case(name: str, kind: str, side: int = 512) -> tuple[Tensor, Tensor]:
     """A photograph and its hole, (1, 3, side, side) and (1, 1, side, side)."""
     rng = np.random.default_rng(rivals.NAMES.index(name))
     drawn = masks.make(kind, side, side, rng)
     hole = torch.from_numpy(drawn)[None, None].float()
-    return tensor(picture(name, side)), hole
+    return figures.as_tensor(picture(name, side)), hole
 
 
 @torch.no_grad()

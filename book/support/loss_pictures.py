@@ -24,7 +24,7 @@ PHOTOS, WEIGHTS = DATA / "photos", DATA / "weights"
 def photograph(name: str, size: int = 256) -> Tensor:
     """The photograph of that name, resized: (1, 3, size, size) in [0, 1]."""
     photo = open_picture(PHOTOS / f"{name}.jpg").resize((size, size))
-    return torch.from_numpy(figures.as_rgb(photo)).permute(2, 0, 1)[None]
+    return figures.as_tensor(photo)
 
 
 def hole(kind: str, seed: int, size: int = 256) -> Tensor:

@@ -30,19 +30,6 @@ def draw(look: str, size: int, seed: int) -> masks.Mask:
     return masks.make(kind, size, size, np.random.default_rng(seed), variant)
 
 
-def walk(
-    moves: np.ndarray, height: int, width: int, rng: np.random.Generator
-) -> list[tuple[int, int]]:
-    """The corners of a stroke: it begins anywhere and stops at the picture's edge."""
-    x, y = int(rng.integers(width)), int(rng.integers(height))
-    corners = [(x, y)]
-    for right, down in moves.T:
-        x = min(max(round(x + right), 0), width - 1)
-        y = min(max(round(y + down), 0), height - 1)
-        corners.append((x, y))
-    return corners
-
-
 def paint(corners: list[tuple[int, int]], brush: int, mask: Image.Image) -> None:
     """Draw a stroke of 1 into a mask, with round joints."""
     pen, r = ImageDraw.Draw(mask), brush // 2

@@ -24,8 +24,8 @@ def photographs(names: Sequence[str], size: int = 256) -> Tensor:
     loaded = []
     for name in names:
         photo = open_picture(DATA / "photos" / f"{name}.jpg").resize((size, size))
-        loaded.append(torch.from_numpy(figures.as_rgb(photo)).permute(2, 0, 1))
-    return torch.stack(loaded)
+        loaded.append(figures.as_tensor(photo))
+    return torch.cat(loaded)
 
 
 def seeded_masks(kind: str, names: Sequence[str], seed: int = 5) -> Tensor:

@@ -16,7 +16,7 @@ def test_a_look_is_a_kind_and_a_variant() -> None:
 
 def test_a_walk_stays_inside_and_a_stroke_covers_its_corners() -> None:
     moves = np.array([[300.0, -500.0], [10.0, 20.0]])
-    corners = mask_study.walk(moves, 40, 60, np.random.default_rng(0))
+    corners = masks.walk(moves, 40, 60, np.random.default_rng(0))
     assert len(corners) == 3
     assert all(0 <= x < 60 and 0 <= y < 40 for x, y in corners)
     picture = mask_study.Image.new("L", (60, 40))
