@@ -20,7 +20,7 @@ from torch import Tensor, nn
 import gin
 from gin import losses
 from gin.errors import InputError
-from gin.recipes import RELEASED, SMOKE, NetworkRecipe, Recipe
+from gin.recipes import GPU, RELEASED, SMOKE, NetworkRecipe, Recipe
 from gin.subsampling import three_mask_batch
 from gin.training.learner import Learner, phi
 from gin.vgg import Features
@@ -395,11 +395,9 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Graphs]:
     torch._dynamo.reset()
 
 
-@pytest.mark.parametrize("network", ["vgg19", "alexnet"])
 def test_phi_discriminators_and_losses_are_one_graph_that_equals_the_eager_one(
-    network: str, fabric: Fabric, graphs: Graphs
+    features: Features, fabric: Fabric, graphs: Graphs
 ) -> None:
-    features = phi(load_backbone(network, "random"), TINY.losses)
     plain = Learner(TINY, 0, features, fabric)
     compiled = Learner(TINY, 0, features, fabric, compiled=True)
     image, mask = (F.interpolate(x, size=32) for x in batch())
@@ -409,8 +407,7 @@ def test_phi_discriminators_and_losses_are_one_graph_that_equals_the_eager_one(
     assert not graphs.sizes
     found = compiled._terms(done, image, mask, masked)
     assert len(graphs.sizes) == 1
-    for ours, theirs in zip(found, expected, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-7)
 
 
 def test_a_second_size_gets_a_graph_of_its_own(
@@ -467,3 +464,19 @@ def test_a_recipe_is_checked_before_anything_is_built(fabric: Fabric) -> None:
     recipe = replace(TINY, losses=replace(TINY.losses, style="mine"))
     with pytest.raises(gin.InputError, match="losses.style is 'mine'; expected paper"):
         Learner(recipe, 0, None, fabric)
+
+
+def test_a_compiled_step_has_no_graph_break(
+    fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch 2.11 knows fewer functions than later versions."""
+    compiled = partial(torch.compile, backend="eager", fullgraph=True)
+    monkeypatch.setattr(torch, "compile", compiled)
+    features = phi(load_backbone("alexnet", "random"), GPU.losses)
+    recipe = replace(TINY, losses=GPU.losses)
+    learner = Learner(recipe, 0, features, fabric, compiled=True)
+    image, mask = three_mask_batch(torch.rand(1, 3, 32, 32), np.random.default_rng(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        learner.warm_up_step(image, mask, factor=1.0)
+        terms = learner.main_step(image, mask, factor=1.0)
+    assert all(term.isfinite() for term in terms.values())
