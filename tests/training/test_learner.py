@@ -99,11 +99,11 @@ def test_weights_of_another_network_are_refused(tmp_path: Path, fabric: Fabric) 
 
 
 def written_out(
-    recipe: Recipe, net: nn.Module, judges: nn.Module, features: Features
+    recipe: Recipe, net: nn.Module, discriminators: nn.Module, features: Features
 ) -> None:
     """Two steps of section 5.1's main stage: as simple as they can be said."""
     adam_g = torch.optim.Adam(net.parameters(), 3e-4, recipe.optimiser.betas)
-    adam_d = torch.optim.Adam(judges.parameters(), 2e-4, recipe.optimiser.betas)
+    adam_d = torch.optim.Adam(discriminators.parameters(), 2e-4, recipe.optimiser.betas)
     recipe_losses, released = recipe.losses, recipe.optimiser.order == "released"
     image, mask = exact_batch()
     masked = image * (1 - mask) + mask
@@ -111,8 +111,8 @@ def written_out(
     def discriminators_step(completed: Tensor) -> None:
         pairs = torch.cat([masked, masked]), torch.cat([image, completed.detach()])
         loss = torch.tensor(0.0)
-        for judged in judges(*pairs):
-            real, fake = judged[: len(image)], judged[len(image) :]
+        for scores in discriminators(*pairs):
+            real, fake = scores[: len(image)], scores[len(image) :]
             loss = loss + F.relu(1 - real).mean() + F.relu(1 + fake).mean()
         adam_d.zero_grad()
         (recipe_losses.discriminator_factor * loss).backward()
@@ -122,12 +122,15 @@ def written_out(
         found = losses.Features(
             features(done.out), features(done.completed), features(image)
         )
-        maps = judges(masked, done.completed)
+        maps = discriminators(masked, done.completed)
         terms = losses.generator_terms(done, image, mask, found, maps, recipe_losses)
         adam_g.zero_grad()
         adam_d.zero_grad()
         terms.total(recipe_losses).backward()
-        clipped = [*net.parameters(), *(judges.parameters() if released else [])]
+        clipped = [
+            *net.parameters(),
+            *(discriminators.parameters() if released else []),
+        ]
         squares = sum((p.grad**2).sum() for p in clipped)
         scale = (recipe.optimiser.clip / (squares.sqrt() + 1e-6)).clamp(max=1)
         assert scale < 1  # else the test would not notice clipping
@@ -159,14 +162,14 @@ def test_the_main_step_is_the_one_written_out(
     )
     features = deepcopy(features).double()
     learner = Learner(recipe, 0, features, fabric)
-    net, judges = deepcopy(learner.net), deepcopy(learner.discriminators)
+    net, discriminators = deepcopy(learner.net), deepcopy(learner.discriminators)
     for _ in range(2):
         learner.main_step(*exact_batch(), factor=0.5)
-    start = weights(net), weights(judges)
-    written_out(recipe, net, judges, features)
+    start = weights(net), weights(discriminators)
+    written_out(recipe, net, discriminators, features)
     for ours, plain, before in (
         (learner.net, net, start[0]),
-        (learner.discriminators, judges, start[1]),
+        (learner.discriminators, discriminators, start[1]),
     ):
         assert moved(plain, before) > 1e-4
         difference = moved(ours, weights(plain))
@@ -184,11 +187,11 @@ def test_the_warm_up_learns_and_leaves_the_discriminators_alone(
     fabric: Fabric,
 ) -> None:
     learner = Learner(TINY, 0, None, fabric)
-    judges = weights(learner.discriminators)
+    discriminators = weights(learner.discriminators)
     found = [learner.warm_up_step(*batch(), factor=5.0) for _ in range(20)]
     assert all(terms.keys() == {"l1"} for terms in found)
     assert found[-1]["l1"] < 0.9 * found[0]["l1"]
-    assert moved(learner.discriminators, judges) == 0
+    assert moved(learner.discriminators, discriminators) == 0
 
 
 @both_orders
