@@ -15,13 +15,7 @@ from gin.errors import Unavailable
 from gin.evaluation.evaluator import Evaluation
 from gin.evaluation.metrics import METRICS
 from gin.evaluation.protocol import Cell
-from gin.evaluation.report import (
-    ALL_METRICS,
-    MAIN_METRICS,
-    heading,
-    mask_title,
-    table,
-)
+from gin.evaluation.report import ALL_METRICS, MAIN_METRICS, heading, mask_title, table
 from gin.evaluation.segmentation import colours
 from gin.evaluation.store import HOLE
 from gin.masks import load_mask

@@ -128,10 +128,7 @@ def compare(classes: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Tensor]:
     same, hole = classes == truth, mask[:, 0] == 1
     inside = (same & hole).sum(dim=(1, 2)) / hole.sum(dim=(1, 2)).double()
     iou = [_mean_iou(a, b) for a, b in zip(classes, truth, strict=True)]
-    return {
-        "Agreement": 100 * inside,
-        "mIoU": torch.tensor(iou, dtype=torch.float64),
-    }
+    return {"Agreement": 100 * inside, "mIoU": torch.tensor(iou, dtype=torch.float64)}
 
 
 def _mean_iou(labels: Tensor, truth: Tensor) -> float:
