@@ -38,10 +38,10 @@ class RandomSplit:
             )
         rng = np.random.default_rng(seed)
         held_out = set(rng.permutation(len(names))[: self.held_out].tolist())
-        lists: Lists = {"train": [], "val": []}
-        for index, name in enumerate(names):
-            lists["val" if index in held_out else "train"].append(name)
-        return lists
+        return {
+            "train": [name for i, name in enumerate(names) if i not in held_out],
+            "val": [name for i, name in enumerate(names) if i in held_out],
+        }
 
 
 class FolderSplit:
@@ -57,15 +57,10 @@ class FolderSplit:
 
         Raises InputError if one of the folders has no `.jpg`.
         """
-        lists = {
-            key: [
-                name
-                for name in names
-                if folder in name.split("/")[:-1] and name.lower().endswith(".jpg")
-            ]
-            for key, folder in self.FOLDERS
-        }
+        photographs = [name for name in names if name.lower().endswith(".jpg")]
+        lists: Lists = {}
         for key, folder in self.FOLDERS:
+            lists[key] = [n for n in photographs if folder in n.split("/")[:-1]]
             if not lists[key]:
                 raise InputError(f"no .jpg under a folder {folder}; expected ADE20K's")
         return lists

@@ -5,7 +5,7 @@ tables depend on the written measurements alone.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -118,10 +118,6 @@ class MetricNetworks:
         }
         return {**sources, "FID and KID": "Inception-v3" if self.inception else "none"}
 
-    def without_vgg(self, reason: str) -> "MetricNetworks":
-        """The same networks, with the VGG distance missing for `reason`."""
-        return replace(self, vgg=None, missing={**self.missing, "VGG": reason})
-
     def measure(
         self, filled: np.ndarray, image: np.ndarray, mask: Mask
     ) -> dict[str, float]:
@@ -191,7 +187,11 @@ class Evaluation:
         all values afterwards.
         """
         if resume and self.folder.began_before_vgg():
-            self.networks = self.networks.without_vgg("the evaluation began without it")
+            missing = {
+                **self.networks.missing,
+                "VGG": "the evaluation began without it",
+            }
+            self.networks = replace(self.networks, vgg=None, missing=missing)
         with ExitStack() as stack:
 
             def begin() -> dict[Group, str]:
@@ -240,7 +240,8 @@ class Evaluation:
 
     def _merge(self) -> None:
         """Add what several processes have written, in the order of a single one."""
-        parts, pairs = self.folder.parts(), list(self._pairs())
+        parts = self.folder.parts()
+        pairs = [(c, m.name) for c in self.protocol.cells() for m in self.candidates]
         for cell, method in pairs if parts and self.networks.inception else ():
             whole = self._features(self.folder, cell.group, method)
             for part in parts:
@@ -253,11 +254,6 @@ class Evaluation:
             for cell, method in pairs
             for name in cell.dataset.names()
         )
-
-    def _pairs(self) -> Iterator[tuple[Cell, str]]:
-        for cell in self.protocol.cells():
-            for candidate in self.candidates:
-                yield cell, candidate.name
 
     def settings(self) -> dict[str, str]:
         """Name -> value of everything that the results depend on, as text."""

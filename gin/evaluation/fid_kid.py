@@ -82,9 +82,8 @@ class Distribution:
     def load(self, path: Path) -> None:
         """Read `features` from a file by `save`. Raises InputError for another file."""
         expected = "features of FID and KID"
-        with input_error(
-            f"{path}: not readable", OSError, SafetensorError, expected=expected
-        ):
+        errors = OSError, SafetensorError
+        with input_error(f"{path}: not readable", *errors, expected=expected):
             features = load_file(path)
         types = {(pair.dtype, *pair.shape) for pair in features.values()}
         if len(types) > 1 or any(
@@ -107,11 +106,8 @@ def inception(source: str | PathLike[str] | None = None) -> nn.Module:
     """
     with required("FID", "train", Unavailable):
         import torch_fidelity.feature_extractor_inceptionv3 as original
-    path = (
-        Path(source)
-        if source is not None
-        else downloads.cached(original.URL_INCEPTION_V3)
-    )
+    url = original.URL_INCEPTION_V3
+    path = Path(downloads.cached(url) if source is None else source)
     file = BytesIO()  # torch-fidelity unpickles: give it a safe copy of the weights
     torch.save(read_state_dict(path, downloads.SHA256.get(path.name, "")), file)
     file.seek(0)
@@ -121,8 +117,8 @@ def inception(source: str | PathLike[str] | None = None) -> nn.Module:
         )
     except RuntimeError as error:  # lists all names and shapes
         raise InputError(
-            f"{path}: not the weights of FID's Inception-v3; "
-            f"expected {original.URL_INCEPTION_V3.rpartition('/')[2]}"
+            f"{path}: not the weights of FID's Inception-v3; expected "
+            f"{url.rpartition('/')[2]}"
         ) from error
 
 

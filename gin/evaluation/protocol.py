@@ -102,10 +102,11 @@ class MaskSet:
 
     def _files(self, dataset: Dataset) -> Sequence[mask_sets.MaskPicture | None]:
         """The mask file of each photograph, or None for a random mask."""
-        names = [Path(name) for name in dataset.names()]
+        names, invert = dataset.names(), bool(self.invert)
         if self.folder is None:
             return [None] * len(names)
-        return mask_sets.pair(names, self.folder, bool(self.invert))
+        find = mask_sets.MaskFolder(self.folder).find
+        return [mask_sets.MaskPicture(find(Path(name)), invert) for name in names]
 
 
 def open_dataset(text: str, root: Path | None = None) -> Dataset:
@@ -256,8 +257,8 @@ class Protocol:
     def pools(self) -> dict[Group, list[Group]]:
         """The group of all masks -> the groups that it pools, in order."""
         pools: dict[Group, list[Group]] = {}
-        for group in (cell.group for cell in self.cells()):
-            pools.setdefault(group._replace(masks=ALL), []).append(group)
+        for cell in self.cells():
+            pools.setdefault(cell.group._replace(masks=ALL), []).append(cell.group)
         return pools
 
     def count(self) -> int:
