@@ -112,16 +112,13 @@ def step_cost(learner: Learner, step: Step) -> Cost:
 
 
 def _tensors(learner: Learner) -> list[Tensor]:
-    modules = [learner.net, learner.discriminators]
-    if learner.average is not learner.net:
-        modules.append(learner.average)
-    if learner._features is not None:
-        modules.append(learner._features)
-    return [t for m in modules for t in (*m.parameters(), *m.buffers())]
+    modules = learner.net, learner.discriminators, learner.average, learner._features
+    return [
+        t for m in modules if m is not None for t in (*m.parameters(), *m.buffers())
+    ]
 
 
 def _reset(learner: Learner) -> None:
-    """Drop the gradients and the moments."""
     for adam in (learner.adam_g, learner.adam_d):
         adam.zero_grad()
         adam.state.clear()

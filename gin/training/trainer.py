@@ -11,14 +11,13 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed
 from lightning_fabric import Fabric
-from torch import Tensor
 
 from gin.data.loader import Batch, batches, on_device
 from gin.data.shards import Shards
@@ -35,7 +34,7 @@ from gin.training.hardware import (
     on_first_process,
     uses_compile,
 )
-from gin.training.learner import Learner, phi
+from gin.training.learner import Learner, Losses, phi
 from gin.training.progress import EVERY, Report, Validation
 from gin.training.recipe_files import current_state, flat, write_recipe
 from gin.training.run_folder import RECIPE, RunFolder, SavingThread
@@ -179,6 +178,7 @@ def _locked(folder: RunFolder, fabric: Fabric, resume: bool) -> Iterator[None]:
         yield
 
 
+@dataclass
 class Run:
     """One training: the photographs, the networks, the schedule and the clock.
 
@@ -188,22 +188,17 @@ class Run:
     `train`.
     """
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        seed: int,
-        folder: RunFolder,
-        fabric: Fabric,
-        source: Source | Shards,
-        timetable: Timetable,
-        learner: Learner,
-        *,
-        backbone: str,
-        workers: int,
-    ) -> None:
-        self.recipe, self.seed, self.folder, self.fabric = recipe, seed, folder, fabric
-        self.source, self.timetable, self.learner = source, timetable, learner
-        self.backbone, self.workers = backbone, workers
+    recipe: Recipe
+    seed: int
+    folder: RunFolder
+    fabric: Fabric
+    source: Source | Shards
+    timetable: Timetable
+    learner: Learner
+    backbone: str
+    workers: int
+
+    def __post_init__(self) -> None:
         self.clock, self.best = Clock(), float("inf")
         self._earlier_seconds, self._started = 0.0, time.monotonic()
 
@@ -292,14 +287,12 @@ class Run:
                 if stopped:
                     raise Interrupted(stop.reason, steps, stop.code)
 
-    def _step(self, batch: Batch) -> dict[str, Tensor]:
+    def _step(self, batch: Batch) -> Losses:
         """Take the step of the clock's stage; its terms, averaged over processes."""
         image, mask = on_device(batch, self.fabric.device)
-        factor = self.timetable.factor(self.clock)
-        if self.timetable.warming_up(self.clock):
-            terms = self.learner.warm_up_step(image, mask, factor)
-        else:
-            terms = self.learner.main_step(image, mask, factor)
+        warming_up = self.timetable.warming_up(self.clock)
+        take = self.learner.warm_up_step if warming_up else self.learner.main_step
+        terms = take(image, mask, self.timetable.factor(self.clock))
         if batch.bad:
             add_bad(batch.bad, self.folder.skipped)
         photographs = len(batch.images) * self.fabric.world_size
@@ -307,7 +300,7 @@ class Run:
         self.learner.follow(self.clock.steps)
         return self._mean(terms)
 
-    def _mean(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _mean(self, terms: Losses) -> Losses:
         if self.fabric.world_size == 1:
             return terms
         # Fabric's own all_reduce would wait for all processes, at every step.

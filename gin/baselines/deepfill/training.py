@@ -18,7 +18,7 @@ from gin.generator import Completion
 from gin.losses import adversarial_loss, discriminator_loss
 from gin.masks import KINDS, MOST_MISSING, Mask, area, deepfill_strokes, draw
 from gin.recipes import RECIPES, Recipe
-from gin.training.learner import Learner
+from gin.training.learner import Learner, Losses
 
 CRITIC_STEPS = 5  # v1: for each of the generator's
 DISCOUNT = 0.9  # a pixel further from the box's border
@@ -40,7 +40,6 @@ class DeepFillLearner(Learner):
     discriminators: nn.Module  # type: ignore[assignment]
 
     copies, steps = 1, 0
-    has_warm_up = False
 
     def _networks(self) -> tuple[DeepFill, nn.Module]:  # type: ignore[override]
         _check(self.recipe)
@@ -57,9 +56,7 @@ class DeepFillLearner(Learner):
         published = RECIPES[network.variant].network.base_channels
         return max(1, 64 * network.base_channels // published)
 
-    def warm_up_step(
-        self, image: Tensor, mask: Tensor, factor: float
-    ) -> dict[str, Tensor]:
+    def warm_up_step(self, image: Tensor, mask: Tensor, factor: float) -> Losses:
         """Raise InputError: there is no warm-up stage."""
         raise InputError(f"{self.net.variant} has no warm-up stage")
 
@@ -121,9 +118,7 @@ class DeepFillV1Learner(DeepFillLearner):
             )
         return Critics(size, self._discriminator_channels())
 
-    def main_step(
-        self, image: Tensor, mask: Tensor, factor: float
-    ) -> dict[str, Tensor]:
+    def main_step(self, image: Tensor, mask: Tensor, factor: float) -> Losses:
         """Arguments as for `Learner`; `mask` is replaced by v1's own.
 
         Returns every term, also in steps that update the critics alone.
@@ -168,11 +163,9 @@ class DeepFillV1Learner(DeepFillLearner):
 
     def _loss_terms(
         self, done: Completion, image: Tensor, mask: Tensor, box: Box
-    ) -> dict[str, Tensor]:
-        """The generator's loss and its parts."""
+    ) -> Losses:
         coarse, out, completed = _signed(done)
-        crops = (box.crop(part) for part in (coarse, out, image))
-        hole = hole_loss(*crops)
+        hole = hole_loss(*(box.crop(part) for part in (coarse, out, image)))
         known = known_loss(coarse, out, image, mask)
         scores = self._frozen_scores(box.crop(completed), completed)
         adversarial = -sum(score.float().mean() for score in scores)
@@ -188,9 +181,7 @@ class DeepFillV2Learner(DeepFillLearner):
     def _build_discriminators(self) -> nn.Module:
         return PatchDiscriminator(self._discriminator_channels())
 
-    def main_step(
-        self, image: Tensor, mask: Tensor, factor: float
-    ) -> dict[str, Tensor]:
+    def main_step(self, image: Tensor, mask: Tensor, factor: float) -> Losses:
         """Arguments as for `Learner`; `mask` is replaced by v2's own."""
         self.set_lr(factor)
         image = image[:: len(KINDS)]
@@ -215,9 +206,7 @@ class DeepFillV2Learner(DeepFillLearner):
         self._update_discriminators(loss)
         return loss.detach()
 
-    def _loss_terms(
-        self, done: Completion, image: Tensor, mask: Tensor
-    ) -> dict[str, Tensor]:
+    def _loss_terms(self, done: Completion, image: Tensor, mask: Tensor) -> Losses:
         """The generator's loss and its parts, all of weight 1."""
         coarse, out, completed = _signed(done)
         l1 = reconstruction_loss(coarse, out, image)

@@ -1,6 +1,6 @@
 """The methods that the app offers: DeepGIN's weights and the baselines."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -24,11 +24,7 @@ Weights = str | PathLike[str] | Sequence[str | PathLike[str]] | None
 SHIPPED = "shipped weights"
 OTHER = "other weights"  # typed by the user
 COMPLETED = "completed"  # the only stage of a baseline
-# Method -> the modules that it imports, module -> its package.
-_MODULES = {
-    name: ("cv2", "skimage", *(("patchmatch",) if name == "patchmatch" else ()))
-    for name in methods.CLASSICAL
-}
+# Module -> its package; only the method patchmatch imports patchmatch.
 _PACKAGES = {
     "cv2": "opencv-python-headless",
     "skimage": "scikit-image",
@@ -44,6 +40,9 @@ class Choice:
     label: str
     deepgin: bool = False
     missing_packages: str = ""
+
+
+_RELEASED = Choice(RELEASED, "DeepGIN, as released (downloaded once)", deepgin=True)
 
 
 class Catalogue:
@@ -66,7 +65,7 @@ class Catalogue:
             checkpoints.shipped()  # raises InputError
         self.choices = [
             *(_choice(name, source) for name, source in self._sources.items()),
-            *_released(self._sources),
+            *([] if RELEASED in self._sources else [_RELEASED]),
             Choice(OTHER, f"DeepGIN, {OTHER} …", deepgin=True),
             *(
                 Choice(name, name, missing_packages=_missing_packages(name))
@@ -147,12 +146,6 @@ def _choice(name: str, source: str) -> Choice:
     return Choice(name, f"{method}, {name}", deepgin)
 
 
-def _released(given: Iterable[str]) -> list[Choice]:
-    """The authors' weights, which are downloaded on first use."""
-    label = "DeepGIN, as released (downloaded once)"
-    return [] if RELEASED in given else [Choice(RELEASED, label, deepgin=True)]
-
-
 def _file_name(source: str) -> str:
     return Path(source.rpartition("=")[2]).name
 
@@ -174,5 +167,6 @@ def _shipped() -> dict[str, str]:
 
 def _missing_packages(name: str) -> str:
     """The packages that a method needs and that are not installed, or ""."""
-    missing = [_PACKAGES[m] for m in _MODULES[name] if find_spec(m) is None]
+    modules = [m for m in ("cv2", "skimage", name) if m in _PACKAGES]
+    missing = [_PACKAGES[m] for m in modules if find_spec(m) is None]
     return f"needs {' and '.join(missing)}" if missing else ""
