@@ -4,7 +4,6 @@ A split is two lists, `train.txt` and `val.txt`, for `gin.data.sources.read_list
 photographs are not moved.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 
 from gin.data.sources import ROOT_LINE, find_photographs
 from gin.errors import InputError, check_choice
-from gin.utils.files import atomic, check_new
+from gin.utils.files import StrPath, atomic, check_new
 
 Lists = dict[str, list[str]]
 
@@ -79,11 +78,7 @@ LAYOUTS: dict[str, RandomSplit | FolderSplit] = {
 
 
 def split(
-    layout: str,
-    folder: str | os.PathLike[str],
-    out: str | os.PathLike[str],
-    seed: int = 0,
-    force: bool = False,
+    layout: str, folder: StrPath, out: StrPath, seed: int = 0, force: bool = False
 ) -> dict[str, int]:
     """Write `train.txt` and `val.txt` into `out` for the dataset in `folder`.
 

@@ -6,7 +6,6 @@ Taught in book/19_metrics.md.
 import warnings
 from collections.abc import Sequence
 from io import BytesIO
-from os import PathLike
 from pathlib import Path
 from typing import cast
 
@@ -21,7 +20,7 @@ from torchmetrics.image.kid import KernelInceptionDistance
 from gin.errors import InputError, Unavailable, input_error, required
 from gin.evaluation.metrics import Metric, eight_bits
 from gin.utils.devices import exact_float32
-from gin.utils.files import atomic
+from gin.utils.files import StrPath, atomic
 from gin.weights import downloads
 from gin.weights.state_dicts import read_state_dict
 
@@ -96,7 +95,7 @@ class Distribution:
         self.features = features
 
 
-def inception(source: str | PathLike[str] | None = None) -> nn.Module:
+def inception(source: StrPath | None = None) -> nn.Module:
     """FID's Inception-v3: uint8 (B, 3, H, W) of any size -> (B, 2048), frozen.
 
     The network, its resizing to 299 x 299 (TensorFlow's, as in the original FID) and

@@ -6,7 +6,6 @@ book/21_table_2.md.
 """
 
 from collections.abc import Callable
-from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from torchvision.models import WeightsEnum
 from gin.errors import check_choice, input_error
 from gin.evaluation.metrics import Metric, eight_bits
 from gin.utils.devices import exact_float32
+from gin.utils.files import StrPath
 from gin.weights import downloads
 from gin.weights.state_dicts import check_names, read_safetensors, read_state_dict
 
@@ -68,9 +68,7 @@ class Segmenter(nn.Module):
         return resized.argmax(dim=1)
 
 
-def segmenter(
-    name: str = "lraspp", source: str | PathLike[str] | None = None
-) -> Segmenter:
+def segmenter(name: str = "lraspp", source: StrPath | None = None) -> Segmenter:
     """`Segmenter` with torchvision's weights.
 
     `name` is "lraspp" (LR-ASPP on MobileNetV3, 13 MB) or "deeplabv3" (DeepLabV3 on

@@ -3,7 +3,6 @@
 Taught in book/18_main_stage.md.
 """
 
-import os
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +28,7 @@ from gin.training.hardware import Hardware, launch
 from gin.training.learner import Learner
 from gin.training.schedule import Clock, Timetable
 from gin.utils.devices import choose_precision, tune
+from gin.utils.files import StrPath
 
 HEADER = (
     *("stage", "image size", "images a step", "steps", "images", "memory"),
@@ -54,8 +54,8 @@ class Segment(NamedTuple):
 
 def plan(
     recipe: Recipe,
-    data: str | os.PathLike[str],
-    root: str | os.PathLike[str] | None,
+    data: StrPath,
+    root: StrPath | None,
     hardware: Hardware,
     learner: type[Learner] = Learner,
 ) -> Iterator[str]:

@@ -26,7 +26,7 @@ from gin.weights.checkpoints import configuration, load
 from gin.weights.imagenet import Backbone
 
 _STATES = ("net", "discriminators", "average", "adam_g", "adam_d")
-Losses = dict[str, Tensor]  # name -> scalar, without gradients
+Losses = dict[str, Tensor]  # name -> scalar
 
 
 class Learner:

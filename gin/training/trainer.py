@@ -7,7 +7,6 @@ book/17_warm_up.md.
 import itertools
 import json
 import math
-import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -40,7 +39,7 @@ from gin.training.recipe_files import current_state, flat, write_recipe
 from gin.training.run_folder import RECIPE, RunFolder, SavingThread
 from gin.training.schedule import Clock, Timetable
 from gin.training.stopping import NOTICED_EVERY, Finite, Stop, signals_held
-from gin.utils.files import locked
+from gin.utils.files import StrPath, locked
 from gin.weights.imagenet import Backbone, load_backbone
 
 SAVE_SECONDS = 300
@@ -50,15 +49,15 @@ KEEP_BYTES = 2**30  # of decoded photographs
 
 def train(
     recipe: Recipe,
-    data: str | os.PathLike[str],
-    out: str | os.PathLike[str],
+    data: StrPath,
+    out: StrPath,
     *,
     seed: int = 0,
     resume: bool = False,
     hardware: Hardware | None = None,
-    root: str | os.PathLike[str] | None = None,
+    root: StrPath | None = None,
     skip_bad: bool = False,
-    backbone: str | os.PathLike[str] | None = None,
+    backbone: StrPath | None = None,
     max_steps: int | None = None,
     max_hours: float | None = None,
     learner: type[Learner] = Learner,
@@ -123,8 +122,8 @@ def train(
 
 def open_photographs(
     recipe: Recipe,
-    data: str | os.PathLike[str],
-    root: str | os.PathLike[str] | None,
+    data: StrPath,
+    root: StrPath | None,
     fabric: Fabric,
     skip_bad: bool,
     skipped: Path | None = None,
@@ -150,7 +149,7 @@ def open_photographs(
 
 
 def _load_backbone(
-    recipe: Recipe, path: str | os.PathLike[str] | None, fabric: Fabric
+    recipe: Recipe, path: StrPath | None, fabric: Fabric
 ) -> Backbone | None:
     schedule, name = recipe.schedule, recipe.backbone
     if name is None or not schedule.flat + schedule.decay:

@@ -16,6 +16,7 @@ from gin.errors import InputError, input_error
 PARTIAL = ".gin-partial"  # the suffix of every temporary file
 LOCK = ".gin-lock"
 _NAMED = re.compile(r"(\w[\w .-]*)=(.+)")
+StrPath = str | os.PathLike[str]
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 

@@ -8,7 +8,6 @@ import warnings
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ from torch.export import Dim
 from gin.attention import SelfAttention
 from gin.errors import InputError
 from gin.generator import STRIDE, DeepGIN
-from gin.utils.files import atomic, check_folder, check_new
+from gin.utils.files import StrPath, atomic, check_folder, check_new
 from gin.weights import checkpoints
 from gin.weights.state_dicts import fingerprint
 
@@ -109,7 +108,7 @@ class _Pictures(nn.Module):
 
 def export(
     net: DeepGIN,
-    path: str | PathLike[str],
+    path: StrPath,
     half: bool = False,
     notes: dict[str, str] | None = None,
     replace: bool = True,

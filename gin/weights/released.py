@@ -4,7 +4,6 @@ Taught in book/03_network.md.
 """
 
 from collections.abc import Iterator, Mapping
-from os import PathLike
 from pathlib import Path
 
 from filelock import FileLock
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from gin.errors import InputError
 from gin.generator import DeepGIN
-from gin.utils.files import atomic
+from gin.utils.files import StrPath, atomic
 from gin.weights import downloads, state_dicts
 
 RELEASED = "released"
@@ -84,7 +83,7 @@ def released_names() -> dict[str, str]:
     }
 
 
-def load_released(source: str | PathLike[str] | Mapping[str, Tensor]) -> DeepGIN:
+def load_released(source: StrPath | Mapping[str, Tensor]) -> DeepGIN:
     """Load the authors' generator as a `DeepGIN(composite=True)` in evaluation mode.
 
     `source` is their `.pth` file, read with `weights_only=True`, or its state dict. The

@@ -16,11 +16,12 @@ from gin.errors import InputError
 from gin.inpainting import Inpainter
 from gin.masks import MOST_MISSING, Mask, area
 from gin.ui.app.worker import Progress
+from gin.utils.files import StrPath
 from gin.utils.images import Photograph
 from gin.weights import checkpoints
 from gin.weights.released import RELEASED
 
-Weights = str | PathLike[str] | Sequence[str | PathLike[str]] | None
+Weights = StrPath | Sequence[StrPath] | None
 SHIPPED = "shipped weights"
 OTHER = "other weights"  # typed by the user
 COMPLETED = "completed"  # the only stage of a baseline

@@ -19,10 +19,11 @@ from PIL import Image
 from gin import masks
 from gin.errors import InputError
 from gin.ui.esm import joined
+from gin.utils.files import StrPath
 from gin.utils.images import Photograph, check_lossless, open_picture, upright
 
 _numbers = itertools.count()
-Photo = Image.Image | str | os.PathLike[str] | np.ndarray
+Photo = Image.Image | StrPath | np.ndarray
 MOST_PIXELS = 50_000_000  # files.js has the same limit
 
 
