@@ -161,8 +161,7 @@ def mask_files(
 ) -> Callable[[Entry], MaskPicture]:
     """The function that finds a photograph's mask: the file `path`, or one in a folder.
 
-    Other arguments as for `MaskPicture`. Raises InputError as `MaskFolder` does; the
-    function as its `find` does.
+    Other arguments as for `MaskPicture`, errors as for `MaskFolder` and its `find`.
     """
     if not path.is_dir():
         return lambda entry: MaskPicture(path, invert, grow, threshold)

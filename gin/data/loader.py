@@ -92,8 +92,7 @@ def batches(
     or with 0 this one; `pin` pins their memory, for CUDA. `chosen` are keys instead of
     `keys(recipe, first, rank, world)`; shards take none. Batches from shards also
     depend on `world` and `workers`: they resume exactly only with the same values of
-    both. Raises InputError for a recipe that cannot be used, or a photograph that
-    cannot be read.
+    both. Raises InputError for an unusable recipe or an unreadable photograph.
     """
     check_section("data", recipe)
     dataset: Dataset[Batch]

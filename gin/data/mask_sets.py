@@ -23,8 +23,7 @@ def draw(seed: int, name: str, kind: str, size: tuple[int, int]) -> Mask:
     """The random mask (height, width) of a photograph, independent of other masks.
 
     It depends on the `seed` of the set, the file `name` without the folders before it,
-    the `kind` and the `size` (width, height). Raises InputError as `gin.masks.make`
-    does.
+    the `kind` and the `size` (width, height). Errors as for `gin.masks.make`.
     """
     file = name.rpartition("/")[2].encode("utf-8", "surrogateescape")
     number = KINDS.index(kind) if kind in KINDS else len(KINDS)  # which make refuses

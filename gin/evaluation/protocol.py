@@ -114,8 +114,7 @@ def open_dataset(text: str, root: Path | None = None) -> Dataset:
 
     `text` is `[NAME=]SPEC`, SPEC and `root` as in `gin.data.sources.open_source`.
     Without NAME the dataset has the name of its folder or list. Raises InputError for
-    shards, a photograph that cannot be read or has a side below 31 px, or a name with a
-    line break.
+    shards, an unreadable photograph, a side below 31 px, or a line break in a name.
     """
     name, spec = split_name(text)
     source = open_source(spec, root)

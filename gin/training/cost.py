@@ -127,8 +127,7 @@ def _reset(learner: Learner) -> None:
 class PeakMemory(TorchDispatchMode):
     """Counts the bytes of the tensors that operators return while they are alive.
 
-    `current` are alive now, `peak` were the most alive at a time. Views of a tensor
-    take none.
+    `current` are alive now, `peak` were the most alive at a time. Views take none.
     """
 
     def __init__(self) -> None:

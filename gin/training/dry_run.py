@@ -63,8 +63,7 @@ def plan(
 
     Every step's operations and memory are counted on tensors without values. For the
     time, a matrix product and a step of each stage are measured. The processes of
-    `hardware` are counted and not started. Raises InputError if the training would
-    raise it.
+    `hardware` are counted, not started. Raises InputError if the training would.
     """
     source, world_size = open_source(data, root), hardware.devices * hardware.nodes
     schedule = segments(Timetable(recipe, len(source)), world_size)

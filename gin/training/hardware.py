@@ -27,8 +27,7 @@ T = TypeVar("T")
 class Hardware:
     """Where a training runs; None chooses by the machine.
 
-    `devices` processes on each of `nodes` machines; `workers` make the batches of each
-    process.
+    `devices` processes on each of `nodes` machines; `workers` make each one's batches.
     """
 
     device: str | None = None

@@ -183,8 +183,7 @@ class Run:
 
     `folder` is `locked` from `start` on, `fabric` launched; the `timetable` is for as
     many photographs as `source` has, `backbone` the name of phi's weights, and
-    `workers` processes make the batches of this one. Other arguments are those of
-    `train`.
+    `workers` processes make the batches of this one. The others are those of `train`.
     """
 
     recipe: Recipe

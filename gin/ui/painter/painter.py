@@ -153,8 +153,7 @@ class MaskPainter(anywidget.AnyWidget):
 def read_photo(photo: Photo) -> Image.Image:
     """`photo` upright, checked as a completion checks it.
 
-    Raises InputError for a file that is not a picture, as `Photograph.read` does, and
-    for more than 50 megapixels.
+    Raises InputError as `open_picture`, `Photograph.read` and `check_photo` do.
     """
     if isinstance(photo, str | os.PathLike):
         photo = open_picture(photo, check_photo)
