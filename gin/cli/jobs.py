@@ -122,8 +122,7 @@ class Failures:
     """The photographs that cannot be completed; `keep_going` collects them."""
 
     keep_going: bool = False  #: collect errors instead of raising them
-    #: one sentence for each photograph
-    messages: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)  #: one for each photograph
 
     @contextmanager
     def of(self, photograph: Path) -> Iterator[None]:

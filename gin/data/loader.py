@@ -161,9 +161,7 @@ class StreamedBatches(IterableDataset[Batch]):
         samples = self._samples(self.shards.stream(self.seed, done, part, parts))
         while True:
             pairs = list(itertools.islice(samples, self.recipe.batch_size))
-            yield collate(
-                [sample for sample, _ in pairs], tuple(bad for _, bad in pairs if bad)
-            )
+            yield collate([s for s, _ in pairs], tuple(bad for _, bad in pairs if bad))
 
     def _samples(
         self, stream: Iterator[tuple[int, Packed]]

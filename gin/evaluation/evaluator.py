@@ -140,18 +140,6 @@ class MetricNetworks:
         device = next(self.segmenter.parameters()).device
         return self.segmenter(image.to(device)).cpu()
 
-    def add_features(
-        self,
-        distribution: Distribution,
-        name: str,
-        filled: np.ndarray,
-        image: np.ndarray,
-        mask: Mask,
-    ) -> None:
-        """Add the pair that `measure` compares to `distribution`, as `name`."""
-        tensors = _tensors(filled, image, mask)
-        distribution.update(composite(*tensors), tensors[1], [name])
-
 
 @dataclass
 class Evaluation:
@@ -164,19 +152,15 @@ class Evaluation:
     candidates: Sequence[Candidate]  #: the methods
     networks: MetricNetworks  #: those of the metrics
     folder: EvaluationFolder  #: where measurements are kept
-    #: which share the photographs
-    processes: Processes = field(default_factory=Processes)
-    #: group -> the SHA-256 of its masks
-    masks: dict[Group, str] = field(default_factory=dict)
+    processes: Processes = field(default_factory=Processes)  #: share the photographs
+    masks: dict[Group, str] = field(default_factory=dict)  #: group -> their SHA-256
     #: (group, photograph, method) -> metric -> value; "hole" is the missing fraction, 0
     #: to 1
     values: Values = field(default_factory=dict)
     #: (group, method) -> FID and KID
     set_values: dict[tuple[Group, str], dict[str, float]] = field(default_factory=dict)
-    #: method that is not available -> reason
-    missing_methods: dict[str, str] = field(default_factory=dict)
-    #: metric that is not available -> reason
-    missing_metrics: dict[str, str] = field(default_factory=dict)
+    missing_methods: dict[str, str] = field(default_factory=dict)  #: name -> reason
+    missing_metrics: dict[str, str] = field(default_factory=dict)  #: name -> reason
 
     def run(self, resume: bool = False) -> None:
         """Measure what is not measured yet.
@@ -187,10 +171,7 @@ class Evaluation:
         all values afterwards.
         """
         if resume and self.folder.began_before_vgg():
-            missing = {
-                **self.networks.missing,
-                "VGG": "the evaluation began without it",
-            }
+            missing = self.networks.missing | {"VGG": "the evaluation began without it"}
             self.networks = replace(self.networks, vgg=None, missing=missing)
         with ExitStack() as stack:
 
@@ -216,11 +197,10 @@ class Evaluation:
         """Measure this process's photographs. The first raises what any has raised."""
         error: Exception | None = None
         self.folder.part(self.processes.part).read_values(())  # creates the tables
-        total = len(self.candidates) * sum(
-            len(self._share(cell)) for cell in self.protocol.cells()
-        )
+        images = sum(len(self._share(cell)) for cell in self.protocol.cells())
         hidden = None if self.processes.first else True
         try:
+            total = len(self.candidates) * images
             with tqdm(total=total, unit="image", disable=hidden) as bar:
                 for cell in self.protocol.cells():
                     for candidate in self.candidates:
@@ -316,7 +296,8 @@ class Evaluation:
             return
         seconds = time.perf_counter() - started
         if features:
-            self.networks.add_features(features, photograph, filled, image, mask)
+            tensors = _tensors(filled, image, mask)
+            features.update(composite(*tensors), tensors[1], [photograph])
         key = (cell.group, photograph, candidate.name)
         if key not in self.values:
             values = {HOLE: area(mask), **self.networks.measure(filled, image, mask)}

@@ -41,6 +41,7 @@ class Gallery:
         self.folder = evaluation.folder.path
         self.metrics = [n for n in MAIN_METRICS if n in evaluation.metrics()]
         self.methods = evaluation.methods()
+        self.ranking_metric = "LPIPS" if "LPIPS" in self.metrics else "PSNR"
 
     def html(self) -> str:
         """The page, to be saved beside the evaluation's folder; writes the pictures."""
@@ -51,19 +52,15 @@ class Gallery:
         )
         return template.render(
             method=self.methods[0].name if self.methods else "",
-            metric=self.ranking_metric(),
+            metric=self.ranking_metric,
             seed=self.evaluation.protocol.seed,
             table=f"{self.folder.name}.md",
             sections=[self._section(cell) for cell in bar],
         )
 
-    def ranking_metric(self) -> str:
-        """The metric that ranks the completions."""
-        return "LPIPS" if "LPIPS" in self.metrics else "PSNR"
-
     def cases(self, cell: Cell) -> list[tuple[str, int]]:
         """Label and number of the worst, median and best photograph, all different."""
-        metric = self.ranking_metric()
+        metric = self.ranking_metric
         values = table(self.evaluation, [cell.group], self.methods[0].name, metric)[0]
         order = np.argsort(values, kind="stable").tolist()
         if METRICS[metric].better == "lower":
@@ -75,10 +72,8 @@ class Gallery:
 
     def _section(self, cell: Cell) -> dict[str, Any]:
         title = f"{heading(cell.group)}, {mask_title(cell.group.masks)}"
-        return {
-            "title": title,
-            "cases": [self._case(cell, *c) for c in self.cases(cell)],
-        }
+        cases = [self._case(cell, *case) for case in self.cases(cell)]
+        return {"title": title, "cases": cases}
 
     def _case(self, cell: Cell, label: str, index: int) -> dict[str, Any]:
         photograph = cell.dataset.source.name(index)

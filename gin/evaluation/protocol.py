@@ -41,10 +41,6 @@ class Dataset:
         """The names of the photographs, in order."""
         return [self.source.name(index) for index in range(len(self.source))]
 
-    def size_of(self, index: int, size: str) -> tuple[int, int]:
-        """The (width, height) in px of a photograph at a size of `SIZES`."""
-        return self.sizes[index] if size == ORIGINAL else (SIDE, SIDE)
-
     def read(self, index: int, size: str) -> np.ndarray:
         """A photograph at a size of `SIZES`, uint8 (H, W, 3).
 
@@ -78,11 +74,11 @@ class MaskSet:
         names = dataset.names()
         files = self._files(dataset)
         for index, (name, file) in enumerate(zip(names, files, strict=True)):
-            width_height = dataset.size_of(index, size)
             if file is None:
-                yield mask_sets.draw(seed, name, self.name, width_height)
+                sides = dataset.sizes[index] if size == ORIGINAL else (SIDE, SIDE)
+                yield mask_sets.draw(seed, name, self.name, sides)
             elif size == ORIGINAL:
-                yield file.draw(Path(name), width_height)
+                yield file.draw(Path(name), dataset.sizes[index])
             else:
                 mask = load_mask(file.path, invert=bool(file.invert))
                 mask = mask_sets.fitted(mask, (SIDE, SIDE))

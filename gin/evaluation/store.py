@@ -189,7 +189,6 @@ class EvaluationFolder:
                 )
 
     def _settings(self) -> dict[str, str]:
-        """The settings in the folder."""
         path = self.settings_file
         check_regular(path)
         with input_error(f"{path}: not readable", ValueError, RecursionError):

@@ -112,10 +112,8 @@ def step_cost(learner: Learner, step: Step) -> Cost:
 
 
 def _tensors(learner: Learner) -> list[Tensor]:
-    modules = learner.net, learner.discriminators, learner.average, learner._features
-    return [
-        t for m in modules if m is not None for t in (*m.parameters(), *m.buffers())
-    ]
+    parts = learner.net, learner.discriminators, learner.average, learner._features
+    return [t for m in parts if m is not None for t in (*m.parameters(), *m.buffers())]
 
 
 def _reset(learner: Learner) -> None:

@@ -21,8 +21,7 @@ from lightning_fabric import Fabric
 from gin.data.loader import Batch, batches, on_device
 from gin.data.shards import Shards
 from gin.data.sources import Source, open_source
-from gin.data.unreadable import Readable, add_bad, read_bad, write_bad
-from gin.data.unreadable import check as check_photographs
+from gin.data.unreadable import Readable, add_bad, check, read_bad, write_bad
 from gin.errors import InputError, Interrupted, input_error
 from gin.generator import DeepGIN
 from gin.recipes import Recipe, check_recipe
@@ -143,9 +142,7 @@ def open_photographs(
         return replace(source, skip_bad=skip_bad)
     if skipped is not None and skipped.exists():
         return Readable(source, read_bad(skipped))
-    return on_first_process(
-        fabric, lambda: check_photographs(source, skip_bad, KEEP_BYTES)
-    )
+    return on_first_process(fabric, lambda: check(source, skip_bad, KEEP_BYTES))
 
 
 def _load_backbone(

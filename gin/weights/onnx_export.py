@@ -195,9 +195,7 @@ def _inlined(model: "ModelProto") -> "ModelProto":
 
     model.functions.append(parser.parse_function(ATTENTION))
     model = inliner.inline_local_functions(model)
-    standard = [
-        opset for opset in model.opset_import if opset.domain == defs.ONNX_DOMAIN
-    ]
+    standard = [o for o in model.opset_import if o.domain == defs.ONNX_DOMAIN]
     del model.opset_import[:]
     model.opset_import.extend(standard)
     return model
@@ -217,9 +215,8 @@ def store_in_half(model: "ModelProto") -> None:
         if values.size > 1 and np.array_equal(halves.astype(np.float32), values):
             name = tensor.name
             tensor.CopyFrom(numpy_helper.from_array(halves, f"{name}_half"))
-            casts.append(
-                helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT)
-            )
+            cast = helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT)
+            casts.append(cast)
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
