@@ -61,7 +61,8 @@ class Catalogue:
         given = [str(source) for source in weights]
         for source in given:
             self._load(source)
-        self._sources = {_file_name(source): source for source in given} | _shipped()
+        named = {Path(source.rpartition("=")[2]).name: source for source in given}
+        self._sources = named | _shipped()
         if not self._sources:
             checkpoints.shipped()  # raises InputError
         self.choices = [
@@ -145,10 +146,6 @@ def _choice(name: str, source: str) -> Choice:
     deepgin = _is_deepgin(source)
     method = "DeepGIN" if deepgin else source.partition("=")[0]
     return Choice(name, f"{method}, {name}", deepgin)
-
-
-def _file_name(source: str) -> str:
-    return Path(source.rpartition("=")[2]).name
 
 
 def _shipped() -> dict[str, str]:
