@@ -82,16 +82,10 @@ def split(
 ) -> dict[str, int]:
     """Write `train.txt` and `val.txt` into `out` for the dataset in `folder`.
 
-    Layouts, with photographs at any depth:
-
-    - `celeba-hq`: 30,000 photographs, of which 3,000 are held out;
-    - `ffhq`: 70,000 photographs, of which 1,000 are held out;
-    - `oxford` (Oxford Buildings): 5,062 photographs, of which 523 are held out;
-    - `ade20k`: `images/training/...jpg` and `images/validation/...jpg`.
-
-    The split depends on the seed and the relative paths. Returns the number of
-    photographs in each list. Raises InputError for an unknown layout, a folder of
-    another layout, or lists that exist already, unless `force`.
+    `layout` is a key of `LAYOUTS`; photographs may lie at any depth. The split depends
+    on the seed and the relative paths. Returns the number of photographs in each list.
+    Raises InputError for an unknown layout, a folder of another layout, or lists that
+    exist already, unless `force`.
     """
     check_choice("layout", layout, LAYOUTS)
     folder, out = Path(folder), Path(out)

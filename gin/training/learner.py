@@ -89,9 +89,7 @@ class Learner:
         loss = losses.reconstruction_loss(
             done, image, mask, recipe.hole_weight, recipe.l1
         )
-        self.adam_g.zero_grad()
-        self.fabric.backward(loss)
-        self._update_generators(together=False)
+        self._update_generators(loss)
         return {"l1": loss.detach()}
 
     def main_step(self, image: Tensor, mask: Tensor, factor: float) -> Losses:
@@ -129,10 +127,8 @@ class Learner:
             maps = self._discriminators(masked, done.completed) if together else None
             terms = self._terms(done, image, mask, masked, maps)
         total = terms.total(self.recipe.losses)
-        self.adam_g.zero_grad()
         self.adam_d.zero_grad()
-        self.fabric.backward(total)
-        self._update_generators(together)
+        self._update_generators(total, together)
         self.discriminators.requires_grad_(True)
         named = {name: term.detach() for name, term in terms._asdict().items()}
         return {**named, "total": total.detach()}
@@ -146,10 +142,7 @@ class Learner:
         real, fake = zip(*(m.chunk(2) for m in maps), strict=True)
         factor = self.recipe.losses.discriminator_factor
         loss = losses.discriminator_loss(real, fake, factor)
-        self.adam_d.zero_grad()
-        self.fabric.backward(loss)
-        self._step_d.step()
-        return loss.detach()
+        return self._update_discriminators(loss)
 
     def _generator_terms(
         self,
@@ -188,7 +181,15 @@ class Learner:
             true=true,
         )
 
-    def _update_generators(self, together: bool) -> None:
+    def _update_discriminators(self, loss: Tensor) -> Tensor:
+        self.adam_d.zero_grad()
+        self.fabric.backward(loss)
+        self._step_d.step()
+        return loss.detach()
+
+    def _update_generators(self, loss: Tensor, together: bool = False) -> None:
+        self.adam_g.zero_grad()
+        self.fabric.backward(loss)
         clip = self.recipe.optimiser.clip
         if clip is not None:
             parameters = self.weights() if together else self.net.parameters()

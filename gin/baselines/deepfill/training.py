@@ -72,16 +72,6 @@ class DeepFillLearner(Learner):
         self.discriminators.requires_grad_(True)
         return scores
 
-    def _update_generator(self, total: Tensor) -> None:
-        self.adam_g.zero_grad()
-        self.fabric.backward(total)
-        self._update_generators(together=False)
-
-    def _update_discriminators(self, loss: Tensor) -> None:
-        self.adam_d.zero_grad()
-        self.fabric.backward(loss)
-        self._step_d.step()
-
     def state_dict(self) -> dict[str, Any]:
         """All that the coming steps depend on, the number of steps included."""
         return {**super().state_dict(), "steps": self.steps}
@@ -137,7 +127,7 @@ class DeepFillV1Learner(DeepFillLearner):
         with torch.set_grad_enabled(turn):
             terms = self._loss_terms(done, image, mask, box)
         if turn:
-            self._update_generator(terms["total"])
+            self._update_generators(terms["total"])
         named = {name: term.detach() for name, term in terms.items()}
         return {**named, "discriminators": loss_d}
 
@@ -157,9 +147,7 @@ class DeepFillV1Learner(DeepFillLearner):
         whole, part = self.discriminators(boxes, points)
         penalty = gradient_penalty(whole, points, mask)
         penalty = penalty + gradient_penalty(part, boxes, box.crop(mask))
-        total = loss + PENALTY_WEIGHT * penalty
-        self._update_discriminators(total)
-        return total.detach()
+        return self._update_discriminators(loss + PENALTY_WEIGHT * penalty)
 
     def _loss_terms(
         self, done: Completion, image: Tensor, mask: Tensor, box: Box
@@ -192,7 +180,7 @@ class DeepFillV2Learner(DeepFillLearner):
         image = 2 * image - 1
         loss_d = self._train_discriminators(done, image, mask)
         terms = self._loss_terms(done, image, mask)
-        self._update_generator(terms["total"])
+        self._update_generators(terms["total"])
         named = {name: term.detach() for name, term in terms.items()}
         return {**named, "discriminators": loss_d}
 
@@ -203,8 +191,7 @@ class DeepFillV2Learner(DeepFillLearner):
         both = torch.cat([image, 2 * done.completed.detach() - 1])
         real, fake = self._discriminators(torch.cat([mask, mask]), both).chunk(2)
         loss = discriminator_loss([real], [fake], factor=0.5)
-        self._update_discriminators(loss)
-        return loss.detach()
+        return self._update_discriminators(loss)
 
     def _loss_terms(self, done: Completion, image: Tensor, mask: Tensor) -> Losses:
         """The generator's loss and its parts, all of weight 1."""
