@@ -6,6 +6,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -162,12 +163,11 @@ def mask_files(
 
     Other arguments as for `MaskPicture`, errors as for `MaskFolder` and its `find`.
     """
+    picture = partial(MaskPicture, invert=invert, grow=grow, threshold=threshold)
     if not path.is_dir():
-        return lambda entry: MaskPicture(path, invert, grow, threshold)
+        return lambda entry: picture(path)
     find = MaskFolder(path).find
-    return lambda entry: MaskPicture(
-        find(entry.name, str(entry.path)), invert, grow, threshold
-    )
+    return lambda entry: picture(find(entry.name, str(entry.path)))
 
 
 def plan(

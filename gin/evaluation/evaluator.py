@@ -35,7 +35,7 @@ from gin.evaluation.segmentation import (
     compare,
     segmenter,
 )
-from gin.evaluation.store import HOLE, EvaluationFolder
+from gin.evaluation.store import HOLE, EvaluationFolder, Values
 from gin.masks import Mask, area, load_mask
 from gin.training.processes import Processes
 from gin.utils.devices import choose_device
@@ -44,7 +44,6 @@ from gin.vgg import Lpips, lpips_metric
 
 SAVE_INTERVAL = 100  # completions between two writes of Inception's features
 Net = TypeVar("Net", bound=nn.Module)
-Values = dict[tuple[Group, str, str], dict[str, float]]
 
 
 @dataclass(frozen=True)
