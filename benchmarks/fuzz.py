@@ -444,13 +444,13 @@ class Program:
         except EOFError:
             self.runs = LIFE
             return "crash", Outcome(None, "the process died")
-        result = judge(outcome)
+        result = verdict(outcome)
         if result == "memory":  # the next run's peak would be compared with this one
             self.runs = LIFE
         return result, outcome
 
 
-def judge(outcome: Outcome) -> str:
+def verdict(outcome: Outcome) -> str:
     last = (outcome.words.strip().splitlines() or [""])[-1]
     if outcome.code not in (0, 1, 2) or "Traceback" in outcome.words:
         return "traceback"

@@ -1,4 +1,4 @@
-"""The two discriminators: counts, map sizes, spectral norm, what they judge."""
+"""The two discriminators: counts, map sizes, spectral norm, what they discriminator."""
 
 import pytest
 import torch
@@ -19,51 +19,51 @@ def test_parameter_count() -> None:
     ("padding", "sides"), [("paper", (64, 32)), ("released", (67, 35))]
 )
 def test_sizes_of_the_maps(padding: str, sides: tuple[int, int]) -> None:
-    judges = gin.Discriminators(base_channels=4, padding=padding)
-    maps = judges(torch.rand(1, 3, 256, 256), torch.rand(1, 3, 256, 256))
+    discriminators = gin.Discriminators(base_channels=4, padding=padding)
+    maps = discriminators(torch.rand(1, 3, 256, 256), torch.rand(1, 3, 256, 256))
     assert [tuple(m.shape) for m in maps] == [(1, 16, side, side) for side in sides]
 
 
 def test_the_largest_singular_value_is_one() -> None:
-    judges = gin.Discriminators(base_channels=8)
+    discriminators = gin.Discriminators(base_channels=8)
     for _ in range(200):  # each pass in training mode is a step of power iteration
-        judges(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32))
-    judges.eval()
-    convolutions = [m for m in judges.modules() if isinstance(m, nn.Conv2d)]
+        discriminators(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32))
+    discriminators.eval()
+    convolutions = [m for m in discriminators.modules() if isinstance(m, nn.Conv2d)]
     assert len(convolutions) == 8
     for layer in convolutions:
         norm = torch.linalg.matrix_norm(layer.weight.flatten(1), 2)
         assert norm.item() == pytest.approx(1, abs=0.02)
 
 
-def test_a_value_judges_a_patch_and_depends_on_the_condition() -> None:
+def test_a_value_is_that_of_a_patch_and_depends_on_the_condition() -> None:
     # In float64, where no algorithm adds up a whole tile of the image at once.
-    judges = gin.Discriminators(base_channels=4).double().eval()
+    discriminators = gin.Discriminators(base_channels=4).double().eval()
     masked, image = torch.rand(2, 1, 3, 128, 128, dtype=torch.double)
-    before, _ = judges(masked, image)
+    before, _ = discriminators(masked, image)
     other = image.clone()
     other[..., 64, 64] += 1
-    changed = (judges(masked, other)[0] != before).any(1)[0].nonzero()
+    changed = (discriminators(masked, other)[0] != before).any(1)[0].nonzero()
     # Receptive field 4 + 2 (4 - 1) + 4 (3 + 3) = 34 px, nine values at most a side.
     assert 1 < (changed.max(0).values - changed.min(0).values).max() < 10
-    assert not torch.equal(judges(other, image)[0], before)
+    assert not torch.equal(discriminators(other, image)[0], before)
 
 
 def test_the_half_scale_leaves_padding_out_of_its_mean() -> None:
     """A constant picture stays constant at half scale, its border included."""
-    judges = gin.Discriminators(base_channels=4).double()
+    discriminators = gin.Discriminators(base_channels=4).double()
     seen: list[torch.Tensor] = []
-    judges.d2.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    discriminators.d2.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
     image = torch.full((1, 3, 64, 64), 0.3, dtype=torch.double)
-    judges(image, image)
+    discriminators(image, image)
     torch.testing.assert_close(seen[0], image[:, :1, ::2, ::2].expand(1, 6, 32, 32))
 
 
 def test_gradients_reach_every_parameter() -> None:
-    judges = gin.Discriminators(base_channels=4)
-    maps = judges(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64))
+    discriminators = gin.Discriminators(base_channels=4)
+    maps = discriminators(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64))
     sum(m.square().sum() for m in maps).backward()
-    assert all(p.grad is not None and p.grad.any() for p in judges.parameters())
+    assert all(p.grad is not None and p.grad.any() for p in discriminators.parameters())
 
 
 def test_unknown_padding() -> None:
@@ -79,8 +79,8 @@ def test_the_power_iteration_stays_in_float32_on_cuda(
     monkeypatch.setattr(common, "amp_definitely_not_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_: True)
     with fake_tensor.FakeTensorMode(), torch.device("cuda"), Calls() as calls:
-        judges, x = Discriminators(4), torch.empty(1, 3, 32, 32)
+        discriminators, x = Discriminators(4), torch.empty(1, 3, 32, 32)
         with torch.autocast("cuda", torch.bfloat16):
-            judges(x, x)
+            discriminators(x, x)
     assert {each.dtype for each in calls.inputs("mv")} == {torch.float32}
     assert {each.dtype for each in calls.inputs("convolution")} == {torch.bfloat16}

@@ -99,14 +99,17 @@ def test_a_perfect_completion_leaves_only_the_adversarial_and_smooth_terms(
 @recipes
 def test_every_term_tells_the_network_something(recipe: LossRecipe) -> None:
     torch.manual_seed(0)
-    net, judges = gin.DeepGIN(base_channels=4), gin.Discriminators(base_channels=4)
+    net, discriminators = (
+        gin.DeepGIN(base_channels=4),
+        gin.Discriminators(base_channels=4),
+    )
     identity_initialisation(net)
     phi = torch.nn.ModuleList(torch.nn.Conv2d(3, 4, 3) for _ in recipe.layer_weights)
     image, mask = three_mask_batch(torch.rand(1, 3, 32, 32), np.random.default_rng(0))
     done = net(image, mask)
     seen = (done.out, done.completed, image[:1])
     features = Features(*([layer(x) for layer in phi] for x in seen))
-    fake_maps = judges(image * (1 - mask) + mask, done.completed)
+    fake_maps = discriminators(image * (1 - mask) + mask, done.completed)
     terms = generator_terms(done, image, mask, features, fake_maps, recipe)
     for name, term in terms._asdict().items():
         head = net.refinement.rgb.weight

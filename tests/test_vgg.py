@@ -93,7 +93,7 @@ def close(ours: list[Tensor], theirs: list[Tensor], tolerance: float) -> None:
     ("network", "letter", "places"),
     [("vgg19", "E", (0, 5, 10, 19, 28)), ("vgg16", "D", (0, 5, 10, 17, 24))],
 )
-def test_the_taps_are_those_of_torchvision(
+def test_the_layers_are_those_of_torchvision(
     network: str,
     letter: str,
     places: tuple[int, ...],
@@ -129,7 +129,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return y.reshape(len(x), -1, *x.shape[2:])
 
 
-def test_the_taps_by_hand_in_float64(vgg19: Backbone) -> None:
+def test_the_layers_by_hand_in_float64(vgg19: Backbone) -> None:
     state = {name: tensor.double() for name, tensor in vgg19.state.items()}
     image = picture(17, 35).double()
     x = torch.stack([(image[:, c] - MEAN[c]) / STD[c] for c in range(3)], dim=1)

@@ -125,7 +125,7 @@ class Learner:
             # Wrapped, the discriminators' gradients are averaged over the processes,
             # which clipping over both needs; else they need no gradient.
             maps = self._discriminators(masked, done.completed) if together else None
-            terms = self._terms(done, image, mask, masked, maps)
+            terms = losses.Terms(**self._terms(done, image, mask, masked, maps))
         total = terms.total(self.recipe.losses)
         self.adam_d.zero_grad()
         self._update_generators(total, together)
@@ -151,18 +151,22 @@ class Learner:
         mask: Tensor,
         masked: Tensor,
         maps: tuple[Tensor, ...] | None = None,
-    ) -> losses.Terms:
-        """All terms of Eq. 7; compiled, one graph with the networks they need."""
+    ) -> dict[str, Tensor]:
+        """All terms of Eq. 7; compiled, one graph with the networks they need.
+
+        They are not `losses.Terms`, which torch 2.11 cannot return from a graph.
+        """
         if maps is None:
             maps = self.discriminators(masked, done.completed)
         lpips = isinstance(self._features, Lpips)
         features = None if lpips else self._compare(done, image)
         recipe = self.recipe.losses
         terms = losses.generator_terms(done, image, mask, features, maps, recipe)
+        named = terms._asdict()
         if isinstance(self._features, Lpips):
             distance = self._features.distances(image, done.completed).mean()
-            terms = terms._replace(perceptual=distance)
-        return terms
+            named["perceptual"] = distance
+        return named
 
     def _compare(self, done: Completion, image: Tensor) -> losses.Features:
         """Features of the images compared, and of I_gt once for each photograph."""

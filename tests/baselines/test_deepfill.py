@@ -55,15 +55,18 @@ def test_the_published_numbers_of_parameters() -> None:
         v1, v2, critics = DeepFillV1(), DeepFillV2(), Critics()
         stages = [(net.coarse, net.refinement) for net in (v1, v2)]
         found = [[parameters(stage) for stage in both] for both in stages]
-        judges = [critics.whole, critics.box]
+        discriminators = [critics.whole, critics.box]
     assert found == [[1_448_227, 2_153_315], [1_631_151, 2_421_327]]
     assert parameters(v1) == 3_601_542
     assert parameters(v2) == 4_052_478
-    assert [parameters(judge) for judge in judges] == [2_733_441, 4_339_329]
+    assert [parameters(discriminator) for discriminator in discriminators] == [
+        2_733_441,
+        4_339_329,
+    ]
     assert parameters(PatchDiscriminator()) == 5_946_816
 
 
-def test_the_judges_maps_have_the_published_shapes() -> None:
+def test_the_discriminators_maps_have_the_published_shapes() -> None:
     image, mask = pair(256, 256)
     with torch.no_grad():
         assert PatchDiscriminator()(mask, image).shape == (1, 256, 4, 4)
@@ -73,12 +76,12 @@ def test_the_judges_maps_have_the_published_shapes() -> None:
 
 def test_the_discriminator_is_spectrally_normalised() -> None:
     """After some power iterations each layer's largest singular value is 1."""
-    judge = PatchDiscriminator()
+    discriminator = PatchDiscriminator()
     with torch.no_grad():
-        for layer in judge.layers:
+        for layer in discriminator.layers:
             layer.parametrizations.weight.original.mul_(7)
     for _ in range(30):
-        weights = [layer.weight.flatten(1) for layer in judge.layers]
+        weights = [layer.weight.flatten(1) for layer in discriminator.layers]
     for weight in weights[:3]:
         assert torch.linalg.matrix_norm(weight, 2).item() == pytest.approx(1, abs=0.05)
 

@@ -87,7 +87,7 @@ def spread(mask: np.ndarray) -> Tensor:
 
 
 def step_of_v2(
-    net: nn.Module, judge: nn.Module, adams: list[torch.optim.Adam], step: int
+    net: nn.Module, discriminator: nn.Module, adams: list[torch.optim.Adam], step: int
 ) -> None:
     image = batch(step)[0][::3]
     mask = spread(deepfillv2_mask(SIDE, SIDE, np.random.default_rng([SEED, step])))
@@ -95,12 +95,12 @@ def step_of_v2(
     done = net(image, mask)
     fake = 2 * done.completed - 1
     # One pass for both, for every pass moves the spectral norm's vectors.
-    judged = judge(torch.cat([mask, mask]), torch.cat([truth, fake.detach()]))
-    loss = F.relu(1 - judged[:2]).mean() / 2 + F.relu(1 + judged[2:]).mean() / 2
+    scores = discriminator(torch.cat([mask, mask]), torch.cat([truth, fake.detach()]))
+    loss = F.relu(1 - scores[:2]).mean() / 2 + F.relu(1 + scores[2:]).mean() / 2
     adams[1].zero_grad()
     loss.backward()
     adams[1].step()
-    total = -judge(mask, fake).mean()
+    total = -discriminator(mask, fake).mean()
     for stage in (done.coarse, done.out):
         total = total + (2 * stage - 1 - truth).abs().mean()
     adams[0].zero_grad()
@@ -134,9 +134,9 @@ def step_of_v1(
         inside = box.crop(error) * discount(SIDE // 2, SIDE // 2)
         outside = (error * (1 - mask)).mean() / (1 - mask).mean()
         total = total + 1.2 * weight * (inside.mean() + outside)
-    judged = critics.whole(fake).mean() + critics.box(box.crop(fake)).mean()
+    scores = critics.whole(fake).mean() + critics.box(box.crop(fake)).mean()
     adams[0].zero_grad()
-    (total - 0.001 * judged).backward()
+    (total - 0.001 * scores).backward()
     adams[0].step()
 
 
@@ -144,20 +144,23 @@ def step_of_v1(
 @both
 def test_the_steps_are_those_written_out(recipe: Recipe, fabric: Fabric) -> None:
     ours = learner(recipe, fabric)
-    net, judges = deepcopy(ours.net), deepcopy(ours.discriminators)
-    start = weights(net), weights(judges)
+    net, discriminators = deepcopy(ours.net), deepcopy(ours.discriminators)
+    start = weights(net), weights(discriminators)
     betas = (0.5, 0.9) if recipe is V1 else (0.5, 0.999)
-    adams = [torch.optim.Adam(each.parameters(), 5e-5, betas) for each in (net, judges)]
+    adams = [
+        torch.optim.Adam(each.parameters(), 5e-5, betas)
+        for each in (net, discriminators)
+    ]
     torch.manual_seed(3)
     steps = CRITIC_STEPS if recipe is V1 else 2
     for step in range(steps):
         ours.main_step(*batch(step), factor=0.5)
     torch.manual_seed(3)
     for step in range(steps):
-        (step_of_v1 if recipe is V1 else step_of_v2)(net, judges, adams, step)
+        (step_of_v1 if recipe is V1 else step_of_v2)(net, discriminators, adams, step)
     for mine, plain, before in (
         (ours.net, net, start[0]),
-        (ours.discriminators, judges, start[1]),
+        (ours.discriminators, discriminators, start[1]),
     ):
         assert moved(plain, before) > 4e-5
         # A shift of all scores changes nothing, so these biases follow rounding errors.
@@ -187,7 +190,7 @@ def test_every_term_is_named_and_finite(recipe: Recipe, fabric: Fabric) -> None:
     assert all(term.isfinite() and not term.requires_grad for term in terms.values())
 
 
-def test_the_judges_are_as_wide_as_the_generator_asks(fabric: Fabric) -> None:
+def test_the_critics_are_as_wide_as_the_generator_asks(fabric: Fabric) -> None:
     for recipe, base_channels, width in ((V1, 4, 8), (V2, 12, 16)):
         network = replace(recipe.network, base_channels=base_channels)
         ours = learner(replace(recipe, network=network), fabric)

@@ -91,11 +91,11 @@ def terms(given: Example, recipe: LossRecipe) -> dict[str, float]:
         "style": recipe.style_weight,
         "variation": recipe.variation_weight,
     }
-    judged = discriminator(given.real_maps, given.fake_maps)
+    critic = discriminator(given.real_maps, given.fake_maps)
     return {
         **found,
         "total": sum(weighted[name] * value for name, value in found.items()),
-        "discriminator": recipe.discriminator_factor * judged,
+        "discriminator": recipe.discriminator_factor * critic,
     }
 
 
@@ -110,12 +110,12 @@ def measured(
     done = Completion(coarse, low_res, out, completed)
     *features, real_maps, fake_maps = layers
     found = generator_terms(done, image, mask, Features(*features), fake_maps, recipe)
-    judged = discriminator_loss(real_maps, fake_maps, recipe.discriminator_factor)
-    return {**found._asdict(), "total": found.total(recipe), "discriminator": judged}
+    critic = discriminator_loss(real_maps, fake_maps, recipe.discriminator_factor)
+    return {**found._asdict(), "total": found.total(recipe), "discriminator": critic}
 
 
 def l1(
-    prediction: Array, target: Array, mask: Array, hole_weight: float, reading: str
+    prediction: Array, target: Array, mask: Array, hole_weight: float, variant: str
 ) -> float:
     """Eq. 1, image by image, pixel by pixel."""
     total = 0.0
@@ -123,7 +123,7 @@ def l1(
         hole, valid = [], []
         for y, x in np.ndindex(*mask.shape[2:]):
             m, p, t = mask[b, 0, y, x], prediction[b, :, y, x], target[b, :, y, x]
-            if reading == "released":
+            if variant == "released":
                 hole.append(np.abs(m * p - m * t).mean())
                 valid.append(np.abs((1 - m) * p - (1 - m) * t).mean())
             else:
@@ -134,17 +134,17 @@ def l1(
     return total / len(mask)
 
 
-def reconstruction(given: Example, hole_weight: float, reading: str) -> float:
+def reconstruction(given: Example, hole_weight: float, variant: str) -> float:
     """Eq. 1 over the three pairs."""
     small, small_mask = quarter(given.image), quarter(given.mask)
-    if reading == "paper":
+    if variant == "paper":
         small_mask = np.ceil(small_mask.round(12))
     pairs = [
         (given.coarse, given.image, given.mask),
         (given.out, given.image, given.mask),
         (given.low_res, small, small_mask),
     ]
-    return sum(l1(*pair, hole_weight, reading) for pair in pairs)
+    return sum(l1(*pair, hole_weight, variant) for pair in pairs)
 
 
 def quarter(image: Array) -> Array:
@@ -188,7 +188,7 @@ def perceptual(found: Layers, true: Layers, weights: Sequence[float]) -> float:
     return total
 
 
-def style(found: Layers, true: Layers, weights: Sequence[float], reading: str) -> float:
+def style(found: Layers, true: Layers, weights: Sequence[float], variant: str) -> float:
     """The inner sum of Eq. 5, mean over the batch."""
     total = 0.0
     for weight, layer, true_layer in zip(weights, found, true, strict=True):
@@ -198,12 +198,12 @@ def style(found: Layers, true: Layers, weights: Sequence[float], reading: str) -
             for i, j in np.ndindex(channels, channels):
                 gap = (phi[i] * phi[j]).sum() - (phi_true[i] * phi_true[j]).sum()
                 gap /= phi.size
-                norm += gap**2 if reading == "released" else abs(gap)
+                norm += gap**2 if variant == "released" else abs(gap)
             total += weight * norm / channels**2 / len(layer)
     return total
 
 
-def variation(completed: Array, reading: str) -> float:
+def variation(completed: Array, variant: str) -> float:
     """Eq. 6, mean over the batch."""
     batch, channels, height, width = completed.shape
     down = across = 0.0
@@ -212,10 +212,10 @@ def variation(completed: Array, reading: str) -> float:
             if other[0] == height or other[1] == width:
                 continue
             gap = completed[b, :, *other] - completed[b, :, y, x]
-            value = (gap**2).sum() if reading == "released" else np.abs(gap).sum()
+            value = (gap**2).sum() if variant == "released" else np.abs(gap).sum()
             if is_down:
                 down += value
             else:
                 across += value
     sides = down / ((height - 1) * width) + across / (height * (width - 1))
-    return sides * 2 / (channels * batch) if reading == "released" else sides / batch
+    return sides * 2 / (channels * batch) if variant == "released" else sides / batch

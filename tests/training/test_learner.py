@@ -20,7 +20,7 @@ from torch import Tensor, nn
 import gin
 from gin import losses
 from gin.errors import InputError
-from gin.recipes import RELEASED, SMOKE, NetworkRecipe, Recipe
+from gin.recipes import GPU, RELEASED, SMOKE, NetworkRecipe, Recipe
 from gin.subsampling import three_mask_batch
 from gin.training.learner import Learner, phi
 from gin.vgg import Features
@@ -99,11 +99,11 @@ def test_weights_of_another_network_are_refused(tmp_path: Path, fabric: Fabric) 
 
 
 def written_out(
-    recipe: Recipe, net: nn.Module, judges: nn.Module, features: Features
+    recipe: Recipe, net: nn.Module, discriminators: nn.Module, features: Features
 ) -> None:
     """Two steps of section 5.1's main stage: as simple as they can be said."""
     adam_g = torch.optim.Adam(net.parameters(), 3e-4, recipe.optimiser.betas)
-    adam_d = torch.optim.Adam(judges.parameters(), 2e-4, recipe.optimiser.betas)
+    adam_d = torch.optim.Adam(discriminators.parameters(), 2e-4, recipe.optimiser.betas)
     recipe_losses, released = recipe.losses, recipe.optimiser.order == "released"
     image, mask = exact_batch()
     masked = image * (1 - mask) + mask
@@ -111,8 +111,8 @@ def written_out(
     def discriminators_step(completed: Tensor) -> None:
         pairs = torch.cat([masked, masked]), torch.cat([image, completed.detach()])
         loss = torch.tensor(0.0)
-        for judged in judges(*pairs):
-            real, fake = judged[: len(image)], judged[len(image) :]
+        for scores in discriminators(*pairs):
+            real, fake = scores[: len(image)], scores[len(image) :]
             loss = loss + F.relu(1 - real).mean() + F.relu(1 + fake).mean()
         adam_d.zero_grad()
         (recipe_losses.discriminator_factor * loss).backward()
@@ -122,12 +122,15 @@ def written_out(
         found = losses.Features(
             features(done.out), features(done.completed), features(image)
         )
-        maps = judges(masked, done.completed)
+        maps = discriminators(masked, done.completed)
         terms = losses.generator_terms(done, image, mask, found, maps, recipe_losses)
         adam_g.zero_grad()
         adam_d.zero_grad()
         terms.total(recipe_losses).backward()
-        clipped = [*net.parameters(), *(judges.parameters() if released else [])]
+        clipped = [
+            *net.parameters(),
+            *(discriminators.parameters() if released else []),
+        ]
         squares = sum((p.grad**2).sum() for p in clipped)
         scale = (recipe.optimiser.clip / (squares.sqrt() + 1e-6)).clamp(max=1)
         assert scale < 1  # else the test would not notice clipping
@@ -159,14 +162,14 @@ def test_the_main_step_is_the_one_written_out(
     )
     features = deepcopy(features).double()
     learner = Learner(recipe, 0, features, fabric)
-    net, judges = deepcopy(learner.net), deepcopy(learner.discriminators)
+    net, discriminators = deepcopy(learner.net), deepcopy(learner.discriminators)
     for _ in range(2):
         learner.main_step(*exact_batch(), factor=0.5)
-    start = weights(net), weights(judges)
-    written_out(recipe, net, judges, features)
+    start = weights(net), weights(discriminators)
+    written_out(recipe, net, discriminators, features)
     for ours, plain, before in (
         (learner.net, net, start[0]),
-        (learner.discriminators, judges, start[1]),
+        (learner.discriminators, discriminators, start[1]),
     ):
         assert moved(plain, before) > 1e-4
         difference = moved(ours, weights(plain))
@@ -184,11 +187,11 @@ def test_the_warm_up_learns_and_leaves_the_discriminators_alone(
     fabric: Fabric,
 ) -> None:
     learner = Learner(TINY, 0, None, fabric)
-    judges = weights(learner.discriminators)
+    discriminators = weights(learner.discriminators)
     found = [learner.warm_up_step(*batch(), factor=5.0) for _ in range(20)]
     assert all(terms.keys() == {"l1"} for terms in found)
     assert found[-1]["l1"] < 0.9 * found[0]["l1"]
-    assert moved(learner.discriminators, judges) == 0
+    assert moved(learner.discriminators, discriminators) == 0
 
 
 @both_orders
@@ -395,11 +398,9 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Graphs]:
     torch._dynamo.reset()
 
 
-@pytest.mark.parametrize("network", ["vgg19", "alexnet"])
 def test_phi_discriminators_and_losses_are_one_graph_that_equals_the_eager_one(
-    network: str, fabric: Fabric, graphs: Graphs
+    features: Features, fabric: Fabric, graphs: Graphs
 ) -> None:
-    features = phi(load_backbone(network, "random"), TINY.losses)
     plain = Learner(TINY, 0, features, fabric)
     compiled = Learner(TINY, 0, features, fabric, compiled=True)
     image, mask = (F.interpolate(x, size=32) for x in batch())
@@ -409,8 +410,7 @@ def test_phi_discriminators_and_losses_are_one_graph_that_equals_the_eager_one(
     assert not graphs.sizes
     found = compiled._terms(done, image, mask, masked)
     assert len(graphs.sizes) == 1
-    for ours, theirs in zip(found, expected, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-7)
 
 
 def test_a_second_size_gets_a_graph_of_its_own(
@@ -467,3 +467,19 @@ def test_a_recipe_is_checked_before_anything_is_built(fabric: Fabric) -> None:
     recipe = replace(TINY, losses=replace(TINY.losses, style="mine"))
     with pytest.raises(gin.InputError, match="losses.style is 'mine'; expected paper"):
         Learner(recipe, 0, None, fabric)
+
+
+def test_a_compiled_step_has_no_graph_break(
+    fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch 2.11 knows fewer functions than later versions."""
+    compiled = partial(torch.compile, backend="eager", fullgraph=True)
+    monkeypatch.setattr(torch, "compile", compiled)
+    features = phi(load_backbone("alexnet", "random"), GPU.losses)
+    recipe = replace(TINY, losses=GPU.losses)
+    learner = Learner(recipe, 0, features, fabric, compiled=True)
+    image, mask = three_mask_batch(torch.rand(1, 3, 32, 32), np.random.default_rng(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        learner.warm_up_step(image, mask, factor=1.0)
+        terms = learner.main_step(image, mask, factor=1.0)
+    assert all(term.isfinite() for term in terms.values())
