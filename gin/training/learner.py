@@ -151,7 +151,7 @@ class Learner:
         mask: Tensor,
         masked: Tensor,
         maps: tuple[Tensor, ...] | None = None,
-    ) -> dict[str, Tensor]:
+    ) -> Losses:
         """All terms of Eq. 7; compiled, one graph with the networks they need.
 
         They are not `losses.Terms`, which torch 2.11 cannot return from a graph.
