@@ -17,6 +17,7 @@ from scipy import ndimage
 from gin.errors import InputError, check_choice
 from gin.recipes import PAPER_OR_RELEASED
 from gin.utils import mask_images
+from gin.utils.files import StrPath
 from gin.utils.images import MIN_SIDE, open_picture, type_of, upright
 
 KINDS = ("rectangular", "free_form", "cellular_automata")
@@ -118,7 +119,7 @@ def grow(mask: Mask, pixels: int) -> Mask:
 
 
 def load_mask(
-    source: str | os.PathLike[str] | Image.Image,
+    source: StrPath | Image.Image,
     size: tuple[int, int] | None = None,
     invert: bool = False,
     threshold: int | None = None,

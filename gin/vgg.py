@@ -4,7 +4,6 @@ Taught in book/12_perceptual.md.
 """
 
 import warnings
-from os import PathLike
 from typing import Any, Self
 
 import torch
@@ -15,6 +14,7 @@ from gin.back_projection import resize
 from gin.errors import InputError, check_choice, required
 from gin.recipes import LAYERS
 from gin.utils.devices import exact_float32
+from gin.utils.files import StrPath
 from gin.weights.imagenet import NETWORKS, Backbone, load_backbone
 
 LAYER_OUTPUTS = ("convolution", "released")
@@ -89,7 +89,7 @@ class Features(nn.Module):
 
 
 def features(
-    source: str | PathLike[str] | None = None,
+    source: StrPath | None = None,
     network: str = "vgg19",
     layer_outputs: str = "convolution",
     size: int | None = None,
@@ -154,7 +154,7 @@ class Lpips(nn.Module):
         return distance.flatten()
 
 
-def lpips_metric(source: str | PathLike[str] | None = None) -> Lpips:
+def lpips_metric(source: StrPath | None = None) -> Lpips:
     """`Lpips` with AlexNet's weights from `source`, as `load_backbone` takes it."""
     return Lpips(load_backbone("alexnet", source))
 

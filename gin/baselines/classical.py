@@ -3,8 +3,6 @@
 Taught in book/02_background.md and book/21_table_2.md.
 """
 
-from types import ModuleType
-
 import cv2
 import numpy as np
 from skimage.restoration import inpaint_biharmonic
@@ -55,12 +53,6 @@ def patchmatch(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
     Raises Unavailable if that package, or its library, is missing.
     """
-    library = _patchmatch()
-    library.set_random_seed(0)  # deterministic
-    return library.inpaint(image, mask, patch_size=PATCH_RADIUS)
-
-
-def _patchmatch() -> ModuleType:
     try:
         import patchmatch as library
     except ImportError as error:
@@ -70,4 +62,5 @@ def _patchmatch() -> ModuleType:
         ) from error
     if not library.patchmatch_available:
         raise Unavailable("patchmatch: PyPatchMatch has no library for this computer")
-    return library
+    library.set_random_seed(0)  # deterministic
+    return library.inpaint(image, mask, patch_size=PATCH_RADIUS)

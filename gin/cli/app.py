@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
         if error.code:
             return _fail(str(error), error.code)
         print(error)  # a limit set by the user
-        code = 0
+        return 0
     except Terminated:
         return _fail("stopped by SIGTERM", TERMINATED)
     except typer.Abort:

@@ -1,7 +1,7 @@
 """The text of `gin info`: versions, hardware, weights and parameter counts."""
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 
 import torch
@@ -24,28 +24,25 @@ def describe(weights: str | None) -> Iterator[str]:
     Raises InputError if the named `weights` cannot be loaded; missing shipped weights
     only give a line.
     """
-    yield from _table([*_versions(), *_hardware()])
+    yield from _table(_system())
     yield ""
     try:
-        yield from _table(list(_weights(weights)))
+        yield from _table(_weights(weights))
     except InputError as error:
         if weights is not None:
             raise
         yield f"weights  none: {error}"
     yield ""
     yield f"trainable parameters at base width {PAPER_WIDTH} (Table 1)"
-    yield from _table(list(_sizes()))
+    yield from _table(_sizes())
 
 
-def _versions() -> Iterator[Row]:
+def _system() -> Iterator[Row]:
     yield "gin", version("deepgin-book")
     yield "Python", platform.python_version()
     yield "torch", torch.__version__  # names the build, unlike the package's version
     for package in PACKAGES:
         yield package, version(package)
-
-
-def _hardware() -> Iterator[Row]:
     device = devices.choose_device()
     gpu = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
     yield "device", f"{device}{gpu}"
@@ -77,6 +74,7 @@ def _count(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters() if p.requires_grad)
 
 
-def _table(rows: list[Row]) -> Iterator[str]:
+def _table(rows: Iterable[Row]) -> list[str]:
+    rows = list(rows)
     width = max(len(name) for name, _ in rows)
-    return (f"{name:<{width}}  {value}" for name, value in rows)
+    return [f"{name:<{width}}  {value}" for name, value in rows]

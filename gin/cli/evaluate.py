@@ -89,8 +89,7 @@ def evaluate(
         ),
     ] = None,
     size: Annotated[
-        list[Size] | None,
-        Option(metavar="256|original", help="256 by default."),
+        list[Size] | None, Option(metavar="256|original", help="256 by default.")
     ] = None,
     preset: Annotated[
         Literal["table1", "table2"] | None,

@@ -153,10 +153,8 @@ def inpaint(
         inpainter = Inpainter.from_pretrained(weights, own_device, precision)
     if processes.first:
         print_skipped_formats(photographs)
-    complete = partial(
-        inpainter, size=size, ensemble=ensemble, region=region, seam=seam
-    )
-    areas = run(jobs, complete, failures, processes)
+    fill = partial(inpainter, size=size, ensemble=ensemble, region=region, seam=seam)
+    areas = run(jobs, fill, failures, processes)
     if processes.first:
         seconds = time.perf_counter() - started
         typer.echo(_summary(areas, seconds, skipped, failures.messages, out))

@@ -6,6 +6,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -64,11 +65,6 @@ class Job:
     convert: bool = False
 
     @property
-    def photograph(self) -> Path:
-        """The file of the photograph."""
-        return self.entry.path
-
-    @property
     def result(self) -> Path:
         """The file for the completed photograph."""
         return self.output.result(self.entry.name)
@@ -83,7 +79,7 @@ class Job:
     def inputs(self) -> list[Path]:
         """The files that are read."""
         mask = [self.mask.path] if isinstance(self.mask, MaskPicture) else []
-        return [self.photograph, *mask]
+        return [self.entry.path, *mask]
 
     def outputs(self) -> list[Path]:
         """The files that are written."""
@@ -95,12 +91,12 @@ class Job:
         Raises InputError if one of them cannot be used, or the result's format cannot
         hold the photograph.
         """
-        picture = open_picture(self.photograph, check_lossless)
+        picture = open_picture(self.entry.path, check_lossless)
         if self.convert and picture.mode == "CMYK":
-            picture = cmyk_to_srgb(picture, str(self.photograph))
+            picture = cmyk_to_srgb(picture, str(self.entry.path))
         photograph = Photograph.read(picture)
-        check_format(photograph.mode, self.result, str(self.photograph))
-        return picture, self.mask.draw(self.photograph, photograph.size)
+        check_format(photograph.mode, self.result, str(self.entry.path))
+        return picture, self.mask.draw(self.entry.path, photograph.size)
 
     def run(self, complete: Callable[[Image.Image, Mask], Image.Image]) -> float:
         """Complete the photograph, write the `outputs`; -> the missing fraction.
@@ -127,8 +123,7 @@ class Failures:
     """The photographs that cannot be completed; `keep_going` collects them."""
 
     keep_going: bool = False  #: collect errors instead of raising them
-    #: one sentence for each photograph
-    messages: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)  #: one for each photograph
 
     @contextmanager
     def of(self, photograph: Path) -> Iterator[None]:
@@ -166,15 +161,13 @@ def mask_files(
 ) -> Callable[[Entry], MaskPicture]:
     """The function that finds a photograph's mask: the file `path`, or one in a folder.
 
-    Other arguments as for `MaskPicture`. Raises InputError as `MaskFolder` does; the
-    function as its `find` does.
+    Other arguments as for `MaskPicture`, errors as for `MaskFolder` and its `find`.
     """
+    picture = partial(MaskPicture, invert=invert, grow=grow, threshold=threshold)
     if not path.is_dir():
-        return lambda entry: MaskPicture(path, invert, grow, threshold)
+        return lambda entry: picture(path)
     find = MaskFolder(path).find
-    return lambda entry: MaskPicture(
-        find(entry.name, str(entry.path)), invert, grow, threshold
-    )
+    return lambda entry: picture(find(entry.name, str(entry.path)))
 
 
 def plan(
@@ -202,7 +195,7 @@ def plan(
     left = [j for j in jobs if not (output.skip_existing and j.result.is_file())]
     usable, areas = [], []
     for job in left:
-        with failures.of(job.photograph):
+        with failures.of(job.entry.path):
             areas.append(area(job.load()[1]))
             usable.append(job)
     if len(left) == len(jobs):  # a batch that is continued was checked as a whole
@@ -226,7 +219,7 @@ def run(
     hidden = None if processes.first else True
     try:
         for job in tqdm(processes.share(jobs), unit="photo", disable=hidden):
-            with own.of(job.photograph):
+            with own.of(job.entry.path):
                 areas.append(job.run(complete))
     except (InputError, MemoryError) as raised:
         error = raised
@@ -259,7 +252,7 @@ def _check_outputs(jobs: Iterable[Job], output: Output) -> None:
             owner = owners.setdefault(nfc(str(path)).casefold(), job)
             if owner is not job:
                 raise InputError(
-                    f"{owner.photograph} and {job.photograph}: both would be written "
+                    f"{owner.entry.path} and {job.entry.path}: both would be written "
                     f"to {path}; rename one, or give them different folders"
                 )
             if path.exists() and _identity(path) in inputs:

@@ -9,6 +9,7 @@ the next. Taught in book/16_data.md.
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -91,8 +92,7 @@ def batches(
     or with 0 this one; `pin` pins their memory, for CUDA. `chosen` are keys instead of
     `keys(recipe, first, rank, world)`; shards take none. Batches from shards also
     depend on `world` and `workers`: they resume exactly only with the same values of
-    both. Raises InputError for a recipe that cannot be used, or a photograph that
-    cannot be read.
+    both. Raises InputError for an unusable recipe or an unreadable photograph.
     """
     check_section("data", recipe)
     dataset: Dataset[Batch]
@@ -135,6 +135,7 @@ class PhotographBatches(Dataset[Batch]):
         return sample(self.source.read(index), self.recipe, size, draw, probability)
 
 
+@dataclass(frozen=True)
 class StreamedBatches(IterableDataset[Batch]):
     """The batches of one rank from shards, from photograph `first` on, without end.
 
@@ -142,32 +143,25 @@ class StreamedBatches(IterableDataset[Batch]):
     one that can be read takes its place.
     """
 
-    def __init__(
-        self,
-        shards: Shards,
-        recipe: DataRecipe,
-        seed: int,
-        first: int = 0,
-        rank: int = 0,
-        world: int = 1,
-    ) -> None:
-        self.shards, self.recipe, self.seed = shards, recipe, seed
-        self.steps = first // (recipe.batch_size * world)
-        self.rank, self.world = rank, world
+    shards: Shards
+    recipe: DataRecipe
+    seed: int
+    first: int = 0
+    rank: int = 0
+    world: int = 1
 
     def __iter__(self) -> Iterator[Batch]:
+        steps = self.first // (self.recipe.batch_size * self.world)
         worker = get_worker_info()
         workers, number = (worker.num_workers, worker.id) if worker else (1, 0)
         # Workers take turns; after a resume the first worker has the turn of `steps`.
-        number = (number + self.steps) % workers
-        done = len(range(number, self.steps, workers)) * self.recipe.batch_size
+        number = (number + steps) % workers
+        done = len(range(number, steps, workers)) * self.recipe.batch_size
         part, parts = self.rank * workers + number, self.world * workers
         samples = self._samples(self.shards.stream(self.seed, done, part, parts))
         while True:
             pairs = list(itertools.islice(samples, self.recipe.batch_size))
-            yield collate(
-                [sample for sample, _ in pairs], tuple(bad for _, bad in pairs if bad)
-            )
+            yield collate([s for s, _ in pairs], tuple(bad for _, bad in pairs if bad))
 
     def _samples(
         self, stream: Iterator[tuple[int, Packed]]

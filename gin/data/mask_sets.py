@@ -23,8 +23,7 @@ def draw(seed: int, name: str, kind: str, size: tuple[int, int]) -> Mask:
     """The random mask (height, width) of a photograph, independent of other masks.
 
     It depends on the `seed` of the set, the file `name` without the folders before it,
-    the `kind` and the `size` (width, height). Raises InputError as `gin.masks.make`
-    does.
+    the `kind` and the `size` (width, height). Errors as for `gin.masks.make`.
     """
     file = name.rpartition("/")[2].encode("utf-8", "surrogateescape")
     number = KINDS.index(kind) if kind in KINDS else len(KINDS)  # which make refuses
@@ -175,8 +174,7 @@ class MaskFolder:
         by_path: dict[str, list[Path]] = {}
         for path in find_pictures(folder):
             by_path.setdefault(_key(path.relative_to(folder)), []).append(path)
-        self._by_path: dict[str, list[Path]] = {}
-        self._by_stem: dict[str, list[Path]] = {}
+        self._by_path, self._by_stem = dict[str, list[Path]](), dict[str, list[Path]]()
         for key, paths in by_path.items():
             if not any(key + ending in by_path for ending in MASK_ENDINGS):
                 self._by_path[key] = paths
@@ -206,14 +204,3 @@ class MaskFolder:
 def _key(path: PurePath) -> str:
     """A relative path without its suffix, as names are compared."""
     return nfc(_inner(path.as_posix()).with_suffix("").as_posix())
-
-
-def pair(
-    photographs: Iterable[Path], folder: Path, invert: bool | None
-) -> list[MaskPicture]:
-    """The mask in `folder` of each photograph, named by its relative path.
-
-    Raises InputError as `MaskFolder` does.
-    """
-    masks = MaskFolder(folder)
-    return [MaskPicture(masks.find(path), invert) for path in photographs]

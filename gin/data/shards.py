@@ -76,9 +76,8 @@ class Shards:
             )
         first_epoch, skipped = divmod(done, end - begin)
         for epoch in itertools.count(first_epoch):
-            shuffle = _webdataset().shuffle(
-                BUFFER, rng=random.Random(f"{seed} {epoch} {part}")
-            )
+            rng = random.Random(f"{seed} {epoch} {part}")
+            shuffle = _webdataset().shuffle(BUFFER, rng=rng)
             packed = shuffle(self._slice(seed, epoch, begin, end))
             for item in itertools.islice(packed, skipped, None):
                 yield epoch, item

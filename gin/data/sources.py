@@ -21,7 +21,7 @@ from PIL import Image
 
 from gin.data.shards import Shards, open_shards
 from gin.errors import InputError, input_error
-from gin.utils.files import check_regular
+from gin.utils.files import StrPath, check_regular
 from gin.utils.images import HEIC, SUFFIXES, open_picture, to_rgb
 
 MASK_ENDINGS = (".mask", "_mask", "_mask001")  # of a mask's stem
@@ -92,9 +92,7 @@ class TorchvisionDataset(Source):
         return to_rgb(picture, self.name(index))
 
 
-def open_source(
-    spec: str | os.PathLike[str], root: str | os.PathLike[str] | None = None
-) -> Source | Shards:
+def open_source(spec: StrPath, root: StrPath | None = None) -> Source | Shards:
     """The photographs that `spec` names.
 
     - a folder: the pictures in it, at any depth, sorted by name;
@@ -117,7 +115,7 @@ def open_source(
     return Files(path, (photo.relative_to(path).as_posix() for photo in photographs))
 
 
-def find_photographs(folder: str | os.PathLike[str]) -> list[Path]:
+def find_photographs(folder: StrPath) -> list[Path]:
     """The photographs under `folder`, at any depth, sorted by path.
 
     Masks that lie beside their photographs (`masks_among`) are left out. Raises
@@ -128,7 +126,7 @@ def find_photographs(folder: str | os.PathLike[str]) -> list[Path]:
     return [path for path in pictures if path not in masks]
 
 
-def find_pictures(folder: str | os.PathLike[str]) -> list[Path]:
+def find_pictures(folder: StrPath) -> list[Path]:
     """All pictures under `folder`, masks too, at any depth, sorted by path.
 
     Files and folders whose names begin with a dot are ignored. Raises InputError if
@@ -179,7 +177,7 @@ def skipped_formats(folders: Iterable[Path]) -> str:
     return ", ".join(f"{count:,} {suffix}" for suffix, count in sorted(counts.items()))
 
 
-def read_list(path: Path, root: str | os.PathLike[str] | None = None) -> Files:
+def read_list(path: Path, root: StrPath | None = None) -> Files:
     """The photographs in a text file with one path a line, in its order.
 
     Paths are relative to `root`; if it is None, to the folder in a first line
@@ -216,9 +214,7 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in (*SUFFIXES, *HEIC)
 
 
-def _open_torchvision(
-    spec: str, root: str | os.PathLike[str] | None
-) -> TorchvisionDataset:
+def _open_torchvision(spec: str, root: StrPath | None) -> TorchvisionDataset:
     from torchvision import datasets
 
     title, _, query = spec.removeprefix("torchvision:").partition("?")

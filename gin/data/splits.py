@@ -4,7 +4,6 @@ A split is two lists, `train.txt` and `val.txt`, for `gin.data.sources.read_list
 photographs are not moved.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 
 from gin.data.sources import ROOT_LINE, find_photographs
 from gin.errors import InputError, check_choice
-from gin.utils.files import atomic, check_new
+from gin.utils.files import StrPath, atomic, check_new
 
 Lists = dict[str, list[str]]
 
@@ -38,10 +37,10 @@ class RandomSplit:
             )
         rng = np.random.default_rng(seed)
         held_out = set(rng.permutation(len(names))[: self.held_out].tolist())
-        lists: Lists = {"train": [], "val": []}
-        for index, name in enumerate(names):
-            lists["val" if index in held_out else "train"].append(name)
-        return lists
+        return {
+            "train": [name for i, name in enumerate(names) if i not in held_out],
+            "val": [name for i, name in enumerate(names) if i in held_out],
+        }
 
 
 class FolderSplit:
@@ -57,15 +56,10 @@ class FolderSplit:
 
         Raises InputError if one of the folders has no `.jpg`.
         """
-        lists = {
-            key: [
-                name
-                for name in names
-                if folder in name.split("/")[:-1] and name.lower().endswith(".jpg")
-            ]
-            for key, folder in self.FOLDERS
-        }
+        photographs = [name for name in names if name.lower().endswith(".jpg")]
+        lists: Lists = {}
         for key, folder in self.FOLDERS:
+            lists[key] = [n for n in photographs if folder in n.split("/")[:-1]]
             if not lists[key]:
                 raise InputError(f"no .jpg under a folder {folder}; expected ADE20K's")
         return lists
@@ -84,24 +78,14 @@ LAYOUTS: dict[str, RandomSplit | FolderSplit] = {
 
 
 def split(
-    layout: str,
-    folder: str | os.PathLike[str],
-    out: str | os.PathLike[str],
-    seed: int = 0,
-    force: bool = False,
+    layout: str, folder: StrPath, out: StrPath, seed: int = 0, force: bool = False
 ) -> dict[str, int]:
     """Write `train.txt` and `val.txt` into `out` for the dataset in `folder`.
 
-    Layouts, with photographs at any depth:
-
-    - `celeba-hq`: 30,000 photographs, of which 3,000 are held out;
-    - `ffhq`: 70,000 photographs, of which 1,000 are held out;
-    - `oxford` (Oxford Buildings): 5,062 photographs, of which 523 are held out;
-    - `ade20k`: `images/training/...jpg` and `images/validation/...jpg`.
-
-    The split depends on the seed and the relative paths. Returns the number of
-    photographs in each list. Raises InputError for an unknown layout, a folder of
-    another layout, or lists that exist already, unless `force`.
+    `layout` is a key of `LAYOUTS`; photographs may lie at any depth. The split depends
+    on the seed and the relative paths. Returns the number of photographs in each list.
+    Raises InputError for an unknown layout, a folder of another layout, or lists that
+    exist already, unless `force`.
     """
     check_choice("layout", layout, LAYOUTS)
     folder, out = Path(folder), Path(out)

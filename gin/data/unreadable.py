@@ -58,23 +58,17 @@ class Readable(Source):
         return {**self.__dict__, "kept": {}}
 
 
-def check(
-    source: Source,
-    skip_bad: bool = False,
-    keep_bytes: int = 0,
-    threads: int | None = None,
-) -> Readable:
+def check(source: Source, skip_bad: bool = False, keep_bytes: int = 0) -> Readable:
     """Decode every photograph once and return those that can be read.
 
     With `skip_bad` those that cannot be read are left out; the result's `bad` lists
-    them. As many decoded photographs as fit into `keep_bytes` stay in memory. `threads`
-    defaults to one a core, at most `MOST_THREADS`. Raises InputError if some cannot be
-    read and `skip_bad` is False, or none can.
+    them. As many decoded photographs as fit into `keep_bytes` stay in memory. Raises
+    InputError if some cannot be read and `skip_bad` is False, or none can.
     """
     bad: list[Bad] = []
     kept: dict[int, Image.Image] = {}
     room = keep_bytes
-    threads = threads or min(MOST_THREADS, available_cores())
+    threads = min(MOST_THREADS, available_cores())
     for index, result in enumerate(_read_all(source, threads)):
         if isinstance(result, Bad):
             bad.append(result)
@@ -124,11 +118,10 @@ def _read_all(source: Source, threads: int) -> Iterator[Image.Image | Bad]:
             return Bad(source.name(index), str(error))
 
     at_once = 4 * threads  # the most in memory
+    what, total = "checking photographs", len(source)
     with (
         ThreadPoolExecutor(threads) as pool,
-        tqdm(
-            total=len(source), desc="checking photographs", leave=False, disable=None
-        ) as bar,
+        tqdm(total=total, desc=what, leave=False, disable=None) as bar,
     ):
         for start in range(0, len(source), at_once):
             indices = range(start, min(start + at_once, len(source)))

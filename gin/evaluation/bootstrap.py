@@ -38,9 +38,7 @@ class Summary(NamedTuple):
         return ", ".join(f"{n} {name}" for name, n in counts.items() if n)
 
 
-def summarise(
-    values: ArrayLike, seed: int, level: float = 0.95, draws: int = 2000
-) -> Summary:
+def summarise(values: ArrayLike, seed: int, draws: int = 2000) -> Summary:
     """The mean of `values` (N,), one for each image, and the interval of `bootstrap`.
 
     Both are over the finite values. The PSNR of identical images is infinite, the error
@@ -48,7 +46,7 @@ def summarise(
     """
     array = _column(values)
     finite = array[np.isfinite(array)]
-    low, high = bootstrap(finite, seed, level, draws)
+    low, high = bootstrap(finite, seed, draws=draws)
     return Summary(
         finite.mean().item() if finite.size else math.nan,
         low,
@@ -60,11 +58,7 @@ def summarise(
 
 
 def paired(
-    first: ArrayLike,
-    second: ArrayLike,
-    seed: int,
-    level: float = 0.95,
-    draws: int = 2000,
+    first: ArrayLike, second: ArrayLike, seed: int, draws: int = 2000
 ) -> Summary:
     """`summarise` of first − second: two methods on the same images, in one order.
 
@@ -78,7 +72,7 @@ def paired(
         raise InputError(f"{a.size} and {b.size} values; expected two for each image")
     finite = ~(np.isinf(a) | np.isinf(b))
     difference = np.subtract(a, b, out=np.full_like(a, np.inf), where=finite)
-    return summarise(difference, seed, level, draws)
+    return summarise(difference, seed, draws)
 
 
 def shared(values: ArrayLike) -> np.ndarray:

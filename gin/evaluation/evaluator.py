@@ -5,7 +5,7 @@ tables depend on the written measurements alone.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -35,7 +35,7 @@ from gin.evaluation.segmentation import (
     compare,
     segmenter,
 )
-from gin.evaluation.store import HOLE, EvaluationFolder
+from gin.evaluation.store import HOLE, EvaluationFolder, Values
 from gin.masks import Mask, area, load_mask
 from gin.training.processes import Processes
 from gin.utils.devices import choose_device
@@ -44,7 +44,6 @@ from gin.vgg import Lpips, lpips_metric
 
 SAVE_INTERVAL = 100  # completions between two writes of Inception's features
 Net = TypeVar("Net", bound=nn.Module)
-Values = dict[tuple[Group, str, str], dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -118,10 +117,6 @@ class MetricNetworks:
         }
         return {**sources, "FID and KID": "Inception-v3" if self.inception else "none"}
 
-    def without_vgg(self, reason: str) -> "MetricNetworks":
-        """The same networks, with the VGG distance missing for `reason`."""
-        return replace(self, vgg=None, missing={**self.missing, "VGG": reason})
-
     def measure(
         self, filled: np.ndarray, image: np.ndarray, mask: Mask
     ) -> dict[str, float]:
@@ -144,18 +139,6 @@ class MetricNetworks:
         device = next(self.segmenter.parameters()).device
         return self.segmenter(image.to(device)).cpu()
 
-    def add_features(
-        self,
-        distribution: Distribution,
-        name: str,
-        filled: np.ndarray,
-        image: np.ndarray,
-        mask: Mask,
-    ) -> None:
-        """Add the pair that `measure` compares to `distribution`, as `name`."""
-        tensors = _tensors(filled, image, mask)
-        distribution.update(composite(*tensors), tensors[1], [name])
-
 
 @dataclass
 class Evaluation:
@@ -168,19 +151,15 @@ class Evaluation:
     candidates: Sequence[Candidate]  #: the methods
     networks: MetricNetworks  #: those of the metrics
     folder: EvaluationFolder  #: where measurements are kept
-    #: which share the photographs
-    processes: Processes = field(default_factory=Processes)
-    #: group -> the SHA-256 of its masks
-    masks: dict[Group, str] = field(default_factory=dict)
+    processes: Processes = field(default_factory=Processes)  #: share the photographs
+    masks: dict[Group, str] = field(default_factory=dict)  #: group -> their SHA-256
     #: (group, photograph, method) -> metric -> value; "hole" is the missing fraction, 0
     #: to 1
     values: Values = field(default_factory=dict)
     #: (group, method) -> FID and KID
     set_values: dict[tuple[Group, str], dict[str, float]] = field(default_factory=dict)
-    #: method that is not available -> reason
-    missing_methods: dict[str, str] = field(default_factory=dict)
-    #: metric that is not available -> reason
-    missing_metrics: dict[str, str] = field(default_factory=dict)
+    missing_methods: dict[str, str] = field(default_factory=dict)  #: name -> reason
+    missing_metrics: dict[str, str] = field(default_factory=dict)  #: name -> reason
 
     def run(self, resume: bool = False) -> None:
         """Measure what is not measured yet.
@@ -191,7 +170,8 @@ class Evaluation:
         all values afterwards.
         """
         if resume and self.folder.began_before_vgg():
-            self.networks = self.networks.without_vgg("the evaluation began without it")
+            missing = self.networks.missing | {"VGG": "the evaluation began without it"}
+            self.networks = replace(self.networks, vgg=None, missing=missing)
         with ExitStack() as stack:
 
             def begin() -> dict[Group, str]:
@@ -216,11 +196,10 @@ class Evaluation:
         """Measure this process's photographs. The first raises what any has raised."""
         error: Exception | None = None
         self.folder.part(self.processes.part).read_values(())  # creates the tables
-        total = len(self.candidates) * sum(
-            len(self._share(cell)) for cell in self.protocol.cells()
-        )
+        images = sum(len(self._share(cell)) for cell in self.protocol.cells())
         hidden = None if self.processes.first else True
         try:
+            total = len(self.candidates) * images
             with tqdm(total=total, unit="image", disable=hidden) as bar:
                 for cell in self.protocol.cells():
                     for candidate in self.candidates:
@@ -240,7 +219,8 @@ class Evaluation:
 
     def _merge(self) -> None:
         """Add what several processes have written, in the order of a single one."""
-        parts, pairs = self.folder.parts(), list(self._pairs())
+        parts = self.folder.parts()
+        pairs = [(c, m.name) for c in self.protocol.cells() for m in self.candidates]
         for cell, method in pairs if parts and self.networks.inception else ():
             whole = self._features(self.folder, cell.group, method)
             for part in parts:
@@ -253,11 +233,6 @@ class Evaluation:
             for cell, method in pairs
             for name in cell.dataset.names()
         )
-
-    def _pairs(self) -> Iterator[tuple[Cell, str]]:
-        for cell in self.protocol.cells():
-            for candidate in self.candidates:
-                yield cell, candidate.name
 
     def settings(self) -> dict[str, str]:
         """Name -> value of everything that the results depend on, as text."""
@@ -320,7 +295,8 @@ class Evaluation:
             return
         seconds = time.perf_counter() - started
         if features:
-            self.networks.add_features(features, photograph, filled, image, mask)
+            tensors = _tensors(filled, image, mask)
+            features.update(composite(*tensors), tensors[1], [photograph])
         key = (cell.group, photograph, candidate.name)
         if key not in self.values:
             values = {HOLE: area(mask), **self.networks.measure(filled, image, mask)}

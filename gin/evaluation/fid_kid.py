@@ -6,7 +6,6 @@ Taught in book/19_metrics.md.
 import warnings
 from collections.abc import Sequence
 from io import BytesIO
-from os import PathLike
 from pathlib import Path
 from typing import cast
 
@@ -21,7 +20,7 @@ from torchmetrics.image.kid import KernelInceptionDistance
 from gin.errors import InputError, Unavailable, input_error, required
 from gin.evaluation.metrics import Metric, eight_bits
 from gin.utils.devices import exact_float32
-from gin.utils.files import atomic
+from gin.utils.files import StrPath, atomic
 from gin.weights import downloads
 from gin.weights.state_dicts import read_state_dict
 
@@ -82,9 +81,8 @@ class Distribution:
     def load(self, path: Path) -> None:
         """Read `features` from a file by `save`. Raises InputError for another file."""
         expected = "features of FID and KID"
-        with input_error(
-            f"{path}: not readable", OSError, SafetensorError, expected=expected
-        ):
+        errors = OSError, SafetensorError
+        with input_error(f"{path}: not readable", *errors, expected=expected):
             features = load_file(path)
         types = {(pair.dtype, *pair.shape) for pair in features.values()}
         if len(types) > 1 or any(
@@ -97,7 +95,7 @@ class Distribution:
         self.features = features
 
 
-def inception(source: str | PathLike[str] | None = None) -> nn.Module:
+def inception(source: StrPath | None = None) -> nn.Module:
     """FID's Inception-v3: uint8 (B, 3, H, W) of any size -> (B, 2048), frozen.
 
     The network, its resizing to 299 x 299 (TensorFlow's, as in the original FID) and
@@ -107,11 +105,8 @@ def inception(source: str | PathLike[str] | None = None) -> nn.Module:
     """
     with required("FID", "train", Unavailable):
         import torch_fidelity.feature_extractor_inceptionv3 as original
-    path = (
-        Path(source)
-        if source is not None
-        else downloads.cached(original.URL_INCEPTION_V3)
-    )
+    url = original.URL_INCEPTION_V3
+    path = Path(downloads.cached(url) if source is None else source)
     file = BytesIO()  # torch-fidelity unpickles: give it a safe copy of the weights
     torch.save(read_state_dict(path, downloads.SHA256.get(path.name, "")), file)
     file.seek(0)
@@ -121,8 +116,8 @@ def inception(source: str | PathLike[str] | None = None) -> nn.Module:
         )
     except RuntimeError as error:  # lists all names and shapes
         raise InputError(
-            f"{path}: not the weights of FID's Inception-v3; "
-            f"expected {original.URL_INCEPTION_V3.rpartition('/')[2]}"
+            f"{path}: not the weights of FID's Inception-v3; expected "
+            f"{url.rpartition('/')[2]}"
         ) from error
 
 

@@ -15,13 +15,7 @@ from gin.errors import Unavailable
 from gin.evaluation.evaluator import Evaluation
 from gin.evaluation.metrics import METRICS
 from gin.evaluation.protocol import Cell
-from gin.evaluation.report import (
-    ALL_METRICS,
-    MAIN_METRICS,
-    heading,
-    mask_title,
-    table,
-)
+from gin.evaluation.report import ALL_METRICS, MAIN_METRICS, heading, mask_title, table
 from gin.evaluation.segmentation import colours
 from gin.evaluation.store import HOLE
 from gin.masks import load_mask
@@ -29,13 +23,6 @@ from gin.utils.image_writing import write_png
 
 MAX_SIDE = 512  # px: larger pictures are shown smaller
 TEMPLATE = Path(__file__).with_suffix(".html")
-
-
-class Case(NamedTuple):
-    """A photograph to show: its label, such as "worst", and its number."""
-
-    label: str
-    number: int
 
 
 class Picture(NamedTuple):
@@ -54,6 +41,7 @@ class Gallery:
         self.folder = evaluation.folder.path
         self.metrics = [n for n in MAIN_METRICS if n in evaluation.metrics()]
         self.methods = evaluation.methods()
+        self.ranking_metric = "LPIPS" if "LPIPS" in self.metrics else "PSNR"
 
     def html(self) -> str:
         """The page, to be saved beside the evaluation's folder; writes the pictures."""
@@ -64,19 +52,15 @@ class Gallery:
         )
         return template.render(
             method=self.methods[0].name if self.methods else "",
-            metric=self.ranking_metric(),
+            metric=self.ranking_metric,
             seed=self.evaluation.protocol.seed,
             table=f"{self.folder.name}.md",
             sections=[self._section(cell) for cell in bar],
         )
 
-    def ranking_metric(self) -> str:
-        """The metric that ranks the completions."""
-        return "LPIPS" if "LPIPS" in self.metrics else "PSNR"
-
-    def cases(self, cell: Cell) -> list[Case]:
-        """The worst, the median and the best photograph, without repetition."""
-        metric = self.ranking_metric()
+    def cases(self, cell: Cell) -> list[tuple[str, int]]:
+        """Label and number of the worst, median and best photograph, all different."""
+        metric = self.ranking_metric
         values = table(self.evaluation, [cell.group], self.methods[0].name, metric)[0]
         order = np.argsort(values, kind="stable").tolist()
         if METRICS[metric].better == "lower":
@@ -84,25 +68,23 @@ class Gallery:
         median = order[len(order) // 2]
         indices = {"worst": order[0], "median": median, "best": order[-1]}
         labels = {index: label for label, index in reversed(indices.items())}
-        return [Case(labels[i], i) for i in dict.fromkeys(indices.values())]
+        return [(labels[i], i) for i in dict.fromkeys(indices.values())]
 
     def _section(self, cell: Cell) -> dict[str, Any]:
         title = f"{heading(cell.group)}, {mask_title(cell.group.masks)}"
-        return {
-            "title": title,
-            "cases": [self._case(cell, c) for c in self.cases(cell)],
-        }
+        cases = [self._case(cell, *case) for case in self.cases(cell)]
+        return {"title": title, "cases": cases}
 
-    def _case(self, cell: Cell, case: Case) -> dict[str, Any]:
-        photograph = cell.dataset.source.name(case.number)
-        folder = self.folder.joinpath("pictures", *cell.group, case.label)
+    def _case(self, cell: Cell, label: str, index: int) -> dict[str, Any]:
+        photograph = cell.dataset.source.name(index)
+        folder = self.folder.joinpath("pictures", *cell.group, label)
         return {
-            "label": case.label,
+            "label": label,
             "photograph": photograph,
             "area": self._value(cell, photograph, self.methods[0].name, HOLE),
             "pictures": [
                 self._write(picture, folder / f"{number:02}-{picture.title}.png")
-                for number, picture in enumerate(self._pictures(cell, case.number))
+                for number, picture in enumerate(self._pictures(cell, index))
             ],
         }
 
@@ -119,11 +101,7 @@ class Gallery:
         }
 
     def _pictures(self, cell: Cell, index: int) -> Iterator[Picture]:
-        """The masked photograph, the completion by every method, the photograph.
-
-        With a segmentation, the map of classes follows each completion and the
-        photograph.
-        """
+        """The masked photograph, the completions and the photograph, with classes."""
         names = cell.dataset.names()
         image = cell.dataset.read(index, cell.size)
         mask = load_mask(self.evaluation.folder.mask_paths(cell.group, names)[index])

@@ -4,7 +4,6 @@ Taught in book/19_metrics.md.
 """
 
 from functools import partial
-from os import PathLike
 from typing import NamedTuple
 
 import torch
@@ -15,6 +14,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from gin.errors import InputError
 from gin.utils.devices import exact_float32
+from gin.utils.files import StrPath
 from gin.vgg import VGG_MIN_SIDE, Features, Lpips
 from gin.weights.imagenet import Backbone, load_backbone
 
@@ -219,7 +219,7 @@ class VggDistance(nn.Module):
         return torch.stack(layers).mean(dim=0)
 
 
-def vgg_distance(source: str | PathLike[str] | None = None) -> VggDistance:
+def vgg_distance(source: StrPath | None = None) -> VggDistance:
     """`VggDistance` with VGG16's weights from `source`, as `load_backbone` takes it."""
     return VggDistance(load_backbone("vgg16", source))
 

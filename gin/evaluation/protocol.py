@@ -41,10 +41,6 @@ class Dataset:
         """The names of the photographs, in order."""
         return [self.source.name(index) for index in range(len(self.source))]
 
-    def size_of(self, index: int, size: str) -> tuple[int, int]:
-        """The (width, height) in px of a photograph at a size of `SIZES`."""
-        return self.sizes[index] if size == ORIGINAL else (SIDE, SIDE)
-
     def read(self, index: int, size: str) -> np.ndarray:
         """A photograph at a size of `SIZES`, uint8 (H, W, 3).
 
@@ -78,11 +74,11 @@ class MaskSet:
         names = dataset.names()
         files = self._files(dataset)
         for index, (name, file) in enumerate(zip(names, files, strict=True)):
-            width_height = dataset.size_of(index, size)
             if file is None:
-                yield mask_sets.draw(seed, name, self.name, width_height)
+                sides = dataset.sizes[index] if size == ORIGINAL else (SIDE, SIDE)
+                yield mask_sets.draw(seed, name, self.name, sides)
             elif size == ORIGINAL:
-                yield file.draw(Path(name), width_height)
+                yield file.draw(Path(name), dataset.sizes[index])
             else:
                 mask = load_mask(file.path, invert=bool(file.invert))
                 mask = mask_sets.fitted(mask, (SIDE, SIDE))
@@ -102,10 +98,11 @@ class MaskSet:
 
     def _files(self, dataset: Dataset) -> Sequence[mask_sets.MaskPicture | None]:
         """The mask file of each photograph, or None for a random mask."""
-        names = [Path(name) for name in dataset.names()]
+        names, invert = dataset.names(), bool(self.invert)
         if self.folder is None:
             return [None] * len(names)
-        return mask_sets.pair(names, self.folder, bool(self.invert))
+        find = mask_sets.MaskFolder(self.folder).find
+        return [mask_sets.MaskPicture(find(Path(name)), invert) for name in names]
 
 
 def open_dataset(text: str, root: Path | None = None) -> Dataset:
@@ -113,8 +110,7 @@ def open_dataset(text: str, root: Path | None = None) -> Dataset:
 
     `text` is `[NAME=]SPEC`, SPEC and `root` as in `gin.data.sources.open_source`.
     Without NAME the dataset has the name of its folder or list. Raises InputError for
-    shards, a photograph that cannot be read or has a side below 31 px, or a name with a
-    line break.
+    shards, an unreadable photograph, a side below 31 px, or a line break in a name.
     """
     name, spec = split_name(text)
     source = open_source(spec, root)
@@ -256,8 +252,8 @@ class Protocol:
     def pools(self) -> dict[Group, list[Group]]:
         """The group of all masks -> the groups that it pools, in order."""
         pools: dict[Group, list[Group]] = {}
-        for group in (cell.group for cell in self.cells()):
-            pools.setdefault(group._replace(masks=ALL), []).append(group)
+        for cell in self.cells():
+            pools.setdefault(cell.group._replace(masks=ALL), []).append(cell.group)
         return pools
 
     def count(self) -> int:

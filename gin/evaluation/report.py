@@ -89,12 +89,10 @@ class Report:
     def markdown(self) -> str:
         """All tables, then how they were measured."""
         parts = ["# Evaluation"]
+        counts = {data.name: len(data.sizes) for data in self.protocol.datasets}
         for pool, groups in self.protocol.pools().items():
             groups = [*groups, pool] if len(groups) > 1 else groups
-            (sizes,) = (
-                d.sizes for d in self.protocol.datasets if d.name == pool.dataset
-            )
-            count = f"Photographs under each kind of masks: {len(sizes):,}."
+            count = f"Photographs under each kind of masks: {counts[pool.dataset]:,}."
             parts += [f"## {heading(pool)}", count, self._main_table(groups)]
             parts += self._area_tables(groups[-1])
             if len(self.methods) > 1:
@@ -258,10 +256,8 @@ def table(
 ) -> np.ndarray:
     """Values (masks, photographs) of a method on groups of one dataset and size."""
     (cell, *_) = (c for c in evaluation.protocol.cells() if c.group == groups[0])
-    names = cell.dataset.names()
-    return np.array(
-        [[evaluation.values[g, n, method][metric] for n in names] for g in groups]
-    )
+    names, values = cell.dataset.names(), evaluation.values
+    return np.array([[values[g, n, method][metric] for n in names] for g in groups])
 
 
 def to_csv(rows: Iterable[Row]) -> str:

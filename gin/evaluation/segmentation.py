@@ -6,19 +6,19 @@ book/21_table_2.md.
 """
 
 from collections.abc import Callable
-from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import WeightsEnum, segmentation
+from torchvision import models
+from torchvision.models import WeightsEnum
 
 from gin.errors import check_choice, input_error
 from gin.evaluation.metrics import Metric, eight_bits
 from gin.utils.devices import exact_float32
+from gin.utils.files import StrPath
 from gin.weights import downloads
 from gin.weights.state_dicts import check_names, read_safetensors, read_state_dict
 
@@ -30,23 +30,16 @@ SEGMENTATION_METRICS = {
 _AUXILIARY, _NOT_LOADED = "aux_classifier.", "num_batches_tracked"
 
 
-class Architecture(NamedTuple):
-    """A torchvision network, and its weights with their URL, classes and sizes."""
-
-    build: Callable[..., nn.Module]
-    download: WeightsEnum
-
-
+# Name -> torchvision's name of the network.
 ARCHITECTURES = {
-    "lraspp": Architecture(
-        segmentation.lraspp_mobilenet_v3_large,
-        segmentation.LRASPP_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1,
-    ),
-    "deeplabv3": Architecture(
-        segmentation.deeplabv3_resnet50,
-        segmentation.DeepLabV3_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1,
-    ),
+    "lraspp": "lraspp_mobilenet_v3_large",
+    "deeplabv3": "deeplabv3_resnet50",
 }
+
+
+def _download(name: str) -> WeightsEnum:
+    """The weights of one of `ARCHITECTURES`, with their URL, classes and sizes."""
+    return models.get_model_weights(ARCHITECTURES[name])["COCO_WITH_VOC_LABELS_V1"]
 
 
 class Segmenter(nn.Module):
@@ -60,7 +53,7 @@ class Segmenter(nn.Module):
     def __init__(self, name: str, net: nn.Module, source: str) -> None:
         super().__init__()
         self.name, self.source = name, source
-        download = ARCHITECTURES[name].download
+        download = _download(name)
         self.classes: list[str] = download.meta["categories"]
         self.prepare: Callable[[Tensor], Tensor] = download.transforms()
         self.net = net
@@ -75,9 +68,7 @@ class Segmenter(nn.Module):
         return resized.argmax(dim=1)
 
 
-def segmenter(
-    name: str = "lraspp", source: str | PathLike[str] | None = None
-) -> Segmenter:
+def segmenter(name: str = "lraspp", source: StrPath | None = None) -> Segmenter:
     """`Segmenter` with torchvision's weights.
 
     `name` is "lraspp" (LR-ASPP on MobileNetV3, 13 MB) or "deeplabv3" (DeepLabV3 on
@@ -87,10 +78,9 @@ def segmenter(
     one, if the weights cannot be downloaded.
     """
     check_choice("segmentation network", name, ARCHITECTURES)
-    build, download = ARCHITECTURES[name]
-    path = Path(source) if source is not None else downloads.cached(download.url)
+    path = Path(downloads.cached(_download(name).url) if source is None else source)
     with torch.random.fork_rng(devices=[]):  # the first weights are random
-        net = build(weights=None, weights_backbone=None)
+        net = models.get_model(ARCHITECTURES[name], weights=None, weights_backbone=None)
     _load(net, path)
     return Segmenter(name, net, path.name)
 
@@ -111,7 +101,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         return read_safetensors(path)[0]
     # torchvision's names end with the first digits of the SHA-256.
-    known = {download.url.rpartition("/")[2] for _, download in ARCHITECTURES.values()}
+    known = {_download(name).url.rpartition("/")[2] for name in ARCHITECTURES}
     digits = path.stem.rpartition("-")[2] if path.name in known else ""
     return read_state_dict(path, digits)
 
@@ -128,10 +118,7 @@ def compare(classes: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Tensor]:
     same, hole = classes == truth, mask[:, 0] == 1
     inside = (same & hole).sum(dim=(1, 2)) / hole.sum(dim=(1, 2)).double()
     iou = [_mean_iou(a, b) for a, b in zip(classes, truth, strict=True)]
-    return {
-        "Agreement": 100 * inside,
-        "mIoU": torch.tensor(iou, dtype=torch.float64),
-    }
+    return {"Agreement": 100 * inside, "mIoU": torch.tensor(iou, dtype=torch.float64)}
 
 
 def _mean_iou(labels: Tensor, truth: Tensor) -> float:

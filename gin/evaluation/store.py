@@ -20,6 +20,7 @@ from gin.utils.tables import Records
 KEY = (*Group._fields, "photograph", "method")
 HOLE = "hole"  # the missing fraction
 PARTS = "parts"
+Values = dict[tuple[Group, str, str], dict[str, float]]
 
 
 class EvaluationFolder:
@@ -134,9 +135,7 @@ class EvaluationFolder:
         if parts:
             shutil.rmtree(self.path / PARTS)
 
-    def read_values(
-        self, metrics: Iterable[str]
-    ) -> dict[tuple[Group, str, str], dict[str, float]]:
+    def read_values(self, metrics: Iterable[str]) -> Values:
         """(group, photograph, method) -> metric -> value, with the area as "hole".
 
         Raises InputError for a table of another evaluation, a row without a value for
@@ -189,7 +188,6 @@ class EvaluationFolder:
                 )
 
     def _settings(self) -> dict[str, str]:
-        """The settings in the folder."""
         path = self.settings_file
         check_regular(path)
         with input_error(f"{path}: not readable", ValueError, RecursionError):

@@ -112,16 +112,11 @@ def step_cost(learner: Learner, step: Step) -> Cost:
 
 
 def _tensors(learner: Learner) -> list[Tensor]:
-    modules = [learner.net, learner.discriminators]
-    if learner.average is not learner.net:
-        modules.append(learner.average)
-    if learner._features is not None:
-        modules.append(learner._features)
-    return [t for m in modules for t in (*m.parameters(), *m.buffers())]
+    parts = learner.net, learner.discriminators, learner.average, learner._features
+    return [t for m in parts if m is not None for t in (*m.parameters(), *m.buffers())]
 
 
 def _reset(learner: Learner) -> None:
-    """Drop the gradients and the moments."""
     for adam in (learner.adam_g, learner.adam_d):
         adam.zero_grad()
         adam.state.clear()
@@ -130,8 +125,7 @@ def _reset(learner: Learner) -> None:
 class PeakMemory(TorchDispatchMode):
     """Counts the bytes of the tensors that operators return while they are alive.
 
-    `current` are alive now, `peak` were the most alive at a time. Views of a tensor
-    take none.
+    `current` are alive now, `peak` were the most alive at a time. Views take none.
     """
 
     def __init__(self) -> None:

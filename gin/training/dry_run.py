@@ -3,7 +3,6 @@
 Taught in book/18_main_stage.md.
 """
 
-import os
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +28,7 @@ from gin.training.hardware import Hardware, launch
 from gin.training.learner import Learner
 from gin.training.schedule import Clock, Timetable
 from gin.utils.devices import choose_precision, tune
+from gin.utils.files import StrPath
 
 HEADER = (
     *("stage", "image size", "images a step", "steps", "images", "memory"),
@@ -54,8 +54,8 @@ class Segment(NamedTuple):
 
 def plan(
     recipe: Recipe,
-    data: str | os.PathLike[str],
-    root: str | os.PathLike[str] | None,
+    data: StrPath,
+    root: StrPath | None,
     hardware: Hardware,
     learner: type[Learner] = Learner,
 ) -> Iterator[str]:
@@ -63,8 +63,7 @@ def plan(
 
     Every step's operations and memory are counted on tensors without values. For the
     time, a matrix product and a step of each stage are measured. The processes of
-    `hardware` are counted and not started. Raises InputError if the training would
-    raise it.
+    `hardware` are counted, not started. Raises InputError if the training would.
     """
     source, world_size = open_source(data, root), hardware.devices * hardware.nodes
     schedule = segments(Timetable(recipe, len(source)), world_size)
@@ -77,9 +76,8 @@ def plan(
     many = f"{world_size} processes, each on " if world_size > 1 else ""
     yield f"hardware      {many}{fabric.device.type}, {precision}"
     yield ""
-    costs = {
-        step: step_cost(counted, step) for step in {s.step: None for s in schedule}
-    }
+    steps = dict.fromkeys(segment.step for segment in schedule)
+    costs = {step: step_cost(counted, step) for step in steps}
     yield from _table(schedule, costs, counted.copies, world_size)
     yield ""
     yield from _time(counted, schedule, costs, matmul_rate(fabric.device, precision))
@@ -126,19 +124,15 @@ def _state(timetable: Timetable, clock: Clock) -> tuple[bool, bool, Phase]:
 def _settings(recipe: Recipe, learner: Learner) -> Iterator[str]:
     network, optimiser, schedule = recipe.network, recipe.optimiser, recipe.schedule
     pasted = "composite" if network.composite else "not composite"
-    counts = [
+    g, d = (
         sum(p.numel() for p in module.parameters())
         for module in (learner.net, learner.discriminators)
-    ]
-    lengths = f"{schedule.warm_up:,} + {schedule.flat:,} + {schedule.decay:,}"
-    width = network.base_channels
-    yield f"network       {network.variant}, base width {width}, {pasted}"
-    yield (
-        f"parameters    {counts[0]:,} in the generators, {counts[1]:,} in the "
-        "discriminators"
     )
-    lengths = f"{lengths} {schedule.unit}"
-    yield f"schedule      {lengths}: warm-up, flat, {schedule.shape} decay"
+    lengths = f"{schedule.warm_up:,} + {schedule.flat:,} + {schedule.decay:,}"
+    width, unit, shape = network.base_channels, schedule.unit, schedule.shape
+    yield f"network       {network.variant}, base width {width}, {pasted}"
+    yield f"parameters    {g:,} in the generators, {d:,} in the discriminators"
+    yield f"schedule      {lengths} {unit}: warm-up, flat, {shape} decay"
     yield (
         f"lr            {optimiser.warm_up_lr:g} in the warm-up, then "
         f"{optimiser.generator_lr:g} and {optimiser.discriminator_lr:g} "
@@ -149,7 +143,6 @@ def _settings(recipe: Recipe, learner: Learner) -> Iterator[str]:
 def _table(
     schedule: Sequence[Segment], costs: Mapping[Step, Cost], copies: int, world: int
 ) -> Iterator[str]:
-    """A row for each segment."""
     rows: list[tuple[str, ...]] = [HEADER]
     for segment in schedule:
         step, cost = segment.step, costs[segment.step]

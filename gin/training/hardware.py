@@ -16,12 +16,7 @@ from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from gin.errors import InputError, input_error
-from gin.utils.devices import (
-    available_cores,
-    choose_device,
-    choose_precision,
-    compiles,
-)
+from gin.utils.devices import available_cores, choose_device, choose_precision, compiles
 
 MOST_WORKERS = 8
 PARENT = "GIN_TRAINING_PARENT"
@@ -32,8 +27,7 @@ T = TypeVar("T")
 class Hardware:
     """Where a training runs; None chooses by the machine.
 
-    `devices` processes on each of `nodes` machines; `workers` make the batches of each
-    process.
+    `devices` processes on each of `nodes` machines; `workers` make each one's batches.
     """
 
     device: str | None = None

@@ -5,6 +5,7 @@ Taught in book/18_main_stage.md.
 
 from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,6 +25,9 @@ from gin.vgg import Features, Lpips
 from gin.weights.checkpoints import configuration, load
 from gin.weights.imagenet import Backbone
 
+_STATES = ("net", "discriminators", "average", "adam_g", "adam_d")
+Losses = dict[str, Tensor]  # name -> scalar
+
 
 class Learner:
     """The networks, their optimisers and the moving average.
@@ -35,7 +39,6 @@ class Learner:
     """
 
     copies = len(KINDS)  # completions of a photograph in a step
-    has_warm_up = True
 
     def __init__(
         self,
@@ -52,10 +55,9 @@ class Learner:
         self.net, self.discriminators = self._networks()
         for module in (self.net, self.discriminators):
             module.to(memory_format=torch.channels_last)
-        self.adam_g = _adam(self.net, optimiser.warm_up_lr, optimiser.betas)
-        self.adam_d = _adam(
-            self.discriminators, optimiser.discriminator_lr, optimiser.betas
-        )
+        adam = partial(Adam, betas=optimiser.betas, fused=True)
+        self.adam_g = adam(self.net.parameters(), optimiser.warm_up_lr)
+        self.adam_d = adam(self.discriminators.parameters(), optimiser.discriminator_lr)
         tune(fabric.device)
         self._features = features
         if features is not None:
@@ -75,9 +77,7 @@ class Learner:
         network = self.recipe.network
         return _start(network), Discriminators(network.base_channels, network.padding)
 
-    def warm_up_step(
-        self, image: Tensor, mask: Tensor, factor: float
-    ) -> dict[str, Tensor]:
+    def warm_up_step(self, image: Tensor, mask: Tensor, factor: float) -> Losses:
         """Update the generators with Eq. 1 alone. Returns the loss under its name.
 
         `image` is (3P, 3, H, W) in [0, 1], `mask` (3P, 1, H, W) of 0 and 1; `factor`
@@ -89,14 +89,10 @@ class Learner:
         loss = losses.reconstruction_loss(
             done, image, mask, recipe.hole_weight, recipe.l1
         )
-        self.adam_g.zero_grad()
-        self.fabric.backward(loss)
-        self._update_generators(together=False)
+        self._update_generators(loss)
         return {"l1": loss.detach()}
 
-    def main_step(
-        self, image: Tensor, mask: Tensor, factor: float
-    ) -> dict[str, Tensor]:
+    def main_step(self, image: Tensor, mask: Tensor, factor: float) -> Losses:
         """Update both, in the recipe's order. Returns every term under its name.
 
         Arguments as for `warm_up_step`; each photograph occurs three times in a row.
@@ -121,7 +117,7 @@ class Learner:
 
     def _generator_step(
         self, done: Completion, image: Tensor, mask: Tensor, masked: Tensor
-    ) -> dict[str, Tensor]:
+    ) -> Losses:
         """Update the generators (Eqs. 2 and 4 to 7)."""
         together = self.recipe.optimiser.order == "released"
         self.discriminators.requires_grad_(together)
@@ -131,10 +127,8 @@ class Learner:
             maps = self._discriminators(masked, done.completed) if together else None
             terms = losses.Terms(**self._terms(done, image, mask, masked, maps))
         total = terms.total(self.recipe.losses)
-        self.adam_g.zero_grad()
         self.adam_d.zero_grad()
-        self.fabric.backward(total)
-        self._update_generators(together)
+        self._update_generators(total, together)
         self.discriminators.requires_grad_(True)
         named = {name: term.detach() for name, term in terms._asdict().items()}
         return {**named, "total": total.detach()}
@@ -148,10 +142,7 @@ class Learner:
         real, fake = zip(*(m.chunk(2) for m in maps), strict=True)
         factor = self.recipe.losses.discriminator_factor
         loss = losses.discriminator_loss(real, fake, factor)
-        self.adam_d.zero_grad()
-        self.fabric.backward(loss)
-        self._step_d.step()
-        return loss.detach()
+        return self._update_discriminators(loss)
 
     def _generator_terms(
         self,
@@ -160,7 +151,7 @@ class Learner:
         mask: Tensor,
         masked: Tensor,
         maps: tuple[Tensor, ...] | None = None,
-    ) -> dict[str, Tensor]:
+    ) -> Losses:
         """All terms of Eq. 7; compiled, one graph with the networks they need.
 
         They are not `losses.Terms`, which torch 2.11 cannot return from a graph.
@@ -194,7 +185,15 @@ class Learner:
             true=true,
         )
 
-    def _update_generators(self, together: bool) -> None:
+    def _update_discriminators(self, loss: Tensor) -> Tensor:
+        self.adam_d.zero_grad()
+        self.fabric.backward(loss)
+        self._step_d.step()
+        return loss.detach()
+
+    def _update_generators(self, loss: Tensor, together: bool = False) -> None:
+        self.adam_g.zero_grad()
+        self.fabric.backward(loss)
         clip = self.recipe.optimiser.clip
         if clip is not None:
             parameters = self.weights() if together else self.net.parameters()
@@ -223,17 +222,11 @@ class Learner:
 
     def state_dict(self) -> dict[str, Any]:
         """All that the coming steps depend on; tensors on the CPU or the device."""
-        return {
-            "net": self.net.state_dict(),
-            "discriminators": self.discriminators.state_dict(),
-            "average": self.average.state_dict(),
-            "adam_g": self.adam_g.state_dict(),
-            "adam_d": self.adam_d.state_dict(),
-        }
+        return {name: getattr(self, name).state_dict() for name in _STATES}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Load what `state_dict` returned. Raises RuntimeError if it does not fit."""
-        for name in ("net", "discriminators", "average", "adam_g", "adam_d"):
+        for name in _STATES:
             getattr(self, name).load_state_dict(state[name])
 
 
@@ -262,10 +255,6 @@ def _start(recipe: NetworkRecipe) -> DeepGIN:
 
 def _channels_last(image: Tensor) -> Tensor:
     return image.contiguous(memory_format=torch.channels_last)
-
-
-def _adam(module: torch.nn.Module, lr: float, betas: tuple[float, float]) -> Adam:
-    return Adam(module.parameters(), lr, betas, fused=True)
 
 
 def _set_lr(adam: Adam, lr: float) -> None:

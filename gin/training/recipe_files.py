@@ -21,13 +21,9 @@ from gin.utils.files import atomic
 MAX_FILE_BYTES = 1 << 20
 MAX_INTEGER = 2**31
 # Field names that older recipe files, checkpoints and weights' notes have.
+_BATCH = {"side": "image_size", "photographs": "batch_size"}
 OLD_NAMES = {
-    "data": {
-        "side": "image_size",
-        "photographs": "batch_size",
-        "turns": "augment",
-        "reading": "free_form_variant",
-    },
+    "data": {**_BATCH, "turns": "augment", "reading": "free_form_variant"},
     "losses": {"taps": "layer_outputs"},
     "optimiser": {
         "warm_up_rate": "warm_up_lr",
@@ -35,11 +31,7 @@ OLD_NAMES = {
         "discriminator_rate": "discriminator_lr",
         "ramp_steps": "lr_warmup_steps",
     },
-    "phases": {
-        "side": "image_size",
-        "photographs": "batch_size",
-        "recoloured": "recolour_probability",
-    },
+    "phases": {**_BATCH, "recoloured": "recolour_probability"},
 }
 
 
@@ -73,9 +65,7 @@ def _load_yaml(text: str | bytes) -> Any:
 def write_recipe(recipe: Recipe, path: Path) -> None:
     """Write every value of `recipe` so that `read_recipe` gives it back."""
     with atomic(path) as temporary:
-        temporary.write_text(
-            yaml.safe_dump(_plain(recipe), sort_keys=False), encoding="utf-8"
-        )
+        temporary.write_text(yaml.safe_dump(_plain(recipe), sort_keys=False), "utf-8")
 
 
 def flat(recipe: Recipe) -> dict[str, Any]:

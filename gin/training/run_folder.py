@@ -51,12 +51,7 @@ class RunFolder:
         that a training would overwrite counts as a run.
         """
         recipe = self.path / RECIPE
-        parts = [
-            recipe,
-            self.path / WEIGHTS,
-            self.path / BEST,
-            *self.saved(),
-        ]
+        parts = [recipe, self.path / WEIGHTS, self.path / BEST, *self.saved()]
         started = [path for path in parts if path.exists()]
         if resume and not started:
             raise InputError(f"{self.path}: there is no run to resume")

@@ -34,9 +34,8 @@ class Timetable:
     def __init__(self, recipe: Recipe, count: int) -> None:
         check_recipe(recipe)
         self.recipe, self.count = recipe, count
-        self.length = (
-            recipe.schedule.warm_up + recipe.schedule.flat + recipe.schedule.decay
-        )
+        schedule = recipe.schedule
+        self.length = schedule.warm_up + schedule.flat + schedule.decay
 
     def position(self, clock: Clock) -> float:
         """Time passed, in the schedule's unit."""

@@ -7,24 +7,21 @@ book/17_warm_up.md.
 import itertools
 import json
 import math
-import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed
 from lightning_fabric import Fabric
-from torch import Tensor
 
 from gin.data.loader import Batch, batches, on_device
 from gin.data.shards import Shards
 from gin.data.sources import Source, open_source
-from gin.data.unreadable import Readable, add_bad, read_bad, write_bad
-from gin.data.unreadable import check as check_photographs
+from gin.data.unreadable import Readable, add_bad, check, read_bad, write_bad
 from gin.errors import InputError, Interrupted, input_error
 from gin.generator import DeepGIN
 from gin.recipes import Recipe, check_recipe
@@ -35,13 +32,13 @@ from gin.training.hardware import (
     on_first_process,
     uses_compile,
 )
-from gin.training.learner import Learner, phi
+from gin.training.learner import Learner, Losses, phi
 from gin.training.progress import EVERY, Report, Validation
 from gin.training.recipe_files import current_state, flat, write_recipe
 from gin.training.run_folder import RECIPE, RunFolder, SavingThread
 from gin.training.schedule import Clock, Timetable
 from gin.training.stopping import NOTICED_EVERY, Finite, Stop, signals_held
-from gin.utils.files import locked
+from gin.utils.files import StrPath, locked
 from gin.weights.imagenet import Backbone, load_backbone
 
 SAVE_SECONDS = 300
@@ -51,15 +48,15 @@ KEEP_BYTES = 2**30  # of decoded photographs
 
 def train(
     recipe: Recipe,
-    data: str | os.PathLike[str],
-    out: str | os.PathLike[str],
+    data: StrPath,
+    out: StrPath,
     *,
     seed: int = 0,
     resume: bool = False,
     hardware: Hardware | None = None,
-    root: str | os.PathLike[str] | None = None,
+    root: StrPath | None = None,
     skip_bad: bool = False,
-    backbone: str | os.PathLike[str] | None = None,
+    backbone: StrPath | None = None,
     max_steps: int | None = None,
     max_hours: float | None = None,
     learner: type[Learner] = Learner,
@@ -124,8 +121,8 @@ def train(
 
 def open_photographs(
     recipe: Recipe,
-    data: str | os.PathLike[str],
-    root: str | os.PathLike[str] | None,
+    data: StrPath,
+    root: StrPath | None,
     fabric: Fabric,
     skip_bad: bool,
     skipped: Path | None = None,
@@ -145,13 +142,11 @@ def open_photographs(
         return replace(source, skip_bad=skip_bad)
     if skipped is not None and skipped.exists():
         return Readable(source, read_bad(skipped))
-    return on_first_process(
-        fabric, lambda: check_photographs(source, skip_bad, KEEP_BYTES)
-    )
+    return on_first_process(fabric, lambda: check(source, skip_bad, KEEP_BYTES))
 
 
 def _load_backbone(
-    recipe: Recipe, path: str | os.PathLike[str] | None, fabric: Fabric
+    recipe: Recipe, path: StrPath | None, fabric: Fabric
 ) -> Backbone | None:
     schedule, name = recipe.schedule, recipe.backbone
     if name is None or not schedule.flat + schedule.decay:
@@ -179,31 +174,26 @@ def _locked(folder: RunFolder, fabric: Fabric, resume: bool) -> Iterator[None]:
         yield
 
 
+@dataclass
 class Run:
     """One training: the photographs, the networks, the schedule and the clock.
 
     `folder` is `locked` from `start` on, `fabric` launched; the `timetable` is for as
     many photographs as `source` has, `backbone` the name of phi's weights, and
-    `workers` processes make the batches of this one. Other arguments are those of
-    `train`.
+    `workers` processes make the batches of this one. The others are those of `train`.
     """
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        seed: int,
-        folder: RunFolder,
-        fabric: Fabric,
-        source: Source | Shards,
-        timetable: Timetable,
-        learner: Learner,
-        *,
-        backbone: str,
-        workers: int,
-    ) -> None:
-        self.recipe, self.seed, self.folder, self.fabric = recipe, seed, folder, fabric
-        self.source, self.timetable, self.learner = source, timetable, learner
-        self.backbone, self.workers = backbone, workers
+    recipe: Recipe
+    seed: int
+    folder: RunFolder
+    fabric: Fabric
+    source: Source | Shards
+    timetable: Timetable
+    learner: Learner
+    backbone: str
+    workers: int
+
+    def __post_init__(self) -> None:
         self.clock, self.best = Clock(), float("inf")
         self._earlier_seconds, self._started = 0.0, time.monotonic()
 
@@ -292,14 +282,12 @@ class Run:
                 if stopped:
                     raise Interrupted(stop.reason, steps, stop.code)
 
-    def _step(self, batch: Batch) -> dict[str, Tensor]:
+    def _step(self, batch: Batch) -> Losses:
         """Take the step of the clock's stage; its terms, averaged over processes."""
         image, mask = on_device(batch, self.fabric.device)
-        factor = self.timetable.factor(self.clock)
-        if self.timetable.warming_up(self.clock):
-            terms = self.learner.warm_up_step(image, mask, factor)
-        else:
-            terms = self.learner.main_step(image, mask, factor)
+        warming_up = self.timetable.warming_up(self.clock)
+        take = self.learner.warm_up_step if warming_up else self.learner.main_step
+        terms = take(image, mask, self.timetable.factor(self.clock))
         if batch.bad:
             add_bad(batch.bad, self.folder.skipped)
         photographs = len(batch.images) * self.fabric.world_size
@@ -307,7 +295,7 @@ class Run:
         self.learner.follow(self.clock.steps)
         return self._mean(terms)
 
-    def _mean(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _mean(self, terms: Losses) -> Losses:
         if self.fabric.world_size == 1:
             return terms
         # Fabric's own all_reduce would wait for all processes, at every step.

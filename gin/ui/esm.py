@@ -13,10 +13,9 @@ _EXPORT = re.compile(
 def joined(entry: Path) -> str:
     """Return `entry` and the modules that it imports as one script.
 
-    Imports have the form `import { a, b } from "./file.js";`, exports the form
-    `export` before a function, a class or a const. Each imported module becomes a
-    function that returns its exports, so that private names of different modules do
-    not meet.
+    Imports have the form `import { a, b } from "./file.js";`, exports the form `export`
+    before a function, a class or a const. Each imported module becomes a function that
+    returns its exports, so that private names do not meet.
 
     Args:
         entry: the module whose exports are those of the script.

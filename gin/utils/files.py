@@ -16,6 +16,7 @@ from gin.errors import InputError, input_error
 PARTIAL = ".gin-partial"  # the suffix of every temporary file
 LOCK = ".gin-lock"
 _NAMED = re.compile(r"(\w[\w .-]*)=(.+)")
+StrPath = str | os.PathLike[str]
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -59,7 +60,11 @@ def atomic(path: Path, replace: bool = True) -> Iterator[Path]:
     Raises InputError if the folder cannot be written, the disk is full, or `path`
     exists and `replace` is false.
     """
-    temporary = _temporary(path.parent)
+    with _writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=PARTIAL)
+    os.close(handle)
+    temporary = Path(name)
     try:
         with _room(path):
             yield temporary
@@ -139,14 +144,6 @@ def split_name(text: str) -> tuple[str | None, str]:
     if match is None or Path(text).exists():
         return None, text
     return match[1], match[2]
-
-
-def _temporary(folder: Path) -> Path:
-    with _writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=folder, prefix=".", suffix=PARTIAL)
-    os.close(handle)
-    return Path(name)
 
 
 def _place(temporary: Path, path: Path) -> None:

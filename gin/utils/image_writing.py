@@ -30,8 +30,7 @@ def write_picture(
     """Write `picture` in the format of the path's suffix: PNG, JPEG or WebP.
 
     JPEG and WebP are lossy, with a `quality` of 1 to 100. They keep the colour profile,
-    EXIF and XMP, JPEG resolution and comment too. Raises InputError as `write_png`
-    does.
+    EXIF and XMP, JPEG resolution and comment too. Errors as for `write_png`.
     """
     xmp = _bytes(picture.info.get("xmp")) or b""
     options: dict[str, Any] = {"quality": quality, "xmp": xmp}

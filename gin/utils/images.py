@@ -19,7 +19,7 @@ from PIL.ExifTags import IFD
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from gin.errors import InputError
-from gin.utils.files import check_regular
+from gin.utils.files import StrPath, check_regular
 
 MIN_SIDE = 16  # px: the generator's stride
 # Colour channels of the modes that the network's input is made from.
@@ -49,9 +49,7 @@ Info = dict[str | tuple[int, int], object]  # PIL's `Image.info`
 Check = Callable[[Image.Image, str], None]
 
 
-def open_picture(
-    path: str | os.PathLike[str], check: Check | None = None
-) -> Image.Image:
+def open_picture(path: StrPath, check: Check | None = None) -> Image.Image:
     """Read an image file with `read_picture`.
 
     Raises InputError also if the file is missing, or is a folder, a pipe or a device.

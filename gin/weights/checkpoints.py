@@ -6,7 +6,6 @@ Taught in book/03_network.md.
 import json
 import re
 from difflib import get_close_matches
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from safetensors.torch import save as as_bytes
 
 from gin.errors import InputError
 from gin.generator import DeepGIN
-from gin.utils.files import atomic
+from gin.utils.files import StrPath, atomic
 from gin.weights import state_dicts
 from gin.weights.released import DRIVE, load_released, released_file
 
@@ -28,10 +27,7 @@ HUB = "hf:"
 
 
 def save(
-    net: DeepGIN,
-    path: str | PathLike[str],
-    half: bool = False,
-    notes: dict[str, str] | None = None,
+    net: DeepGIN, path: StrPath, half: bool = False, notes: dict[str, str] | None = None
 ) -> None:
     """Write weights and configuration of `net` to a safetensors file, atomically.
 
@@ -49,7 +45,7 @@ def save(
         temporary.write_bytes(as_bytes(state, metadata))
 
 
-def load(path: str | PathLike[str]) -> DeepGIN:
+def load(path: StrPath) -> DeepGIN:
     """Load a file written by `save`, in float32 and evaluation mode.
 
     Raises InputError if the file is missing, damaged, or not written by `save`.
@@ -102,7 +98,7 @@ def fetch(name: str) -> Path:
         ) from error
 
 
-def push_to_hub(net: DeepGIN, repository: str, folder: str | PathLike[str]) -> str:
+def push_to_hub(net: DeepGIN, repository: str, folder: StrPath) -> str:
     """Save `net` to `folder` and upload the folder to the Hugging Face Hub.
 
     `repository` is "owner/name", created if it is missing. A model card in the folder
@@ -115,7 +111,7 @@ def push_to_hub(net: DeepGIN, repository: str, folder: str | PathLike[str]) -> s
     return commit.commit_url
 
 
-def network(weights: str | PathLike[str] | None = None) -> DeepGIN:
+def network(weights: StrPath | None = None) -> DeepGIN:
     """Load the network of `locate(weights)`; None means the shipped weights.
 
     Raises InputError as `locate`, `load` and `gin.load_released` do.
@@ -124,20 +120,19 @@ def network(weights: str | PathLike[str] | None = None) -> DeepGIN:
     return load_released(path) if path.suffix in (".pth", ".pt") else load(path)
 
 
-def notes(weights: str | PathLike[str] | None = None) -> dict[str, str]:
+def notes(weights: StrPath | None = None) -> dict[str, str]:
     """The metadata of `locate(weights)`; empty unless it is a `.safetensors` file."""
     path = locate(weights)
     return metadata(path) if path.suffix == ".safetensors" else {}
 
 
-def locate(weights: str | PathLike[str] | None = None) -> Path:
+def locate(weights: StrPath | None = None) -> Path:
     """The path of a weights file, downloaded if necessary; downloads are cached.
 
     `weights` is None for the shipped weights; a `.safetensors` file written by
     `gin.save`; the authors' `.pth` file; a folder with `deepgin.safetensors`;
     "released" for the file that the authors published; or "hf:owner/name[@revision]"
-    for the Hugging Face Hub. Raises InputError for no such file, or a download that
-    fails.
+    for the Hugging Face Hub. Raises InputError for a missing file or a failed download.
     """
     if weights is None:
         return shipped()

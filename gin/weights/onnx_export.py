@@ -8,7 +8,6 @@ import warnings
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ from torch.export import Dim
 from gin.attention import SelfAttention
 from gin.errors import InputError
 from gin.generator import STRIDE, DeepGIN
-from gin.utils.files import atomic, check_folder, check_new
+from gin.utils.files import StrPath, atomic, check_folder, check_new
 from gin.weights import checkpoints
 from gin.weights.state_dicts import fingerprint
 
@@ -109,7 +108,7 @@ class _Pictures(nn.Module):
 
 def export(
     net: DeepGIN,
-    path: str | PathLike[str],
+    path: StrPath,
     half: bool = False,
     notes: dict[str, str] | None = None,
     replace: bool = True,
@@ -153,8 +152,7 @@ def export_weights(
 ) -> Export:
     """Export the network of `checkpoints.network(weights)`, with its metadata.
 
-    Raises InputError also if the weights cannot be loaded, or if `path` exists and
-    `force` is false.
+    Raises InputError also for unusable weights, or if `path` exists without `force`.
     """
     check_new(path, force)
     check_folder(path.parent)
@@ -197,9 +195,7 @@ def _inlined(model: "ModelProto") -> "ModelProto":
 
     model.functions.append(parser.parse_function(ATTENTION))
     model = inliner.inline_local_functions(model)
-    standard = [
-        opset for opset in model.opset_import if opset.domain == defs.ONNX_DOMAIN
-    ]
+    standard = [o for o in model.opset_import if o.domain == defs.ONNX_DOMAIN]
     del model.opset_import[:]
     model.opset_import.extend(standard)
     return model
@@ -219,9 +215,8 @@ def store_in_half(model: "ModelProto") -> None:
         if values.size > 1 and np.array_equal(halves.astype(np.float32), values):
             name = tensor.name
             tensor.CopyFrom(numpy_helper.from_array(halves, f"{name}_half"))
-            casts.append(
-                helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT)
-            )
+            cast = helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT)
+            casts.append(cast)
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)

@@ -4,7 +4,6 @@ Taught in book/03_network.md.
 """
 
 from collections.abc import Iterator, Mapping
-from os import PathLike
 from pathlib import Path
 
 from filelock import FileLock
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from gin.errors import InputError
 from gin.generator import DeepGIN
-from gin.utils.files import atomic
+from gin.utils.files import StrPath, atomic
 from gin.weights import downloads, state_dicts
 
 RELEASED = "released"
@@ -23,19 +22,12 @@ DRIVE = {
 }
 # Released module name -> name in `DeepGIN`.
 _PLAIN = {
-    "lr_coarse_tinker.1": "coarse.encoder.0.0",
-    "lr_coarse_tinker.4": "coarse.encoder.1.0",
-    "lr_coarse_tinker.7": "coarse.encoder.2.0",
-    "lr_coarse_tinker.10": "coarse.encoder.3.0",
-    "lr_coarse_tinker.20": "coarse.decoder.0.conv.0",
-    "lr_coarse_tinker.24": "coarse.decoder.1.conv.0",
-    "lr_coarse_tinker.28": "coarse.decoder.2.conv.0",
+    **{f"lr_coarse_tinker.{1 + 3 * i}": f"coarse.encoder.{i}.0" for i in range(4)},
+    **{
+        f"lr_coarse_tinker.{20 + 4 * i}": f"coarse.decoder.{i}.conv.0" for i in range(3)
+    },
     "lr_coarse_tinker.31": "coarse.rgb",
-    "r_en_conv1": "refinement.encoder.0.0",
-    "r_en_conv2": "refinement.encoder.1.0",
-    "r_en_conv3": "refinement.encoder.2.0",
-    "r_en_conv4": "refinement.encoder.3.0",
-    "r_en_conv5": "refinement.encoder.4.0",
+    **{f"r_en_conv{i + 1}": f"refinement.encoder.{i}.0" for i in range(5)},
     "r_en_skp_conv3": "refinement.skip3.narrow.0",
     "r_en_skp_conv4": "refinement.skip4.narrow.0",
     "r_de_conv1": "refinement.up1.conv.0",
@@ -84,7 +76,7 @@ def released_names() -> dict[str, str]:
     }
 
 
-def load_released(source: str | PathLike[str] | Mapping[str, Tensor]) -> DeepGIN:
+def load_released(source: StrPath | Mapping[str, Tensor]) -> DeepGIN:
     """Load the authors' generator as a `DeepGIN(composite=True)` in evaluation mode.
 
     `source` is their `.pth` file, read with `weights_only=True`, or its state dict. The

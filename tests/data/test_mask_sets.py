@@ -200,8 +200,8 @@ def test_masks_are_found_where_they_were_placed(tmp_path: Path) -> None:
     written = mask_sets.places(tmp_path, names)
     for path in written:
         mask_sets.write(np.eye(16, dtype=np.uint8), path)
-    pairs = mask_sets.pair([Path(name) for name in names], tmp_path, None)
-    assert [mask.path for mask in pairs] == written
+    folder = MaskFolder(tmp_path)
+    assert [folder.find(Path(name)) for name in names] == written
 
 
 def test_names_in_two_unicode_forms_share_a_mask(tmp_path: Path) -> None:

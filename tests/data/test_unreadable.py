@@ -55,8 +55,12 @@ def test_a_thousand_photographs_with_three_cut_off(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_the_others_keep_their_order(source: Source, threads: int) -> None:
-    readable = check(source, skip_bad=True, threads=threads)
+def test_the_others_keep_their_order(
+    source: Source, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gin.data.unreadable.MOST_THREADS", threads)
+    monkeypatch.setattr("gin.data.unreadable.available_cores", lambda: threads)
+    readable = check(source, skip_bad=True)
     assert names(readable) == ["000.png", "002.png", "003.png", "005.png"]
     assert readable.read(1).tobytes() == photograph(2).tobytes()
     assert [name for name, _ in readable.bad] == ["001.png", "004.png"]

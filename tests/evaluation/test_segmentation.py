@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 from segmenters import by_brightness
 from torch import Tensor, nn
+from torchvision.models import get_model
 
 from gin.errors import InputError, Unavailable
 from gin.evaluation.segmentation import (
@@ -25,11 +26,9 @@ def random_net(name: str, **options: object) -> nn.Module:
     """A network with random weights, normalised as a trained one would be."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return (
-            ARCHITECTURES[name]
-            .build(weights=None, weights_backbone=None, **options)
-            .eval()
-        )
+        return get_model(
+            ARCHITECTURES[name], weights=None, weights_backbone=None, **options
+        ).eval()
 
 
 @pytest.fixture(scope="module")

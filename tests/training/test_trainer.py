@@ -379,7 +379,7 @@ def test_a_resumed_training_decodes_no_photograph_again(
     with pytest.raises(Interrupted):
         train(TINY, data, run, hardware=CPU, max_steps=1)
     assert read_bad(run / "skipped.csv") == []
-    monkeypatch.delattr("gin.training.trainer.check_photographs")
+    monkeypatch.delattr("gin.training.trainer.check")
     with pytest.raises(Interrupted):
         train(TINY, data, run, hardware=CPU, resume=True, max_steps=1)
 

@@ -70,8 +70,7 @@ class EluLayer(nn.Module):
 class GatedLayer(EluLayer):
     """DeepFillv2's gated convolution: half of the channels gate the others.
 
-    Yu et al., Free-Form Image Inpainting with Gated Convolution (ICCV 2019), section
-    3.1.
+    Yu et al., Free-Form Image Inpainting with Gated Convolution (ICCV 2019), sec. 3.1.
     """
 
     outputs = 2

@@ -36,10 +36,8 @@ class Widths(NamedTuple):
     last: int
 
 
-def _dilated(layer: Layer, channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        *(layer(channels, channels, dilation=rate) for rate in (2, 4, 8, 16))
-    )
+def _dilated(layer: Layer, c: int) -> nn.Sequential:
+    return nn.Sequential(*(layer(c, c, dilation=rate) for rate in (2, 4, 8, 16)))
 
 
 def _encoder(

@@ -18,7 +18,7 @@ from gin.generator import Completion
 from gin.losses import adversarial_loss, discriminator_loss
 from gin.masks import KINDS, MOST_MISSING, Mask, area, deepfill_strokes, draw
 from gin.recipes import RECIPES, Recipe
-from gin.training.learner import Learner
+from gin.training.learner import Learner, Losses
 
 CRITIC_STEPS = 5  # v1: for each of the generator's
 DISCOUNT = 0.9  # a pixel further from the box's border
@@ -40,7 +40,6 @@ class DeepFillLearner(Learner):
     discriminators: nn.Module  # type: ignore[assignment]
 
     copies, steps = 1, 0
-    has_warm_up = False
 
     def _networks(self) -> tuple[DeepFill, nn.Module]:  # type: ignore[override]
         _check(self.recipe)
@@ -57,9 +56,7 @@ class DeepFillLearner(Learner):
         published = RECIPES[network.variant].network.base_channels
         return max(1, 64 * network.base_channels // published)
 
-    def warm_up_step(
-        self, image: Tensor, mask: Tensor, factor: float
-    ) -> dict[str, Tensor]:
+    def warm_up_step(self, image: Tensor, mask: Tensor, factor: float) -> Losses:
         """Raise InputError: there is no warm-up stage."""
         raise InputError(f"{self.net.variant} has no warm-up stage")
 
@@ -74,16 +71,6 @@ class DeepFillLearner(Learner):
             scores = self.discriminators(condition, completed)
         self.discriminators.requires_grad_(True)
         return scores
-
-    def _update_generator(self, total: Tensor) -> None:
-        self.adam_g.zero_grad()
-        self.fabric.backward(total)
-        self._update_generators(together=False)
-
-    def _update_discriminators(self, loss: Tensor) -> None:
-        self.adam_d.zero_grad()
-        self.fabric.backward(loss)
-        self._step_d.step()
 
     def state_dict(self) -> dict[str, Any]:
         """All that the coming steps depend on, the number of steps included."""
@@ -121,9 +108,7 @@ class DeepFillV1Learner(DeepFillLearner):
             )
         return Critics(size, self._discriminator_channels())
 
-    def main_step(
-        self, image: Tensor, mask: Tensor, factor: float
-    ) -> dict[str, Tensor]:
+    def main_step(self, image: Tensor, mask: Tensor, factor: float) -> Losses:
         """Arguments as for `Learner`; `mask` is replaced by v1's own.
 
         Returns every term, also in steps that update the critics alone.
@@ -142,7 +127,7 @@ class DeepFillV1Learner(DeepFillLearner):
         with torch.set_grad_enabled(turn):
             terms = self._loss_terms(done, image, mask, box)
         if turn:
-            self._update_generator(terms["total"])
+            self._update_generators(terms["total"])
         named = {name: term.detach() for name, term in terms.items()}
         return {**named, "discriminators": loss_d}
 
@@ -162,17 +147,13 @@ class DeepFillV1Learner(DeepFillLearner):
         whole, part = self.discriminators(boxes, points)
         penalty = gradient_penalty(whole, points, mask)
         penalty = penalty + gradient_penalty(part, boxes, box.crop(mask))
-        total = loss + PENALTY_WEIGHT * penalty
-        self._update_discriminators(total)
-        return total.detach()
+        return self._update_discriminators(loss + PENALTY_WEIGHT * penalty)
 
     def _loss_terms(
         self, done: Completion, image: Tensor, mask: Tensor, box: Box
-    ) -> dict[str, Tensor]:
-        """The generator's loss and its parts."""
+    ) -> Losses:
         coarse, out, completed = _signed(done)
-        crops = (box.crop(part) for part in (coarse, out, image))
-        hole = hole_loss(*crops)
+        hole = hole_loss(*(box.crop(part) for part in (coarse, out, image)))
         known = known_loss(coarse, out, image, mask)
         scores = self._frozen_scores(box.crop(completed), completed)
         adversarial = -sum(score.float().mean() for score in scores)
@@ -188,9 +169,7 @@ class DeepFillV2Learner(DeepFillLearner):
     def _build_discriminators(self) -> nn.Module:
         return PatchDiscriminator(self._discriminator_channels())
 
-    def main_step(
-        self, image: Tensor, mask: Tensor, factor: float
-    ) -> dict[str, Tensor]:
+    def main_step(self, image: Tensor, mask: Tensor, factor: float) -> Losses:
         """Arguments as for `Learner`; `mask` is replaced by v2's own."""
         self.set_lr(factor)
         image = image[:: len(KINDS)]
@@ -201,7 +180,7 @@ class DeepFillV2Learner(DeepFillLearner):
         image = 2 * image - 1
         loss_d = self._train_discriminators(done, image, mask)
         terms = self._loss_terms(done, image, mask)
-        self._update_generator(terms["total"])
+        self._update_generators(terms["total"])
         named = {name: term.detach() for name, term in terms.items()}
         return {**named, "discriminators": loss_d}
 
@@ -212,12 +191,9 @@ class DeepFillV2Learner(DeepFillLearner):
         both = torch.cat([image, 2 * done.completed.detach() - 1])
         real, fake = self._discriminators(torch.cat([mask, mask]), both).chunk(2)
         loss = discriminator_loss([real], [fake], factor=0.5)
-        self._update_discriminators(loss)
-        return loss.detach()
+        return self._update_discriminators(loss)
 
-    def _loss_terms(
-        self, done: Completion, image: Tensor, mask: Tensor
-    ) -> dict[str, Tensor]:
+    def _loss_terms(self, done: Completion, image: Tensor, mask: Tensor) -> Losses:
         """The generator's loss and its parts, all of weight 1."""
         coarse, out, completed = _signed(done)
         l1 = reconstruction_loss(coarse, out, image)

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from gin.baselines.deepfill.networks import DeepFillV1, DeepFillV2
 from gin.errors import InputError
+from gin.utils.files import StrPath
 from gin.weights import state_dicts
 
 MODELS: dict[str, type[DeepFillV1] | type[DeepFillV2]] = {
@@ -52,7 +52,7 @@ def _modules() -> Iterator[tuple[str, str]]:
             yield f"{prefix}{number}{ending}", f"{part}.{index}{inner}"
 
 
-def load_deepfillv2(source: str | PathLike[str] | Mapping[str, Any]) -> DeepFillV2:
+def load_deepfillv2(source: StrPath | Mapping[str, Any]) -> DeepFillV2:
     """Load DeepFillv2's generator, in evaluation mode.
 
     `source` is the published weights for PyTorch, a `.pth` file or a state dict, of the
@@ -82,7 +82,7 @@ def load_deepfillv2(source: str | PathLike[str] | Mapping[str, Any]) -> DeepFill
     return state_dicts.build_and_load(lambda: DeepFillV2(width), state, where)
 
 
-def load_deepfill(path: str | PathLike[str]) -> DeepFillV1 | DeepFillV2:
+def load_deepfill(path: StrPath) -> DeepFillV1 | DeepFillV2:
     """Load a `.safetensors` file of a DeepFill training, v1 or v2, in evaluation mode.
 
     Raises InputError if the file is missing, damaged, or holds another network.

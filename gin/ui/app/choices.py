@@ -1,6 +1,6 @@
 """The methods that the app offers: DeepGIN's weights and the baselines."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -16,19 +16,16 @@ from gin.errors import InputError
 from gin.inpainting import Inpainter
 from gin.masks import MOST_MISSING, Mask, area
 from gin.ui.app.worker import Progress
+from gin.utils.files import StrPath
 from gin.utils.images import Photograph
 from gin.weights import checkpoints
 from gin.weights.released import RELEASED
 
-Weights = str | PathLike[str] | Sequence[str | PathLike[str]] | None
+Weights = StrPath | Sequence[StrPath] | None
 SHIPPED = "shipped weights"
 OTHER = "other weights"  # typed by the user
 COMPLETED = "completed"  # the only stage of a baseline
-# Method -> the modules that it imports, module -> its package.
-_MODULES = {
-    name: ("cv2", "skimage", *(("patchmatch",) if name == "patchmatch" else ()))
-    for name in methods.CLASSICAL
-}
+# Module -> its package; only the method patchmatch imports patchmatch.
 _PACKAGES = {
     "cv2": "opencv-python-headless",
     "skimage": "scikit-image",
@@ -46,6 +43,9 @@ class Choice:
     missing_packages: str = ""
 
 
+_RELEASED = Choice(RELEASED, "DeepGIN, as released (downloaded once)", deepgin=True)
+
+
 class Catalogue:
     """The methods by name; networks are loaded on first use and kept.
 
@@ -61,12 +61,13 @@ class Catalogue:
         given = [str(source) for source in weights]
         for source in given:
             self._load(source)
-        self._sources = {_file_name(source): source for source in given} | _shipped()
+        named = {Path(source.rpartition("=")[2]).name: source for source in given}
+        self._sources = named | _shipped()
         if not self._sources:
             checkpoints.shipped()  # raises InputError
         self.choices = [
             *(_choice(name, source) for name, source in self._sources.items()),
-            *_released(self._sources),
+            *([] if RELEASED in self._sources else [_RELEASED]),
             Choice(OTHER, f"DeepGIN, {OTHER} …", deepgin=True),
             *(
                 Choice(name, name, missing_packages=_missing_packages(name))
@@ -147,16 +148,6 @@ def _choice(name: str, source: str) -> Choice:
     return Choice(name, f"{method}, {name}", deepgin)
 
 
-def _released(given: Iterable[str]) -> list[Choice]:
-    """The authors' weights, which are downloaded on first use."""
-    label = "DeepGIN, as released (downloaded once)"
-    return [] if RELEASED in given else [Choice(RELEASED, label, deepgin=True)]
-
-
-def _file_name(source: str) -> str:
-    return Path(source.rpartition("=")[2]).name
-
-
 def _shipped() -> dict[str, str]:
     """Name -> source of the shipped weights and the files beside them."""
     try:
@@ -174,5 +165,6 @@ def _shipped() -> dict[str, str]:
 
 def _missing_packages(name: str) -> str:
     """The packages that a method needs and that are not installed, or ""."""
-    missing = [_PACKAGES[m] for m in _MODULES[name] if find_spec(m) is None]
+    modules = [m for m in ("cv2", "skimage", name) if m in _PACKAGES]
+    missing = [_PACKAGES[m] for m in modules if find_spec(m) is None]
     return f"needs {' and '.join(missing)}" if missing else ""

@@ -186,15 +186,12 @@ class InpaintApp(ipywidgets.Box):
         actions[message["do"]](message)
 
     def _save(self, message: Message) -> None:
-        completion = self.controller.state.result
-        if completion is not None:
+        if (completion := self.controller.state.result) is not None:
             stage = message["stage"]
-            name = f"{completion.name}-{stage}.png"
-            file = png(completion.stages[stage])
-            self._outcome.send({"file": name, "view": message["view"]}, [file])
+            file = {"file": f"{completion.name}-{stage}.png", "view": message["view"]}
+            self._outcome.send(file, [png(completion.stages[stage])])
 
     def _show(self, state: State[Completion]) -> None:
-        """Show the state of the controller on the page."""
         completion = state.result
         if completion is not None and completion is not self._shown:
             self._shown = completion

@@ -19,10 +19,11 @@ from PIL import Image
 from gin import masks
 from gin.errors import InputError
 from gin.ui.esm import joined
+from gin.utils.files import StrPath
 from gin.utils.images import Photograph, check_lossless, open_picture, upright
 
 _numbers = itertools.count()
-Photo = Image.Image | str | os.PathLike[str] | np.ndarray
+Photo = Image.Image | StrPath | np.ndarray
 MOST_PIXELS = 50_000_000  # files.js has the same limit
 
 
@@ -152,8 +153,7 @@ class MaskPainter(anywidget.AnyWidget):
 def read_photo(photo: Photo) -> Image.Image:
     """`photo` upright, checked as a completion checks it.
 
-    Raises InputError for a file that is not a picture, as `Photograph.read` does, and
-    for more than 50 megapixels.
+    Raises InputError as `open_picture`, `Photograph.read` and `check_photo` do.
     """
     if isinstance(photo, str | os.PathLike):
         photo = open_picture(photo, check_photo)
