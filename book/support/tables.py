@@ -73,7 +73,8 @@ def shown(rows: Rows, extra: Sequence[str] = ()) -> Table:
     for name, row in rows.items():
         cells = [f"{row[metric]:.3f}" for metric in extra]
         for metric in METRICS:
-            star = "" if place(rows, name, metric) else " *"
+            # With a no-break space: the star stays on the number's line.
+            star = "" if place(rows, name, metric) else "\u00a0*"
             cells.append(f"{row[metric]:.{DIGITS[metric]}f}{star}")
         lines.append((name, *cells))
     return Table(["", *extra, *METRICS], lines)
