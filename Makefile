@@ -7,7 +7,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lab book check test bench
+.PHONY: help setup lab book check test
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -53,6 +53,3 @@ check: $(INSTALLED)  ## lint, formatting, types and import contracts
 
 test: check  ## check, then the unit tests and every chapter
 	OMP_NUM_THREADS=1 $(BIN)/pytest --nbval -n $(WORKERS)
-
-bench: $(INSTALLED)  ## run every benchmark
-	for program in benchmarks/[!_]*.py; do $(BIN)/python "$$program" || exit 1; done
