@@ -5,12 +5,20 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 
+def printable(text: str) -> str:
+    """Escape what does not print, so that names from a file cannot drive a terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 class InputError(ValueError):
     """Input that cannot be used; the command line prints it and exits with code 2.
 
     The message is one sentence with the file or argument, its value and the expected
-    values.
+    values, on one line: see `printable`.
     """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class Unavailable(InputError):

@@ -19,7 +19,13 @@ from typer import Option
 
 from gin.cli import evaluate, info, inpaint, train
 from gin.cli.options import Force, Weights, examples, flag
-from gin.errors import InputError, Interrupted, Terminated, check_import_name
+from gin.errors import (
+    InputError,
+    Interrupted,
+    Terminated,
+    check_import_name,
+    printable,
+)
 
 BAD_INPUT, DIVERGED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 # Usage errors are click's class in some versions of typer, typer's own in others.
@@ -75,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    print("gin:", " ".join(message.split("\n")), file=sys.stderr)
+    print("gin:", printable(message), file=sys.stderr)
     return code
 
 

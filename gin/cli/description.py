@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gin.discriminator import Discriminators
-from gin.errors import InputError
+from gin.errors import InputError, printable
 from gin.generator import VARIANTS, DeepGIN
 from gin.utils import devices
 from gin.weights import checkpoints
@@ -77,4 +77,4 @@ def _count(net: nn.Module) -> int:
 def _table(rows: Iterable[Row]) -> list[str]:
     rows = list(rows)
     width = max(len(name) for name, _ in rows)
-    return [f"{name:<{width}}  {value}" for name, value in rows]
+    return [printable(f"{name:<{width}}  {value}") for name, value in rows]

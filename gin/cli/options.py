@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 import typer
 from typer import Option
 
+from gin.errors import printable
+
 # Kinds of masks on the command line -> names in `gin.masks.KINDS`.
 KINDS = {
     "rectangular": "rectangular",
@@ -52,4 +54,6 @@ def print_skipped_formats(paths: Iterable[Path]) -> None:
     from gin.data.sources import skipped_formats
 
     if formats := skipped_formats(path for path in paths if path.is_dir()):
-        typer.echo(f"gin: skipped files of other formats: {formats}", err=True)
+        typer.echo(
+            f"gin: skipped files of other formats: {printable(formats)}", err=True
+        )

@@ -100,6 +100,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     said, complaint = capsys.readouterr()
     assert said == ""
     assert re.fullmatch(r"gin: [^\n]+\n", complaint)
+    assert complaint[:-1].isprintable()
     return complaint
 
 
@@ -226,6 +227,25 @@ def test_code_in_weights_is_not_run(
     complaint = refused(capsys, "inpaint", "good.png", *arguments)
     assert name in complaint
     assert not Path("ran").exists()
+
+
+def test_names_in_a_file_cannot_drive_the_terminal(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A form feed, a colour and a line break, in the name of a weight."""
+    torch.save({"a\x0cb\x1b[31m\nc": torch.zeros(1)}, "names.pth")
+    arguments = ("good.png", "--mask", "mask.png", "--out", "new")
+    said = refused(capsys, "inpaint", *arguments, "--weights", "names.pth")
+    assert r"a\x0cb\x1b[31m\nc" in said
+
+
+def test_notes_in_weights_cannot_drive_the_terminal(
+    folder: Path, weights: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    notes = {"by": "\x1b[2Jme"}
+    gin.save(gin.load(weights), "notes.safetensors", notes=notes)
+    assert main(["info", "--weights", "notes.safetensors"]) == 0
+    assert r"\x1b[2Jme" in capsys.readouterr().out
 
 
 def test_python_adds_no_lines_of_its_own(folder: Path) -> None:
