@@ -10,6 +10,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from gin.errors import check_choice
 from gin.recipes import PAPER_OR_RELEASED
+from gin.utils.devices import no_autocast
 
 
 class NormalisedConv2d(nn.Conv2d):
@@ -17,7 +18,7 @@ class NormalisedConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) -> (B, C_out, H', W')."""
-        with torch.autocast(x.device.type, enabled=False):
+        with no_autocast(x.device):
             weight = self.weight
         return self._conv_forward(x, weight, self.bias)
 

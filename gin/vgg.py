@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gin.back_projection import resize
 from gin.errors import InputError, check_choice, required
 from gin.recipes import LAYERS
-from gin.utils.devices import exact_float32
+from gin.utils.devices import exact_float32, no_autocast
 from gin.utils.files import StrPath
 from gin.weights.imagenet import NETWORKS, Backbone, load_backbone
 
@@ -148,7 +148,7 @@ class Lpips(nn.Module):
 
     def distances(self, image: Tensor, target: Tensor) -> Tensor:
         """The same without checks and with TF32 where it is on, for training."""
-        with torch.autocast(image.device.type, enabled=False):
+        with no_autocast(image.device):
             # `normalize` maps [0, 1] to the [-1, 1] that the package computes in.
             distance = self.distance(image.float(), target.float(), normalize=True)
         return distance.flatten()

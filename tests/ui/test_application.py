@@ -167,7 +167,8 @@ def test_an_error_is_a_sentence_and_the_next_job_runs(fake: Fake) -> None:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (InputError("photo: too\n small"), "photo: too small."),
+        (InputError("photo: too small"), "photo: too small."),
+        (InputError("too\nsmall"), r"Too\nsmall."),
         (ModuleNotFoundError(name="cv2"), "The package cv2 is not installed."),
         (MemoryError(), OUT_OF_MEMORY),
         (RuntimeError("[enforce fail] not enough memory: you tried"), OUT_OF_MEMORY),

@@ -131,7 +131,7 @@ class Controller(Generic[Result]):
 def error_message(error: Exception) -> str:
     """The message of an error as one sentence for the user, without a traceback."""
     if isinstance(error, InputError):
-        text = " ".join(str(error).split())
+        text = str(error)
         if ": " not in text:  # what stands before a colon is a name, as it is
             text = text[:1].upper() + text[1:]
         return text if text.endswith(".") else f"{text}."
