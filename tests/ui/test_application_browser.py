@@ -172,6 +172,7 @@ def test_painted_completed_compared_and_downloaded(
 def test_twenty_rapid_completions_end_with_the_last_mask(
     app: Page, photo: Image.Image
 ) -> None:
+    app.painter.choose("Rectangle")
     app.painter.choose("Clear")
     for k in range(20):
         app.painter.drag((20.5 + 4 * k, 30.5), (23.5 + 4 * k, 60.5))
