@@ -21,10 +21,11 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book"))
 
 from _table import machine
-from support import figures, rivals
 from support import large_photographs as lp
+from support import rivals
 
 from gin.masks import KINDS
+from gin.subsampling import merge, split
 
 HEADER = ("photograph", "kind", "side", "way", "psnr", "l1_hole")
 
@@ -41,19 +42,16 @@ def main() -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(HEADER)
         for number, name in enumerate(rivals.NAMES):
-            for kind in KINDS:
-                write(writer, name, kind, 512, ways(*lp.case(name, kind)))
-            kind = KINDS[number % len(KINDS)]
-            write(writer, name, kind, 256, means(*lp.case(name, kind, 256)))
+            writer.writerows(lines(name, KINDS[number % len(KINDS)]))
             print(f"{number + 1}/{len(rivals.NAMES)} {name}", flush=True)
 
 
-def write(
-    writer: "csv._writer", name: str, kind: str, side: int, done: Iterator
-) -> None:
-    """The lines of one photograph under one mask."""
-    for way, scores in done:
-        writer.writerow([name, kind, side, way, *(f"{s:.4f}" for s in scores)])
+def lines(name: str, kind_at_256: str) -> Iterator[list[object]]:
+    """The lines of one photograph."""
+    cases = [(kind, 512, ways) for kind in KINDS]
+    for kind, side, complete in (*cases, (kind_at_256, 256, means)):
+        for way, scores in complete(*lp.case(name, kind, side)):
+            yield [name, kind, side, way, *(f"{score:.4f}" for score in scores)]
 
 
 def ways(image: Tensor, hole: Tensor) -> Iterator[tuple[str, tuple[float, float]]]:
@@ -71,9 +69,9 @@ def ways(image: Tensor, hole: Tensor) -> Iterator[tuple[str, tuple[float, float]
 
 
 def phases(image: Tensor, hole: Tensor) -> Tensor:
-    """The paper's way, as `gin.Inpainter` does it."""
-    pixels = (255 * image[0]).round().byte().permute(1, 2, 0).numpy()
-    return figures.as_tensor(rivals.deepgin(pixels, hole[0, 0].byte().numpy()))
+    """The paper's way: each phase of sub-sampling by 2 alone."""
+    done = lp.network(split(image.masked_fill(hole > 0, 1), 2), split(hole, 2))
+    return torch.where(hole > 0, merge(done, 2), image)
 
 
 def means(image: Tensor, hole: Tensor) -> Iterator[tuple[str, tuple[float, float]]]:

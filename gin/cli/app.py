@@ -3,6 +3,7 @@
 Taught in book/00_start.md.
 """
 
+import re
 import signal
 import sys
 import threading
@@ -81,7 +82,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    print("gin:", printable(message), file=sys.stderr)
+    line = re.sub(r"\s*\n\s*", " ", message)  # a usage error lists choices in lines
+    print("gin:", printable(line), file=sys.stderr)
     return code
 
 

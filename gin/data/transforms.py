@@ -48,7 +48,8 @@ def sample(
         view = recolour(view, rng)
     variant = recipe.free_form_variant
     if variant == "alternate":  # each photograph has both in two epochs
-        variant = PAPER_OR_RELEASED[(draw.epoch + draw.photograph) % 2]
+        turn = (draw.epoch + draw.photograph) % len(PAPER_OR_RELEASED)
+        variant = PAPER_OR_RELEASED[turn]
     drawn = masks.make_all(image_size, image_size, rng, variant)
     return view.transpose(2, 0, 1), drawn
 

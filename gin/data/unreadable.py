@@ -103,7 +103,7 @@ def add_bad(bad: Iterable[Bad], path: Path) -> None:
 
 def read_bad(path: Path) -> list[Bad]:
     """Read the table that `write_bad` wrote. Raises InputError if it cannot be read."""
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"{path}: cannot be read (no such file)")
     return [Bad(**row) for row in Records(path, Bad._fields).recover()]
 

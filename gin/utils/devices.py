@@ -64,7 +64,7 @@ def exact_float32(device: torch.device) -> Iterator[None]:
     before = cudnn.allow_tf32, products.allow_tf32
     cudnn.allow_tf32 = products.allow_tf32 = False
     try:
-        with torch.autocast(device.type, enabled=False):
+        with no_autocast(device):
             yield
     finally:
         cudnn.allow_tf32, products.allow_tf32 = before

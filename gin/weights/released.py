@@ -22,12 +22,19 @@ DRIVE = {
 }
 # Released module name -> name in `DeepGIN`.
 _PLAIN = {
-    **{f"lr_coarse_tinker.{1 + 3 * i}": f"coarse.encoder.{i}.0" for i in range(4)},
-    **{
-        f"lr_coarse_tinker.{20 + 4 * i}": f"coarse.decoder.{i}.conv.0" for i in range(3)
-    },
+    "lr_coarse_tinker.1": "coarse.encoder.0.0",
+    "lr_coarse_tinker.4": "coarse.encoder.1.0",
+    "lr_coarse_tinker.7": "coarse.encoder.2.0",
+    "lr_coarse_tinker.10": "coarse.encoder.3.0",
+    "lr_coarse_tinker.20": "coarse.decoder.0.conv.0",
+    "lr_coarse_tinker.24": "coarse.decoder.1.conv.0",
+    "lr_coarse_tinker.28": "coarse.decoder.2.conv.0",
     "lr_coarse_tinker.31": "coarse.rgb",
-    **{f"r_en_conv{i + 1}": f"refinement.encoder.{i}.0" for i in range(5)},
+    "r_en_conv1": "refinement.encoder.0.0",
+    "r_en_conv2": "refinement.encoder.1.0",
+    "r_en_conv3": "refinement.encoder.2.0",
+    "r_en_conv4": "refinement.encoder.3.0",
+    "r_en_conv5": "refinement.encoder.4.0",
     "r_en_skp_conv3": "refinement.skip3.narrow.0",
     "r_en_skp_conv4": "refinement.skip4.narrow.0",
     "r_de_conv1": "refinement.up1.conv.0",

@@ -92,8 +92,8 @@ def test_ranks_are_scipys_with_and_without_ties() -> None:
     for reference in (rng.normal(size=7), np.array([1.0, 1, 2, 3, 3, 4, 5])):
         values = rng.integers(0, 4, (7, 2, 3)).astype(float)
         expected = [
-            discriminator(values.mean(axis=(1, 2)), reference).statistic
-            for discriminator in (stats.spearmanr, stats.kendalltau)
+            correlation(values.mean(axis=(1, 2)), reference).statistic
+            for correlation in (stats.spearmanr, stats.kendalltau)
         ]
         found = [
             rank_correlation(values, reference, kind).value

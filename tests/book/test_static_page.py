@@ -48,7 +48,7 @@ def opened(browser: Any, site: str) -> Iterator[Any]:
     page = context.new_page()
     outside, errors = [], []
 
-    def discriminator(route: Any) -> None:
+    def handle(route: Any) -> None:
         address = route.request.url
         if address.startswith((own, "blob:", "data:")):
             route.continue_()
@@ -56,7 +56,7 @@ def opened(browser: Any, site: str) -> Iterator[Any]:
             outside.append(address)
             route.abort()
 
-    context.route("**/*", discriminator)
+    context.route("**/*", handle)
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(site)
     page.wait_for_selector(".gin-inpaint[data-ready]", timeout=WAIT)

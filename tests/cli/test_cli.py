@@ -239,6 +239,13 @@ def test_names_in_a_file_cannot_drive_the_terminal(
     assert r"a\x0cb\x1b[31m\nc" in said
 
 
+def test_a_usage_error_with_lines_of_choices_is_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(capsys, "mask", "--size", "64x64", "--out", "new.png")
+    assert "Choose from: rectangular, free-form, cellular" in said
+
+
 def test_notes_in_weights_cannot_drive_the_terminal(
     folder: Path, weights: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

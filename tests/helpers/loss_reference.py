@@ -91,11 +91,11 @@ def terms(given: Example, recipe: LossRecipe) -> dict[str, float]:
         "style": recipe.style_weight,
         "variation": recipe.variation_weight,
     }
-    critic = discriminator(given.real_maps, given.fake_maps)
+    loss_d = discriminator(given.real_maps, given.fake_maps)
     return {
         **found,
         "total": sum(weighted[name] * value for name, value in found.items()),
-        "discriminator": recipe.discriminator_factor * critic,
+        "discriminator": recipe.discriminator_factor * loss_d,
     }
 
 
@@ -110,8 +110,8 @@ def measured(
     done = Completion(coarse, low_res, out, completed)
     *features, real_maps, fake_maps = layers
     found = generator_terms(done, image, mask, Features(*features), fake_maps, recipe)
-    critic = discriminator_loss(real_maps, fake_maps, recipe.discriminator_factor)
-    return {**found._asdict(), "total": found.total(recipe), "discriminator": critic}
+    loss_d = discriminator_loss(real_maps, fake_maps, recipe.discriminator_factor)
+    return {**found._asdict(), "total": found.total(recipe), "discriminator": loss_d}
 
 
 def l1(
