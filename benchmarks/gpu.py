@@ -30,6 +30,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book"))
@@ -340,7 +341,8 @@ def kernels(call: Callable[[], None]) -> str:
     with profile(activities=[ProfilerActivity.CUDA]) as profiled:
         call()
         torch.cuda.synchronize()
-    events = profiled.events()
+    # The calls that start kernels are events, too.
+    events = [e for e in profiled.events() if e.device_type == DeviceType.CUDA]
     busy = sum(event.device_time_total for event in events) / 1000
     return f"{len(events):,} ({busy:.1f} ms)"
 

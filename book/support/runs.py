@@ -3,6 +3,7 @@
 Taught in book/18_main_stage.md.
 """
 
+import csv
 import io
 import re
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from gin.utils.images import open_picture
 
 VALIDATION = "validation/error in the hole (%)"
 SPEED = "images per second"
+SKIP4 = "refinement.skip4.attention "
 PANELS = {
     "loss/l1": "L1",
     "loss/discriminators": "discriminators (4 is chance)",
@@ -136,6 +138,25 @@ def milestones(run: RecordedRun, count: int = 10) -> figures.Table:
         rows.append((f"{step:,}", stage, spent[1], f"{spent[0]:.1f}", *cells))
     header = ["step", "stage", "images", "minutes", "L1", "discriminators"]
     return figures.Table([*header, "adversarial", "error in the hole (%)"], rows)
+
+
+def measures(folder: Path) -> figures.Table:
+    """The lines of `milestones/measures.csv`, which `benchmarks/milestones.py` writes."""
+    path = folder / "milestones" / "measures.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    rows = [
+        (
+            f"{int(line['step']):,}",
+            f"{float(line['error in the hole (%)']):.2f}",
+            f"{float(line['alpha']):.2f}",
+            *(f"{100 * float(line[SKIP4 + name]):.0f}" for name in ("on known", "chance")),
+        )
+        for line in lines
+    ]
+    header = ["step", "error in the hole (%)", "alpha in the hole"]
+    attention = ["attention at 32 px on known (%)", "known (%)"]
+    return figures.Table([*header, *attention], rows)
 
 
 def panels(run: RecordedRun) -> figures.Drawing:
