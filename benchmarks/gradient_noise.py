@@ -2,11 +2,12 @@
 
     python benchmarks/gradient_noise.py --photographs 40 --backbone AlexNet.safetensors
 
-For each photograph, under its three masks, the gradient of all weights of the generators.
-`length of the mean` is the norm of the mean gradient; `noise` is the variance, summed over
-the weights; `noise scale` is the number of photographs in a batch whose noise is as large
-as the squared length of the true gradient (McCandlish et al., 2018, arXiv:1812.06162). It
-has no value if that length cannot be told from 0 with so many photographs.
+For each photograph, under its three masks, the gradient of the generators' weights.
+`length of the mean` is the norm of the mean gradient; `noise` is the variance, summed
+over the weights; `noise scale` is the number of photographs in a batch whose noise is
+as large as the squared length of the true gradient (McCandlish et al., 2018,
+arXiv:1812.06162). It has no value if that length cannot be told from 0 with so many
+photographs.
 """
 
 import argparse

@@ -141,7 +141,7 @@ def milestones(run: RecordedRun, count: int = 10) -> figures.Table:
 
 
 def measures(folder: Path) -> figures.Table:
-    """The lines of `milestones/measures.csv`, which `benchmarks/milestones.py` writes."""
+    """The table that `benchmarks/milestones.py` writes, `milestones/measures.csv`."""
     path = folder / "milestones" / "measures.csv"
     with path.open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
@@ -150,7 +150,10 @@ def measures(folder: Path) -> figures.Table:
             f"{int(line['step']):,}",
             f"{float(line['error in the hole (%)']):.2f}",
             f"{float(line['alpha']):.2f}",
-            *(f"{100 * float(line[SKIP4 + name]):.0f}" for name in ("on known", "chance")),
+            *(
+                f"{100 * float(line[SKIP4 + name]):.0f}"
+                for name in ("on known", "chance")
+            ),
         )
         for line in lines
     ]
