@@ -185,10 +185,10 @@ def regions() -> dict[tuple[str, str, str], dict[str, float]]:
 
 
 def region_table() -> Table:
-    """`regions` at the default context of three times the hole, and phases."""
+    """`regions` at the default context of 1.5 times the hole, and phases."""
     rows = []
     for key, found in regions().items():
-        if key[1] in ("whole", "auto x 3"):
+        if key[1] in ("whole", "auto x 1.5"):
             cells = (f"{found['PSNR']:.2f}", f"{found['LPIPS']:.3f}")
             more = (f"{found['step']:+.1f}", f"{found['s']:.2f}")
             rows.append((", ".join(key), *cells, *more))

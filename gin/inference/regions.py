@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from torch.nn import functional as F
 
-CONTEXT = 3.0  # side of a crop, as a multiple of its hole's
+CONTEXT = 1.5  # side of a crop, as a multiple of its hole's
 SIDE = 256  # px: of a tile, the network's input; minimum side of a crop
 DEPTH = 16  # px to the next known pixel: crops with deeper holes are downscaled
 CORE = 128  # px: side of the centre of a tile, which is kept

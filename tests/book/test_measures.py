@@ -116,11 +116,13 @@ def test_a_crop_whose_border_is_corrected_is_better_and_faster_than_phases() -> 
         assert found["LPIPS"] < before["LPIPS"]
         assert abs(found["step"]) < 6
         assert before["step"] > -1
-        if region == "auto x 3":
+        if region == "auto x 1.5":
             assert found["PSNR"] > plain["PSNR"]
             assert found["s"] < plain["s"] / (20 if large else 2)
-            deep = hole in ("512, square 200", "2048, square 600")
-            assert (found["LPIPS"] > plain["LPIPS"]) == deep
+            assert (found["LPIPS"] > plain["LPIPS"]) == large
+            thrice = numbers[hole, "auto x 3", seam]
+            assert found["LPIPS"] < thrice["LPIPS"]
+            assert (found["PSNR"] < thrice["PSNR"]) == hole.endswith("brush 30")
 
 
 def test_deep_and_lively_holes_fail() -> None:

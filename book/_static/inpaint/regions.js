@@ -3,7 +3,7 @@
 
 import { shrunk } from "./resize.js";
 
-const CONTEXT = 3; // side of a crop, as a multiple of its hole's
+const CONTEXT = 1.5; // side of a crop, as a multiple of its hole's
 const SIDE = 256; // px: of a tile, the network's input; minimum side of a crop
 const DEPTH = 16; // px to the next known pixel: crops with deeper holes are downscaled
 const CORE = 128; // px: side of the centre of a tile, which is kept
@@ -93,7 +93,7 @@ function around(box, [height, width]) {
 }
 
 function widened(start, end, length) {
-  const side = Math.min(length, Math.max(SIDE, CONTEXT * (end - start)));
+  const side = Math.min(length, Math.max(SIDE, Math.ceil(CONTEXT * (end - start))));
   const first = Math.floor((start + end - side) / 2);
   const held = Math.min(length - side, Math.max(0, first));
   return [held, held + side];
