@@ -128,7 +128,7 @@ def moments(run: RecordedRun, count: int = 10) -> list[int]:
 
 def milestones(run: RecordedRun, count: int = 10) -> figures.Table:
     """A row for each of `moments`: what had been trained, and how well."""
-    names = "loss/l1", "loss/discriminators", "loss/adversarial", VALIDATION
+    names = "loss/l1", "loss/discriminators", VALIDATION
     rows = []
     for step in moments(run, count):
         stage = "warm-up" if step < run.first_main_step else "main"
@@ -137,7 +137,7 @@ def milestones(run: RecordedRun, count: int = 10) -> figures.Table:
         spent = run.minutes[step], f"{run.images(step):,}"
         rows.append((f"{step:,}", stage, spent[1], f"{spent[0]:.1f}", *cells))
     header = ["step", "stage", "images", "minutes", "L1", "discriminators"]
-    return figures.Table([*header, "adversarial", "error in the hole (%)"], rows)
+    return figures.Table([*header, "error in the hole (%)"], rows)
 
 
 def measures(folder: Path) -> figures.Table:

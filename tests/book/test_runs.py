@@ -13,6 +13,7 @@ from gin.errors import InputError
 from gin.recipes import SMOKE
 from gin.training.recipe_files import write_recipe
 
+SHIPPED = Path(__file__).parents[2] / "data" / "runs" / "shipped"
 WARM_UP, MAIN = range(10, 60, 10), range(60, 110, 10)
 
 
@@ -75,3 +76,9 @@ def test_a_run_folder_is_read_from_its_log(tmp_path: Path) -> None:
 def test_another_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no recipe.yaml"):
         runs.open_run(tmp_path)
+
+
+def test_the_measures_of_the_shipped_run_are_read() -> None:
+    table = runs.measures(SHIPPED)
+    assert len(table.rows) == 9
+    assert table.rows[-1] == ("5,405", "7.81", "0.54", "29", "59")
