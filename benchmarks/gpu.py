@@ -369,9 +369,9 @@ def training(sizes: Sizes, device: torch.device, chosen: argparse.Namespace) -> 
 
 def trained(sizes: Sizes, device: torch.device, chosen: argparse.Namespace) -> str:
     """Train, and keep the weights and what the book shows of the training."""
-    start = time.monotonic()
-    recipe = timed_recipe(sizes.gpu, device, chosen)
-    hours: float | None = chosen.minutes / 60 - (time.monotonic() - start) / 3600
+    end = time.monotonic() + 60 * chosen.minutes
+    recipe = timed_recipe(sizes.gpu, device, chosen, end)
+    hours: float | None = (end - time.monotonic()) / 3600
     if chosen.rehearse:
         recipe, hours = shortened(recipe, 10, 10), None
     with TemporaryDirectory() as folder:
@@ -386,9 +386,9 @@ def trained(sizes: Sizes, device: torch.device, chosen: argparse.Namespace) -> s
                 max_hours=hours,
                 learner=recording(kept / MILESTONES, recipe),
             )
-            end = "the whole schedule"
+            ended = "the whole schedule"
         except Interrupted as error:
-            end = str(error)
+            ended = str(error)
         net = load(run / WEIGHTS)
         write_table(read_log(run / "log"), kept / "curves.csv")
         (kept / RECIPE).write_bytes((run / RECIPE).read_bytes())
@@ -403,23 +403,23 @@ def trained(sizes: Sizes, device: torch.device, chosen: argparse.Namespace) -> s
         save(net, kept / WEIGHTS, half=True)
         split(kept / WEIGHTS, chosen.out)
     schedule = recipe.schedule
-    return f"{schedule.warm_up:,} + {schedule.flat + schedule.decay:,} steps: {end}"
+    return f"{schedule.warm_up:,} + {schedule.flat + schedule.decay:,} steps: {ended}"
 
 
 def timed_recipe(
-    recipe: Recipe, device: torch.device, chosen: argparse.Namespace
+    recipe: Recipe, device: torch.device, chosen: argparse.Namespace, end: float
 ) -> Recipe:
-    """`recipe` from the weights chosen, with as many steps as the minutes allow."""
+    """`recipe` from the weights chosen, with as many steps as the time to `end` has."""
     if chosen.weights:
         network = replace(recipe.network, initialisation=chosen.weights)
         recipe = replace(recipe, network=network)
-    schedule, start = recipe.schedule, time.monotonic()
+    schedule = recipe.schedule
     warm_up = 0 if chosen.stages == "main" else schedule.warm_up
     main = schedule.flat + schedule.decay
     seconds = main * step_seconds(recipe, "main", device)
     if warm_up:
         seconds += warm_up * step_seconds(recipe, "warm-up", device)
-    share = USED * (60 * chosen.minutes - (time.monotonic() - start)) / seconds
+    share = USED * (end - time.monotonic()) / seconds
     return shortened(recipe, round(share * warm_up), round(share * main))
 
 

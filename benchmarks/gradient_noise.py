@@ -12,7 +12,6 @@ photographs.
 
 import argparse
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -27,8 +26,9 @@ from _table import machine, show
 from gin import losses
 from gin.data.loader import batches, on_device
 from gin.data.sources import open_source
-from gin.recipes import GPU
-from gin.vgg import lpips_metric
+from gin.generator import DeepGIN
+from gin.recipes import GPU, PAPER_OR_RELEASED
+from gin.vgg import Lpips, lpips_metric
 from gin.weights.checkpoints import load
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,35 +65,33 @@ def main() -> None:
     parser.add_argument("--photographs", type=int, default=40)
     parser.add_argument("--backbone", help="AlexNet's weights, a file")
     options = parser.parse_args()
+    net, distance = load(options.weights), lpips_metric(options.backbone)
+    weights, recipe = list(net.parameters()), replace(GPU.data, batch_size=1)
+    made = batches(open_source(options.data), recipe, seed=0)
     sums: dict[str, Gradients] = {}
-    for name, gradient in islice(gradients(options), 3 * options.photographs):
-        sums.setdefault(name, Gradients()).add(gradient)
+    for batch in islice(made, options.photographs):
+        for name, loss in terms(net, distance, *on_device(batch, "cpu")).items():
+            parts = torch.autograd.grad(loss, weights, retain_graph=True)
+            gradient = torch.cat([part.flatten() for part in parts])
+            sums.setdefault(name, Gradients()).add(gradient)
     print(machine())
     print(f"{options.photographs} photographs, {Path(options.weights).name}\n")
     header = ["loss", "length of the mean", "noise", "noise scale"]
     show(header, [[name, *each.row()] for name, each in sums.items()])
 
 
-def gradients(options: argparse.Namespace) -> Iterator[tuple[str, Tensor]]:
-    """Each loss's name and gradient, one photograph after another."""
-    net = load(options.weights)
-    distance = lpips_metric(options.backbone)
-    recipe = replace(GPU.data, batch_size=1)
-    weights = list(net.parameters())
-    for batch in batches(open_source(options.data), recipe, seed=0):
-        image, mask = on_device(batch, "cpu")
-        done = net(image, mask)
-        for name, loss in {
-            **{
-                f"Eq. 1, {variant}": losses.reconstruction_loss(
-                    done, image, mask, GPU.losses.hole_weight, variant
-                )
-                for variant in ("paper", "released")
-            },
-            "LPIPS": distance.distances(image, done.completed).mean(),
-        }.items():
-            parts = torch.autograd.grad(loss, weights, retain_graph=True)
-            yield name, torch.cat([part.flatten() for part in parts])
+def terms(
+    net: DeepGIN, distance: Lpips, image: Tensor, mask: Tensor
+) -> dict[str, Tensor]:
+    """Each loss of a batch, by its name."""
+    done = net(image, mask)
+    found = {
+        f"Eq. 1, {variant}": losses.reconstruction_loss(
+            done, image, mask, GPU.losses.hole_weight, variant
+        )
+        for variant in PAPER_OR_RELEASED
+    }
+    return {**found, "LPIPS": distance.distances(image, done.completed).mean()}
 
 
 if __name__ == "__main__":
