@@ -119,9 +119,8 @@ import os, sys, time
 from pathlib import Path
 from gin.utils.files import locked
 with locked(Path(sys.argv[1])):
-    child = os.fork()
-    if child:
-        print(child, flush=True)
+    if not os.fork():
+        print(os.getpid(), flush=True)  # the child runs: what it does at a fork is done
     time.sleep(60)
 """
 
