@@ -1,7 +1,7 @@
 """The methods that are compared, by name: DeepGIN, DeepFill and classical ones."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +13,7 @@ from PIL import Image
 from gin.baselines import inpaint_function, load_deepfill, load_deepfillv2
 from gin.baselines.interface import Method
 from gin.errors import InputError
-from gin.inpainting import Inpainter
+from gin.inpainting import WHOLE, Inpainter
 from gin.masks import Mask
 from gin.utils.devices import choose_device
 from gin.utils.files import split_name
@@ -22,6 +22,7 @@ from gin.weights.state_dicts import fingerprint
 DEEPGIN = "deepgin"
 CLASSICAL = ("mean-colour", "telea", "navier-stokes", "biharmonic", "patchmatch")
 LEARNT = ("deepfillv1", "deepfillv2")
+_CROPS = "with crops around holes and without seams, as gin inpaint by default"
 # The package whose version determines a classical method's result.
 _PACKAGES = {"telea": "cv2", "navier-stokes": "cv2", "biharmonic": "skimage"}
 
@@ -41,18 +42,22 @@ def candidates(
     ensemble: bool = False,
     device: str | torch.device | None = None,
     precision: str | None = None,
+    regions: Sequence[str] = (WHOLE,),
 ) -> list[Candidate]:
     """DeepGIN under every name in `weights`, then the baselines.
 
     `weights` maps names to weights, as for `gin.weights.checkpoints.network`.
     `baselines` are pairs of a name of `CLASSICAL` and None, or of `LEARNT` and a
-    weights file, whose name is appended if a name occurs twice. `ensemble` adds DeepGIN
-    as the mean over five views. Raises InputError for an unknown name, two equal names,
-    or weights, a device or a precision that cannot be used.
+    weights file, whose name is appended if a name occurs twice. For each of `regions`,
+    see `gin.inpainting.Inpainter`, there is a method: "whole", the paper's, has the
+    name of the weights, "auto", the default of `gin inpaint`, that name and "-auto".
+    `ensemble` adds each as the mean over five views. Raises InputError for an unknown
+    name, two equal names, or weights, a device or a precision that cannot be used.
     """
     methods: list[Candidate] = []
     for name, source in weights.items():
-        methods += _deepgin(name, source, ensemble, device, precision)
+        inpainter = Inpainter.from_pretrained(source, device, precision)
+        methods += _deepgin(name, source, inpainter, regions, ensemble)
     count = Counter(name for name, _ in baselines)
     for name, file in baselines:
         label = f"{name} {Path(file).stem}" if file and count[name] > 1 else name
@@ -95,32 +100,30 @@ def named_baselines(texts: Sequence[str]) -> list[tuple[str, str | None]]:
 def _deepgin(
     name: str,
     weights: str | None,
+    inpainter: Inpainter,
+    regions: Sequence[str],
     ensemble: bool,
-    device: str | torch.device | None,
-    precision: str | None,
-) -> list[Candidate]:
-    inpaint = Inpainter.from_pretrained(weights, device, precision)
-    net = inpaint.net
+) -> Iterator[Candidate]:
+    net = inpainter.net
     file = "the shipped weights" if weights is None else Path(weights).name
-    single = Candidate(
-        name,
-        _inpaint_whole(inpaint, ensemble=False),
-        f"DeepGIN, {net.variant}, base width {net.base_channels}, {inpaint.precision}, "
-        f"{file} ({fingerprint(net)})",
+    network = (
+        f"DeepGIN, {net.variant}, base width {net.base_channels}, "
+        f"{inpainter.precision}, {file} ({fingerprint(net)})"
     )
-    if not ensemble:
-        return [single]
-    mean = _inpaint_whole(inpaint, ensemble=True)
-    description = f"the mean of {name} over five views"
-    return [single, Candidate(f"{name}-ensemble", mean, description)]
+    for region in regions:
+        single = name if region == WHOLE else f"{name}-{region}"
+        description = network if region == WHOLE else f"{name}, {_CROPS}"
+        yield Candidate(single, _inpaint(inpainter, region), description)
+        if ensemble:
+            method = _inpaint(inpainter, region, ensemble=True)
+            description = f"the mean of {single} over five views"
+            yield Candidate(f"{single}-ensemble", method, description)
 
 
-def _inpaint_whole(inpaint: Inpainter, ensemble: bool) -> Method:
-    """The paper's method: no crops and no seam removal."""
-
+def _inpaint(inpainter: Inpainter, region: str, ensemble: bool = False) -> Method:
     def method(image: np.ndarray, mask: Mask) -> np.ndarray:
         photo = Image.fromarray(image)
-        return np.asarray(inpaint(photo, mask, ensemble=ensemble, region="whole"))
+        return np.asarray(inpainter(photo, mask, ensemble=ensemble, region=region))
 
     return method
 

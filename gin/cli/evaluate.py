@@ -132,11 +132,16 @@ def evaluate(
     devices: Devices = 1,
     precision: Precision = None,
 ) -> None:
-    """Evaluate methods on photographs under seeded masks: tables and pictures."""
+    """Evaluate methods on photographs under seeded masks: tables and pictures.
+
+    DeepGIN is measured as in the paper, and, unless --preset is given, as gin inpaint
+    completes photographs by default, with the name NAME-auto.
+    """
     from gin.baselines import methods
     from gin.evaluation import protocol as protocols
     from gin.evaluation.evaluator import Evaluation, MetricNetworks
     from gin.evaluation.outputs import Reports
+    from gin.inpainting import REGIONS, WHOLE
     from gin.training.processes import Processes
     from gin.utils.files import split_name
 
@@ -156,6 +161,7 @@ def evaluate(
             ensemble,
             own_device,
             precision,
+            REGIONS if preset is None else (WHOLE,),
         )
     datasets = processes.on_first(lambda: protocols.open_datasets(data, root))
     if processes.first:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tiny_evaluation import grey, seen
 
 import gin
@@ -37,11 +38,13 @@ def every(folder: Path) -> dict[str, methods.Candidate]:
         ensemble=True,
         device="cpu",
         precision="float32",
+        regions=("whole", "auto"),
     )
     return {each.name: each for each in found}
 
 
-NAMES = ("deepgin", "deepgin-ensemble", *methods.CLASSICAL, *methods.LEARNT)
+DEEPGIN = [f"deepgin{end}" for end in ("", "-ensemble", "-auto", "-auto-ensemble")]
+NAMES = (*DEEPGIN, *methods.CLASSICAL, *methods.LEARNT)
 
 
 def pair(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -103,6 +106,22 @@ def test_candidates_come_in_order_and_say_whose_weights_they_have(
     with torch.no_grad():
         next(net.parameters()).flatten()[0] += 1
     assert fingerprint(net) not in every["deepgin"].description
+
+
+@pytest.mark.parametrize("ensemble", [False, True])
+def test_auto_is_what_gin_inpaint_does_by_default(
+    ensemble: bool, every: dict[str, methods.Candidate], folder: Path
+) -> None:
+    image, mask = pair()
+    inpaint = gin.Inpainter.from_pretrained(
+        folder / "deepgin.safetensors", "cpu", "float32"
+    )
+    end = "-ensemble" if ensemble else ""
+    for name, options in {"deepgin-auto": {}, "deepgin": {"region": "whole"}}.items():
+        filled = every[name + end].method(image, mask)
+        expected = inpaint(Image.fromarray(image), mask, ensemble=ensemble, **options)
+        assert np.array_equal(filled, np.asarray(expected))
+    assert every["deepgin-auto"].description.startswith("deepgin, with crops")
 
 
 def test_two_of_one_kind_are_told_apart_by_their_files(folder: Path) -> None:

@@ -959,8 +959,9 @@ def test_gin_evaluate_prints_the_table_that_it_writes(
     assert said.out.startswith(table)
     assert re.search(r"^telea: \d+\.\d\d s an image$", said.out, re.MULTILINE)
     assert re.search(r"evaluated in \d+\.\d s: see new.table\.md\n$", said.out)
-    for words in ("| free form | deepgin |", "**FID**: not available: far away"):
-        assert words in table
+    for words in ("deepgin |", "deepgin-auto |", "telea |"):
+        assert f"| free form | {words}" in table
+    assert "**FID**: not available: far away" in table
     mask = masks.load_mask("new/table/masks/photos/original/free_form/001.png")
     drawn = mask_sets.draw(3, "001.png", "free_form", mask.shape[::-1])
     assert np.array_equal(mask, drawn)
@@ -1013,6 +1014,18 @@ def test_gin_evaluate_takes_several_weights_and_ones_own_masks(weights: str) -> 
     table = Path("t.md").read_text("utf-8")
     for method in ("one", "one-ensemble", "two", "two-ensemble"):
         assert f"| mine | {method} |" in table
+
+
+@pytest.mark.usefixtures("photos", "offline")
+def test_a_preset_measures_the_papers_method_alone(
+    weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "check_preset", lambda *_: None)
+    preset = ["--preset", "table1", "--data", "photos", "--device", "cpu"]
+    assert main(["evaluate", *preset, "--weights", weights, "--out", "t.md"]) == 0
+    table = Path("t.md").read_text("utf-8")
+    assert "| deepgin |" in table
+    assert "deepgin-auto" not in table
 
 
 @pytest.mark.usefixtures("photos", "offline")
