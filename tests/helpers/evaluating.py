@@ -1,13 +1,12 @@
-"""One of several processes of a small evaluation: tests/evaluation/test_together.py.
-
-A program: `python -m torch.distributed.run ... evaluating.py COUNT PHOTOS OUT STOP`.
-"""
+"""One of several processes of a small evaluation: tests/evaluation/test_together.py."""
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from forked import join
 from tiny_evaluation import METHODS, Reports, evaluation
 
 from gin.baselines.methods import Candidate
@@ -37,6 +36,10 @@ def evaluate(count: int, photographs: Path, out: Path, stop: int = 0) -> None:
         Reports(out).write(found, resume)
 
 
-if __name__ == "__main__":
-    numbers, (where, table) = (sys.argv[1], sys.argv[4]), map(Path, sys.argv[2:4])
-    evaluate(int(numbers[0]), where, table, int(numbers[1]))
+def as_rank(rank: int, count: int, port: int, *arguments: Any) -> None:
+    """Evaluate as one of `count` processes; exit code 3 if it stops on purpose."""
+    join(rank, count, port)
+    try:
+        evaluate(count, *arguments)
+    except InputError:
+        sys.exit(3)

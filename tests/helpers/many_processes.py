@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from forked import join
 from lightning_fabric import Fabric
 from PIL import Image
 from test_learner import TINY, TINY_RELEASED, batch
@@ -33,15 +34,8 @@ Found = dict[str, dict[str, Tensor]]
 
 
 def as_rank(rank: int, port: int, program: str, *arguments: Any) -> None:
-    """Run a function of this file as one of two processes, as a launcher would."""
-    torch.set_num_threads(1)
-    os.environ |= {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "NODE_RANK": "0",
-        "LOCAL_RANK": str(rank),
-        "WORLD_SIZE": "2",
-    }
+    """Run a function of this file as one of two processes."""
+    join(rank, 2, port)
     globals()[program](*arguments)
 
 

@@ -115,7 +115,7 @@ def test_memory_grows_with_the_batch(learner, costs):
 
 
 def test_the_backbone_of_the_gpu_recipe_adds_little():
-    narrow = replace(GPU, network=replace(GPU.network, base_channels=8))
+    narrow = replace(GPU, network=SMALL.network)
     random = learner_of(replace(narrow, backbone="random"))
     alexnet = learner_of(narrow)
     warm_up = step_cost(alexnet, WARM_UP).operations

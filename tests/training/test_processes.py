@@ -1,13 +1,8 @@
-"""Trainings in processes of their own: killed, stopped by signals, two at once.
-
-A server that has imported everything forks most of them, which saves their imports.
-"""
+"""Trainings in processes of their own: killed, stopped by signals, two at once."""
 
 import json
-import multiprocessing
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +15,7 @@ import many_processes
 import numpy as np
 import pytest
 import torch
+from forked import SERVER, free_port
 from lightning_fabric import Fabric
 from test_learner import batch
 from tiny_training import OPTIONS, checkpoints, last, photographs, same
@@ -27,8 +23,6 @@ from tolerances import AFTER_ADAM, EXACT
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "tests" / "helpers" / "gin_program.py"
-SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["gin.training.trainer"])
 LONG = 120  # seconds after which something hangs
 SETTINGS = ["network.base_channels=2", "data.image_size=16", "schedule.save_steps=3"]
 
@@ -52,12 +46,6 @@ def start() -> Iterator[Callable[..., BaseProcess]]:
     for each in started:
         each.kill()
         each.join()
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def train(data: Path, run: Path, warm_up: int, decay: int, *more: str) -> list[str]:
