@@ -1,6 +1,7 @@
 """Lets `pytest --nbval` run the chapters, which are Markdown and not .ipynb files."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,12 @@ from nbval.plugin import IPyNbFile
 
 # Chapters under test neither read nor replace the hole that a reader has painted.
 os.environ["MY_HOLE"] = str(Path(tempfile.gettempdir()) / f"hole-{os.getpid()}.png")
+
+
+if sys.platform == "linux":
+    import forked_kernels
+
+    forked_kernels.install()
 
 
 class Chapter(IPyNbFile):

@@ -121,6 +121,10 @@ def run(notebook: NotebookNode, folder: str, timeout: int) -> ExecutionResult:
     """Execute a notebook in a kernel of one thread, in a process of its own."""
     patient_kernels.patch()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if sys.platform == "linux":
+        import forked_kernels
+
+        forked_kernels.install()
     return single_nb_execution(
         notebook, cwd=folder, timeout=timeout, allow_errors=False
     )

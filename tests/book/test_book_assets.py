@@ -12,20 +12,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
 
-import nbformat
-import pytest
-import yaml
-from nbclient.output_widget import OutputWidget
-
-# Sphinx finds the book's extensions so too.
-sys.path.append(str(Path(__file__).parents[2] / "book" / "_ext"))
-
 import api_pages
 import browser_model
 import launch
 import lean_pages
+import nbformat
 import patient_kernels
+import pytest
 import vendor
+import yaml
+from nbclient.output_widget import OutputWidget
 
 ROOT = Path(__file__).parents[2]
 FILES = {"package/a.js": b"let a", "package/fonts/b.woff": b"b", "package/c.md": b"c"}

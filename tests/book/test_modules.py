@@ -4,11 +4,11 @@ import io
 import json
 import re
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import module_data
 import numpy as np
 import pytest
 import torch
@@ -18,11 +18,6 @@ from torch.nn import functional as F
 
 from gin.blocks import COARSE_RATES, REFINEMENT_RATES, SPDBlock
 from gin.weights import checkpoints
-
-# Sphinx finds the book's extensions so too.
-sys.path.append(str(Path(__file__).parents[2] / "book" / "_ext"))
-
-import module_data
 
 in_browser = pytest.mark.skipif(bool(why_not()), reason=why_not())
 

@@ -1,17 +1,12 @@
 """Chapters run side by side, once; what they depend on decides whether again."""
 
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
+import parallel_execution
 import pytest
 from jupyter_cache import get_cache
-
-# Sphinx finds the book's extensions so too.
-sys.path.append(str(Path(__file__).parents[2] / "book" / "_ext"))
-
-import parallel_execution
 from parallel_execution import digest, execute, execute_missing, place_cache
 
 CHAPTER = """---

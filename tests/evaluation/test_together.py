@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from evaluating import as_rank, evaluate
-from forked import SERVER, free_port
+from forked import free_port
+from forked_kernels import SERVER
 from tiny_evaluation import photos, written
 
 

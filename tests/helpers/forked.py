@@ -1,14 +1,9 @@
-"""Processes of one job, forked from one that has imported everything."""
+"""The processes of one job, which `forked_kernels.SERVER` starts."""
 
-import multiprocessing
 import os
 import socket
 
 import torch
-
-# Forks its processes from one that has imported everything, which saves their imports.
-SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["gin.training.trainer", "gin.evaluation.evaluator"])
 
 
 def join(rank: int, count: int, port: int) -> None:

@@ -1,11 +1,7 @@
 """A small site with what the book's pages need to run DeepGIN in a browser."""
 
 import shutil
-import sys
 from pathlib import Path
-
-# Sphinx finds the book's extensions so too.
-sys.path.append(str(Path(__file__).parents[2] / "book" / "_ext"))
 
 import browser_model
 import vendor

@@ -15,7 +15,8 @@ import many_processes
 import numpy as np
 import pytest
 import torch
-from forked import SERVER, free_port
+from forked import free_port
+from forked_kernels import SERVER
 from lightning_fabric import Fabric
 from test_learner import batch
 from tiny_training import OPTIONS, checkpoints, last, photographs, same
