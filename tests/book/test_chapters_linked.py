@@ -1,5 +1,6 @@
 """Code, chapters, tests and the README point at each other, and nothing dangles."""
 
+import csv
 import re
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import jupytext
 import pytest
 from contents import pages
 from support.ablation import recorded_means
+
+from gin.masks import KINDS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -18,6 +21,9 @@ MODULES = {
     for path in sorted((ROOT / "gin").rglob("*.py"))
     if (found := TAUGHT.search(path.read_text("utf-8")))
 }
+
+# The columns of the model card's tables, and their digits.
+CARD = {"PSNR": 2, "SSIM": 4, "L1 hole": 2, "LPIPS": 4, "VGG": 4}
 
 chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 
@@ -70,8 +76,9 @@ def test_the_appendix_lists_each_chapter_with_its_modules_and_tests() -> None:
 
 
 def test_the_results_of_the_readme_are_the_recorded_ones() -> None:
-    names = {"shipped": "deepgin", "Telea": "telea", "Navier": "navier-stokes"}
-    names |= {"biharmonic": "biharmonic", "PatchMatch": "patchmatch"}
+    names = {"shipped": "deepgin-auto", "paper": "deepgin", "Telea": "telea"}
+    names |= {"Navier": "navier-stokes", "biharmonic": "biharmonic"}
+    names |= {"PatchMatch": "patchmatch"}
     recorded = recorded_means(ROOT / "data" / "results" / "methods.csv", "256")
     section = README.split("## Results")[1].split("\n## ")[0]
     rows = re.findall(
@@ -83,6 +90,32 @@ def test_the_results_of_the_readme_are_the_recorded_ones() -> None:
         means = (recorded[method][metric].value for metric in ("PSNR", "SSIM", "LPIPS"))
         digits = (2, 3, 3)
         assert cells == [f"{m:.{d}f}" for m, d in zip(means, digits, strict=True)]
+
+
+def test_the_scores_of_the_model_card_are_the_recorded_ones() -> None:
+    names = {"gin inpaint": "deepgin-auto", "as in the paper": "deepgin"}
+    names |= {"two stages": "two-stages", "warm-up": "warm-up", "Telea": "telea"}
+    names |= {"Navier": "navier-stokes", "biharmonic": "biharmonic"}
+    names |= {"PatchMatch": "patchmatch", "mean colour": "mean-colour"}
+    with (ROOT / "data/results/methods.csv").open(newline="") as stream:
+        recorded = {
+            (row["masks"], row["method"], row["metric"]): float(row["mean"])
+            for row in csv.DictReader(stream)
+            if (row["size"], row["hole"], row["minus"]) == ("256", "all", "")
+        }
+    card = (ROOT / "data" / "weights" / "README.md").read_text("utf-8")
+    sections = re.findall(r"^#### (.+?)\n(.+?)\n\n(?=#### |\*As)", card, re.M | re.S)
+    assert len(sections) == len(KINDS)
+    for kind, (title, table) in zip(KINDS, sections, strict=True):
+        assert title.lower().replace(" ", "_") == kind
+        rows = re.findall(r"^\| (.+?) \| (.*\d.*) \|$", table, re.M)
+        assert len(rows) == len(names)
+        for name, cells in rows:
+            method = next(method for word, method in names.items() if word in name)
+            for cell, (metric, digits) in zip(
+                cells.replace("*", "").split(" | "), CARD.items(), strict=True
+            ):
+                assert cell == f"{recorded[kind, method, metric]:.{digits}f}"
 
 
 @chapters
