@@ -19,7 +19,7 @@ def together(count: int, where: Path, out: Path, stop: int = 0) -> set[int]:
     for rank in ranks:
         rank.start()
     for rank in ranks:
-        rank.join(120)
+        rank.join(300)
         rank.kill()  # had it hung, the code would not be one that is expected
     return {rank.exitcode for rank in ranks}
 

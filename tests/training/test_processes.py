@@ -24,7 +24,7 @@ from tolerances import AFTER_ADAM, EXACT
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "tests" / "helpers" / "gin_program.py"
-LONG = 120  # seconds after which something hangs
+LONG = 300  # seconds after which something hangs
 SETTINGS = ["network.base_channels=2", "data.image_size=16", "schedule.save_steps=3"]
 
 

@@ -98,7 +98,7 @@ def test_twenty_rapid_completions_end_with_the_result_of_the_last(fake: Fake) ->
     results: list[str | None] = []
     controller = Controller[str](lambda state: results.append(state.result))
     for number in range(20):
-        controller.start(fake.job(str(number), steps=50))
+        controller.start(fake.job(str(number), steps=500))
         time.sleep(0.003 * (number % 3))
     assert controller.wait(LONG)
     assert controller.state.result == "19"
