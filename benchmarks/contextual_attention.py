@@ -26,7 +26,7 @@ from _table import machine, show
 
 from gin.baselines import DeepFillV1, DeepFillV2
 from gin.baselines.deepfill.contextual_attention import contextual_attention
-from gin.training.cost import PeakMemory
+from gin.training.cost import Counts
 
 CASES = {
     "attention of v1 (128 channels, fused)": (DeepFillV1, True, False),
@@ -62,7 +62,7 @@ def measure(name: str, side: int, batch: int, repeats: int) -> tuple[float, int,
     seconds = min(timed(run) for _ in range(repeats))
     grown = peak() - before
     x.grad = None
-    with FakeTensorMode(allow_non_fake_inputs=True), PeakMemory() as memory:
+    with FakeTensorMode(allow_non_fake_inputs=True), Counts() as memory:
         run()
     return 1000 * seconds, grown, memory.peak
 

@@ -13,8 +13,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
-from torch.utils.module_tracker import ModuleTracker
+from torch.utils.flop_counter import flop_registry
 
 from gin.recipes import Recipe
 from gin.training.learner import Learner, phi
@@ -78,16 +77,6 @@ def take_step(learner: Learner, stage: str, image: Tensor, mask: Tensor) -> None
     take(image, mask, 1.0)
 
 
-class _NoModules(ModuleTracker):
-    """A tracker without hooks, which fail under `torch.autograd.grad`."""
-
-    def __enter__(self) -> "_NoModules":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        return None
-
-
 def step_cost(learner: Learner, step: Step) -> Cost:
     """The cost of `step` once the optimisers hold their moments.
 
@@ -96,19 +85,16 @@ def step_cost(learner: Learner, step: Step) -> Cost:
     """
     _reset(learner)
     try:
-        with FakeTensorMode(allow_non_fake_inputs=True) as mode, PeakMemory() as memory:
+        with FakeTensorMode(allow_non_fake_inputs=True) as mode, Counts() as counts:
             held = [mode.from_tensor(tensor) for tensor in _tensors(learner)]
-            memory.add(held)
+            counts.add(held)
             image, mask = random_batch(step, learner.fabric.device)
             take_step(learner, step.stage, image, mask)  # makes gradients and moments
-            memory.peak = memory.current
-            counter = FlopCounterMode(display=False)
-            counter.mod_tracker = _NoModules()
-            with counter:
-                take_step(learner, step.stage, image, mask)
+            counts.peak, counts.operations = counts.current, 0
+            take_step(learner, step.stage, image, mask)
     finally:
         _reset(learner)
-    return Cost(counter.get_total_flops(), memory.peak)
+    return Cost(counts.operations, counts.peak)
 
 
 def _tensors(learner: Learner) -> list[Tensor]:
@@ -122,23 +108,27 @@ def _reset(learner: Learner) -> None:
         adam.state.clear()
 
 
-class PeakMemory(TorchDispatchMode):
-    """Counts the bytes of the tensors that operators return while they are alive.
+class Counts(TorchDispatchMode):
+    """Counts operations, and the bytes of the tensors that operators return.
 
-    `current` are alive now, `peak` were the most alive at a time. Views take none.
+    Of the bytes `current` are alive now, `peak` were the most alive at a time. Views
+    take none. `operations` are those of `Cost`.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.current, self.peak = 0, 0
+        self.current = self.peak = self.operations = 0
         self._alive: dict[int, weakref.ref[torch.UntypedStorage]] = {}
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        """Run the operator and count its results."""
-        out = func(*args, **(kwargs or {}))
+        """Run the operator; count its results and its operations."""
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
         self.add(out)
+        if count := flop_registry.get(func._overloadpacket):
+            self.operations += count(*args, **kwargs, out_val=out)
         return out
 
     def add(self, tensors: Any) -> None:

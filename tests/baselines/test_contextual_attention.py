@@ -12,7 +12,7 @@ from gin.baselines.deepfill.contextual_attention import (
     reduced,
 )
 from gin.errors import InputError
-from gin.training.cost import PeakMemory
+from gin.training.cost import Counts
 
 fusions = pytest.mark.parametrize("fused", [False, True])
 
@@ -197,7 +197,7 @@ def test_as_many_matrices_are_alive_as_it_says(
     batch, channels, side = 2, 1, 64
     x, mask = torch.rand(batch, channels, side, side), torch.zeros(batch, 1, side, side)
     x.requires_grad_(gradients)
-    with PeakMemory() as memory, torch.set_grad_enabled(gradients):
+    with Counts() as memory, torch.set_grad_enabled(gradients):
         found = contextual_attention(x, mask, fused)
         if gradients:
             found.sum().backward()

@@ -11,7 +11,7 @@ from torch import nn
 from gin.errors import InputError
 from gin.masks import KINDS
 from gin.recipes import DEMO, GPU, SMOKE, Phase, Recipe, Schedule
-from gin.training.cost import Cost, PeakMemory, Step, random_learner, step_cost
+from gin.training.cost import Cost, Counts, Step, random_learner, step_cost
 from gin.training.dry_run import plan, segments, smaller, synchronised_time
 from gin.training.hardware import Hardware
 from gin.training.learner import Learner
@@ -77,7 +77,7 @@ def test_a_main_step_adds_discriminators_and_backbone(learner, costs):
 
 
 def test_memory_is_given_back_and_views_take_none():
-    with PeakMemory() as memory:
+    with Counts() as memory:
         first = torch.empty(1000)
         second = first.reshape(10, 100)[1:] + 1  # 900
         assert memory.current == 4 * 1900
