@@ -2,7 +2,8 @@
 
 Every pilot goes on from the same weights after the warm-up stage, at their base width
 and at 128 px, with other losses; then all of them complete the same photographs under
-the same masks. A pilot that was interrupted goes on when the program is started again.
+the same masks, as `gin evaluate` measures it. A pilot whose weights exist is not trained
+again. The table is written to OUT/pilots.csv, too.
 
     python benchmarks/pilots.py --data train/ --val val/ --minutes 10 --out runs/pilots
 
@@ -60,8 +61,11 @@ def main() -> None:
     for name in PILOTS:
         train(name, options)
     evaluate(options)
+    table = rows(options)
+    with (options.out / "pilots.csv").open("w", newline="") as stream:
+        csv.writer(stream, lineterminator="\n").writerows([HEADER, *table])
     print(machine())
-    show(list(HEADER), rows(options))
+    show(list(HEADER), table)
 
 
 def train(name: str, options: argparse.Namespace) -> None:
