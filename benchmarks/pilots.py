@@ -2,7 +2,7 @@
 
 Every pilot goes on from the same weights after the warm-up stage, at their base width
 and at 128 px, with other losses; then all of them complete the same photographs under
-the same masks, as `gin evaluate` measures it. A pilot whose weights exist is not trained
+the same masks, as `gin evaluate` measures. A pilot whose weights exist is not trained
 again. The table is written to OUT/pilots.csv, too.
 
     python benchmarks/pilots.py --data train/ --val val/ --minutes 10 --out runs/pilots
