@@ -77,7 +77,8 @@ class ForkedProvisioner(LocalProvisioner):
         self.cwd = kwargs.get("cwd") or Path.cwd()
         arguments = cmd[cmd.index("-f") :]
         target = str(self.cwd), kwargs["env"], _search_path(kwargs["env"]), arguments
-        process = SERVER.Process(target=run_kernel, args=target)
+        # A daemon: one that hangs is ended with its parent, which does not wait for it.
+        process = SERVER.Process(target=run_kernel, args=target, daemon=True)
         process.start()
         self.process = ForkedKernel(process)
         self.pid = self.pgid = process.pid
@@ -104,6 +105,7 @@ def run_kernel(
     os.environ.update(environment)
     sys.path[:] = path
     multiprocessing.set_start_method(None, force=True)
+    multiprocessing.current_process().daemon = False  # it may have workers
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)

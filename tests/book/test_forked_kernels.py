@@ -68,6 +68,8 @@ def test_nothing_of_the_project_is_there_and_workers_start_as_ever(
     assert ask("__name__") == "__main__"
     method = "__import__('multiprocessing').get_start_method()"
     assert ask(method) == multiprocessing.get_context().get_start_method()
+    loaded = "__import__('torch').utils.data.DataLoader([1, 2], num_workers=1)"
+    assert ask(f"[int(each) for each in {loaded}]") == [1, 2]
     backend = "__import__('matplotlib').get_backend()"
     assert "inline" in str(ask(backend))
 
