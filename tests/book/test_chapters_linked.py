@@ -118,6 +118,20 @@ def test_the_scores_of_the_model_card_are_the_recorded_ones() -> None:
                 assert cell == f"{recorded[kind, method, metric]:.{digits}f}"
 
 
+def test_the_pilots_of_the_model_card_are_the_recorded_ones() -> None:
+    card = (ROOT / "data" / "weights" / "README.md").read_text("utf-8")
+    table = card.split("### Losses compared")[1].split("\n### ")[0]
+    shown = re.findall(r"^\| [^|]+ \| ([\d,]+) \| (.+) \|$", table, re.M)
+    with (ROOT / "data/results/pilots.csv").open(newline="") as stream:
+        rows = [*csv.DictReader(stream)]
+    assert len(shown) * len(KINDS) == len(rows)
+    for (images, cells), *kinds in zip(shown, *[iter(rows)] * len(KINDS), strict=True):
+        assert [row["masks"] for row in kinds] == list(KINDS)
+        assert {row["images"] for row in kinds} == {images}
+        expected = [[row[m] for row in kinds] for m in ("PSNR", "LPIPS", "VGG")]
+        assert [cell.split(" / ") for cell in cells.split(" | ")] == expected
+
+
 @chapters
 def test_a_chapter_has_its_parts_in_order(path: Path) -> None:
     text = text_of(path)
