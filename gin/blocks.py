@@ -23,7 +23,8 @@ def pad_replicate(x: Tensor, padding: int) -> Tensor:
     autocast on a CPU the result has autocast's dtype, to which the convolution after it
     casts in any case.
     """
-    if x.device.type == "cuda":
+    # Compiled for a CPU, the backward pass of `F.pad` fails with channels_last.
+    if x.device.type == "cuda" or torch.compiler.is_dynamo_compiling():
         return EdgePadding.apply(x, padding)
     # Autocast on a CPU would cast to float32, pad, and cast back.
     autocast = x.device.type == "cpu" and torch.is_autocast_enabled("cpu")

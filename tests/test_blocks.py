@@ -18,6 +18,7 @@ from gin.blocks import (
     conv,
     pad_replicate,
 )
+from gin.utils.devices import compiles
 
 LAST = torch.channels_last
 
@@ -202,3 +203,18 @@ def test_gradients_of_edges_fill_no_tensor_an_edge() -> None:
     assert not calls.inputs("slice_backward")
     assert not calls.inputs("replication_pad2d_backward")
     assert len(calls.inputs("clone")) == 2
+
+
+@pytest.mark.filterwarnings("ignore:torch.compile cannot be used here")
+def test_compiled_for_a_cpu_a_convolution_learns_in_channels_last() -> None:
+    """Compiled, the backward pass of `F.pad` fails in this memory format."""
+    if not compiles(torch.device("cpu")):
+        pytest.skip("torch.compile does not work here")
+    layer = conv(8, 8, 3).to(memory_format=LAST)
+    x = torch.rand(2, 8, 6, 5).to(memory_format=LAST)
+    gradients = []
+    for function in (layer, torch.compile(layer)):
+        own = x.clone().requires_grad_()
+        function(torch.sin(own)).square().sum().backward()
+        gradients.append(own.grad)
+    torch.testing.assert_close(gradients[1], gradients[0])
