@@ -35,10 +35,10 @@ SERVER.set_forkserver_preload(IMPORTED)
 
 
 def install() -> None:
-    """Make forked kernels the default of this process and of those that it starts."""
-    entry = EntryPoint(NAME, f"{__name__}:ForkedProvisioner", "")
-    KernelProvisionerFactory.provisioners[NAME] = entry
-    os.environ[KernelProvisionerFactory.default_provisioner_name_env] = NAME
+    """Make forked kernels the default of this process, not of programs it starts."""
+    factory = KernelProvisionerFactory.instance()
+    factory.provisioners[NAME] = EntryPoint(NAME, f"{__name__}:ForkedProvisioner", "")
+    factory.default_provisioner_name = NAME
 
 
 class ForkedKernel:

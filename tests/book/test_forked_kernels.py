@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,8 +22,6 @@ Kernel = tuple[KernelManager, BlockingKernelClient]
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     folder = tmp_path_factory.mktemp("kernel")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(KernelProvisionerFactory.default_provisioner_name_env, "")
-        patch.setattr(KernelProvisionerFactory, "_instance", None)
         patch.setenv("GIN_ASKED", "yes")
         install()
         manager, client = start_new_kernel(cwd=str(folder))
@@ -91,7 +90,9 @@ def test_it_can_be_interrupted_and_killed() -> None:
     assert not manager.is_alive()
 
 
-def test_it_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(KernelProvisionerFactory, "_instance", None)
+def test_it_is_the_default_of_this_process_alone() -> None:
+    """A JupyterLab that a test starts does not know it."""
     install()
-    assert KernelProvisionerFactory.instance().default_provisioner_name == NAME
+    factory = KernelProvisionerFactory.instance()
+    assert factory.default_provisioner_name == NAME
+    assert factory.default_provisioner_name_env not in os.environ
