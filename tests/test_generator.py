@@ -153,10 +153,7 @@ def test_bf16_changes_little() -> None:
     assert 0 < (half.float() - expected).abs().max() < 0.02
 
 
-# All blocks, kinds of attention and stages.
-@pytest.mark.parametrize(
-    "variant", ["StdResBlk-SA", "DilatedResBlk-MSSA", "SPDResBlk-MSSA-BP"]
-)
+@pytest.mark.parametrize("variant", gin.VARIANTS)
 def test_compiles_without_a_graph_break(variant: str) -> None:
     net, (image, mask) = network(variant, composite=True).double(), exact(*batch())
     torch._dynamo.reset()

@@ -45,7 +45,7 @@ def alone(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("count", [2, 4])
 def test_several_processes_write_the_files_of_one(
     count: int, photographs: Path, alone: Path, tmp_path: Path
 ) -> None:
