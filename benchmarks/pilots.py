@@ -20,23 +20,24 @@ from _table import machine, show
 
 from gin.cli.app import main as gin
 from gin.masks import KINDS
-from gin.training.run_folder import RunFolder
-from gin.weights.checkpoints import load
+from gin.recipes import PAPER
+from gin.training.run_folder import WEIGHTS
+from gin.weights.checkpoints import load, metadata
 
 ROOT = Path(__file__).resolve().parents[1]
 WARM_UP = ROOT / "data" / "weights" / "warm-up.safetensors"
-VGG = {
-    "backbone": "vgg19",
-    "losses.adversarial_weight": "0.001",
-    "losses.perceptual_weight": "0.05",
-    "losses.style_weight": "80",
-    "losses.variation_weight": "0.1",
-    "losses.l1": "paper",
+# What the recipe gpu has otherwise, as in the paper.
+VGG = {"backbone": str(PAPER.backbone)} | {
+    f"losses.{name}": str(getattr(PAPER.losses, name))
+    for name in (
+        *("adversarial_weight", "perceptual_weight", "style_weight"),
+        *("variation_weight", "l1", "compared"),
+    )
 }
 COMPLETED = {**VGG, "losses.compared": "completed"}
 SMALL = {**COMPLETED, "losses.feature_size": "null"}
 PILOTS = {
-    "paper": {**VGG, "losses.compared": "both"},
+    "paper": VGG,
     "completed": COMPLETED,  # phi of I_compltd alone
     "completed-128": SMALL,  # not resized to 224 px
     "three-layers": {**SMALL, "losses.layer_weights": "[1,1,1,0,0]"},
@@ -68,9 +69,12 @@ def main() -> None:
     show(list(HEADER), table)
 
 
+def weights(name: str, options: argparse.Namespace) -> Path:
+    return options.out / name / WEIGHTS
+
+
 def train(name: str, options: argparse.Namespace) -> None:
-    run = options.out / name
-    if (run / "weights.safetensors").exists():
+    if weights(name, options).exists():
         return
     vgg = PILOTS[name].get("backbone") == "vgg19"
     backbone = [f"--backbone={options.backbone[vgg]}"] if options.backbone else []
@@ -88,21 +92,26 @@ def train(name: str, options: argparse.Namespace) -> None:
     changes = [f"--set={path}={value}" for path, value in settings.items()]
     call(
         *("train", "--recipe", "gpu", *changes, "--data", options.data),
-        *("--out", str(run), f"--max-hours={options.minutes / 60}", *backbone),
+        *(
+            "--out",
+            str(options.out / name),
+            f"--max-hours={options.minutes / 60}",
+            *backbone,
+        ),
         *("--device", "cpu", "--precision", "float32", "--no-compile"),
     )
 
 
 def evaluate(options: argparse.Namespace) -> None:
     named = {"before": options.weights}
-    named |= {n: options.out / n / "weights.safetensors" for n in PILOTS}
-    weights = [f"--weights={name}={path}" for name, path in named.items()]
+    named |= {name: weights(name, options) for name in PILOTS}
+    methods = [f"--weights={name}={path}" for name, path in named.items()]
     files = zip(("--backbone", "--vgg"), options.backbone or (), strict=False)
     networks = [f"{option}={file}" for option, file in files]
     resume = ["--resume"] if (options.out / "table").exists() else []
     out = options.out / "table.md"
     where = ["--data", options.val, "--out", str(out), "--device", "cpu", *resume]
-    call("evaluate", *weights, *where, *networks, "--precision", "float32")
+    call("evaluate", *methods, *where, *networks, "--precision", "float32")
 
 
 def rows(options: argparse.Namespace) -> list[list[str]]:
@@ -114,18 +123,15 @@ def rows(options: argparse.Namespace) -> list[list[str]]:
             found[key].append([float(row[metric]) for metric in METRICS])
     table = []
     for name in ("before", *PILOTS):
-        steps = 0 if name == "before" else trained(options.out / name)
+        steps = (
+            0 if name == "before" else int(metadata(weights(name, options))["steps"])
+        )
         minutes = "0" if name == "before" else f"{options.minutes:.0f}"
         for kind in KINDS:
             means = np.mean(found[name, kind], axis=0)
             cells = [f"{mean:.{d}f}" for mean, d in zip(means, (2, 4, 4), strict=True)]
             table.append([name, minutes, f"{steps * len(KINDS):,}", kind, *cells])
     return table
-
-
-def trained(run: Path) -> int:
-    """The number of steps of a run, from the name of its last checkpoint."""
-    return int(RunFolder(run).saved()[-1].stem.removeprefix("step-"))
 
 
 def call(*arguments: str) -> None:

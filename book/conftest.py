@@ -1,12 +1,12 @@
 """Lets `pytest --nbval` run the chapters, which are Markdown and not .ipynb files."""
 
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 
+import forked_kernels
 import jupytext
 import pytest
 from nbval.plugin import IPyNbFile
@@ -15,10 +15,7 @@ from nbval.plugin import IPyNbFile
 os.environ["MY_HOLE"] = str(Path(tempfile.gettempdir()) / f"hole-{os.getpid()}.png")
 
 
-if sys.platform == "linux":
-    import forked_kernels
-
-    forked_kernels.install()
+forked_kernels.install()
 
 
 class Chapter(IPyNbFile):

@@ -35,7 +35,12 @@ SERVER.set_forkserver_preload(IMPORTED)
 
 
 def install() -> None:
-    """Make forked kernels the default of this process, not of programs it starts."""
+    """Make forked kernels the default of this process, not of programs it starts.
+
+    On Linux alone: elsewhere a process that has imported so much is not safe to fork.
+    """
+    if sys.platform != "linux":
+        return
     factory = KernelProvisionerFactory.instance()
     factory.provisioners[NAME] = EntryPoint(NAME, f"{__name__}:ForkedProvisioner", "")
     factory.default_provisioner_name = NAME

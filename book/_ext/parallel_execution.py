@@ -22,6 +22,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import forked_kernels
 import patient_kernels
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn, JupyterCacheAbstract
@@ -121,10 +122,7 @@ def run(notebook: NotebookNode, folder: str, timeout: int) -> ExecutionResult:
     """Execute a notebook in a kernel of one thread, in a process of its own."""
     patient_kernels.patch()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    if sys.platform == "linux":
-        import forked_kernels
-
-        forked_kernels.install()
+    forked_kernels.install()
     return single_nb_execution(
         notebook, cwd=folder, timeout=timeout, allow_errors=False
     )
