@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.optim import Adam
 
 from gin import losses
+from gin.blocks import EdgePadding
 from gin.discriminator import Discriminators
 from gin.errors import InputError
 from gin.generator import Completion, DeepGIN, composite
@@ -263,5 +264,9 @@ def _set_lr(adam: Adam, lr: float) -> None:
 
 
 def _maybe_compiled(function: Callable[..., Any], compiled: bool) -> Any:
+    if not compiled:
+        return function
+    # The same graph, without the time that dynamo takes to look into each padding.
+    torch.compiler.allow_in_graph(EdgePadding)
     # A graph for each size: one for all would lose the choice of memory formats.
-    return torch.compile(function, dynamic=False) if compiled else function
+    return torch.compile(function, dynamic=False)
