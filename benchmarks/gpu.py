@@ -96,7 +96,7 @@ def tiny(recipe: Recipe) -> Recipe:
     )
 
 
-REHEARSAL = Sizes(tiny(PAPER), tiny(GPU), (3,), 2, 2, (1,), "random")
+REHEARSAL = Sizes(tiny(PAPER), tiny(GPU), (3,), 1, 2, (1,), "random")
 
 
 def options() -> argparse.Namespace:
@@ -373,7 +373,7 @@ def trained(sizes: Sizes, device: torch.device, chosen: argparse.Namespace) -> s
     recipe = timed_recipe(sizes.gpu, device, chosen, end)
     hours: float | None = (end - time.monotonic()) / 3600
     if chosen.rehearse:
-        recipe, hours = shortened(recipe, 10, 10), None
+        recipe, hours = shortened(recipe, 4, 4), None
     with TemporaryDirectory() as folder:
         run, kept = Path(folder, "run"), Path(folder, "kept")
         try:

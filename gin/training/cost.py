@@ -88,13 +88,22 @@ def step_cost(learner: Learner, step: Step) -> Cost:
         with FakeTensorMode(allow_non_fake_inputs=True) as mode, Counts() as counts:
             held = [mode.from_tensor(tensor) for tensor in _tensors(learner)]
             counts.add(held)
+            _pretend_a_step(learner, step.stage)
             image, mask = random_batch(step, learner.fabric.device)
-            take_step(learner, step.stage, image, mask)  # makes gradients and moments
-            counts.peak, counts.operations = counts.current, 0
+            counts.peak = counts.current
             take_step(learner, step.stage, image, mask)
     finally:
         _reset(learner)
     return Cost(counts.operations, counts.peak)
+
+
+def _pretend_a_step(learner: Learner, stage: str) -> None:
+    """Make the gradients and the moments that a step of `stage` leaves."""
+    updated = (learner.adam_g, learner.adam_d)[: 1 if stage == "warm-up" else 2]
+    for adam in updated:
+        for parameter in adam.param_groups[0]["params"]:
+            parameter.grad = torch.zeros_like(parameter)
+        adam.step()
 
 
 def _tensors(learner: Learner) -> list[Tensor]:

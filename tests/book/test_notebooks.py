@@ -43,16 +43,11 @@ def test_without_nbval_no_chapter_is_collected():
     assert run.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, run.stdout
 
 
-@pytest.mark.parametrize(
-    ("canary", "exit_code", "summary"),
-    [
-        ("failing", pytest.ExitCode.TESTS_FAILED, "1 failed"),
-        ("passing", pytest.ExitCode.OK, "1 passed"),
-    ],
-)
-def test_an_assert_in_a_chapter_decides(canary, exit_code, summary):
-    chapter = f"tests/canary/{canary}.md"
-    run = run_pytest("--nbval", "-p", "book.conftest", chapter)
-    assert run.returncode == exit_code, run.stdout + run.stderr
-    assert summary in run.stdout
-    assert ("AssertionError" in run.stdout) == (canary == "failing")
+def test_an_assert_in_a_chapter_decides():
+    canaries = [f"tests/canary/{name}.md" for name in ("failing", "passing")]
+    run = run_pytest("--nbval", "-p", "book.conftest", "-rA", *canaries)
+    assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stdout + run.stderr
+    assert "1 failed, 1 passed" in run.stdout
+    assert "AssertionError" in run.stdout
+    assert "FAILED tests/canary/failing.md" in run.stdout
+    assert "PASSED tests/canary/passing.md" in run.stdout
