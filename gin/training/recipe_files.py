@@ -18,7 +18,8 @@ from gin.errors import InputError, check_choice, input_error
 from gin.recipes import PAPER, RECIPES, Phase, Recipe
 from gin.utils.files import atomic
 
-MAX_FILE_BYTES = 1 << 20
+MAX_FILE_BYTES = 1 << 16
+MAX_DEPTH = 8  # of lists and sections in each other; recipes have three
 MAX_INTEGER = 2**31
 # Field names that older recipe files, checkpoints and weights' notes have.
 _BATCH = {"side": "image_size", "photographs": "batch_size"}
@@ -43,8 +44,8 @@ def read_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
     are accepted (`OLD_NAMES`). `changes` are paths with values in YAML, such as
     "optimiser.clip=1.0". Neither a file nor a change can name a class or a module, or
     refer to other values. Raises InputError if there is no such recipe or value, and
-    for a value of the wrong type or not among its choices, a file above 1 MiB, or YAML
-    aliases.
+    for a value of the wrong type or not among its choices, a file above 64 KiB, YAML
+    aliases, or more than `MAX_DEPTH` levels.
     """
     values = _plain(RECIPES[name]) if name in RECIPES else _from_file(Path(name))
     for change in changes:
@@ -54,11 +55,18 @@ def read_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
 
 def _load_yaml(text: str | bytes) -> Any:
     """Load plain values from YAML without aliases, which could expand to gigabytes."""
-    errors = (yaml.YAMLError, ValueError, RecursionError)  # such as [[[
+    errors = (yaml.YAMLError, ValueError)
     with input_error("not readable as YAML", *errors):
+        depth = 0
         for event in yaml.parse(text, yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
                 raise InputError(f"has the alias *{event.anchor}; expected its value")
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:  # PyYAML's time grows with its square
+                raise InputError(
+                    f"is nested more than {MAX_DEPTH} deep; expected sections of values"
+                )
         return yaml.safe_load(text)
 
 

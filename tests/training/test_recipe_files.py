@@ -198,7 +198,8 @@ def test_a_bad_change_takes_one_sentence(change: str, words: str) -> None:
         (b"{", "not readable as YAML"),
         (b"a: \xff", "not readable as YAML"),
         (b"clip: 2001-99-99", "not readable as YAML"),
-        (b"[" * 5000, "not readable as YAML"),
+        (b"[" * 60_000, "nested more than 8 deep"),
+        (b"a: " + b"{a: " * 60, "nested more than 8 deep"),
         (b"data: {image_size: " + b"9" * 5000 + b"}", "not readable as YAML"),
         (b"data: {image_size: " + b"9" * 400 + b"}", "image_size is beyond"),
         (b"optimiser: {clip: " + b"9" * 400 + b"}", "clip is beyond"),
@@ -275,8 +276,8 @@ def test_aliases_are_refused_before_they_grow(tmp_path: Path) -> None:
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
-    path.write_text("#" * 2_000_000)
-    with pytest.raises(InputError, match=r"recipe.yaml: above 1,048,576 bytes"):
+    path.write_text("#" * 70_000)
+    with pytest.raises(InputError, match=r"recipe.yaml: above 65,536 bytes"):
         read_recipe(str(path))
 
 
