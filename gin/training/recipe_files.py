@@ -148,19 +148,20 @@ def _merge(values: dict[str, Any], changes: dict[str, Any], where: str) -> None:
 
 def _change(values: dict[str, Any], change: str) -> None:
     path, equals, text = change.partition("=")
+    where = f"--set {change[:200]}"
     if not equals:
-        raise InputError(f"--set {change}: expected PATH=VALUE, as in optimiser.clip=1")
+        raise InputError(f"{where}: expected PATH=VALUE, as in optimiser.clip=1")
     try:
         value = _load_yaml(text)
     except InputError as error:
-        raise InputError(f"--set {change}: {text!r} is no YAML value") from error
+        raise InputError(f"{where}: {text[:200]!r} is no YAML value") from error
     *sections, key = path.split(".")
     inner: Any = values
     for section in sections:
         inner = inner.get(section) if isinstance(inner, dict) else None
     if not isinstance(inner, dict) or key not in inner:
-        raise InputError(f"--set {change}: the recipe has no {path}")
-    _put(inner, key, value, f"--set {change}")
+        raise InputError(f"{where}: the recipe has no {path[:200]}")
+    _put(inner, key, value, where)
 
 
 def _put(values: dict[str, Any], key: str, value: Any, where: str) -> None:
