@@ -79,7 +79,7 @@ def padding_table() -> figures.Table:
         ring = [f"{float(share[place]):.0f} %" for place in (0, 1, 2)]
         maps = f"{len(share)} and {half} px"
         rows.append((padding, maps, *ring, f"{whole:.0f} %"))
-    header = ["padding", "maps of D1 and D2", "1st place on the picture", "2nd", "3rd"]
+    header = ["padding", "maps of D1 and D2", "1st, from the picture", "2nd", "3rd"]
     return figures.Table([*header, "patches wholly on it"], rows)
 
 

@@ -229,4 +229,4 @@ def scores_table(
         (name.split("_")[1], *(f"{value:.2f}" for value in score.values()))
         for name, score in zip(names, scores, strict=True)
     ]
-    return figures.Table(["alpha; error in the hole (%)", *scores[0]], rows)
+    return figures.Table(["alpha; RMS error in the hole (%)", *scores[0]], rows)
