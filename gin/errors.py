@@ -1,5 +1,6 @@
 """Exceptions, each of which the command line turns into an exit code."""
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -60,6 +61,24 @@ def input_error(
 
 
 @contextmanager
+def memory_errors() -> Iterator[None]:
+    """Turn PyTorch's errors about exhausted memory, of two types, into MemoryError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not re.search(
+            r"out of memory|n.t allocate memory|not enough mem", str(error)
+        ):
+            raise
+        raise MemoryError(str(error).strip().splitlines()[0]) from error
+
+
+def install(extra: str) -> str:
+    """How to install the packages of an extra."""
+    return f"pip install '.[{extra}]' in the folder of this project"
+
+
+@contextmanager
 def required(
     what: str, extra: str, kind: type[InputError] = InputError
 ) -> Iterator[None]:
@@ -67,8 +86,7 @@ def required(
     try:
         yield
     except ImportError as error:
-        message = f'{what} needs pip install "deepgin-book[{extra}]" ({error})'
-        raise kind(message) from error
+        raise kind(f"{what} needs {install(extra)} ({error})") from error
 
 
 def check_choice(name: str, value: object, choices: Iterable[str]) -> None:

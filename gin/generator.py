@@ -191,9 +191,9 @@ class DeepGIN(nn.Module):
     ) -> None:
         super().__init__()
         check_choice("variant", variant, VARIANTS)
-        if base_channels < 2 or base_channels % 2:
+        if base_channels not in range(2, 2**31, 2):
             raise InputError(
-                f"base_channels is {base_channels}; expected an even number from 2"
+                f"base_channels is {base_channels!r}; expected an even number from 2"
             )
         self.variant = variant
         self.base_channels = base_channels

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gin import subsampling
@@ -22,7 +22,7 @@ from gin.inference.passes import Callback, Passes, pad
 from gin.inference.regions import SIDE, Window
 from gin.masks import Mask, read_mask
 from gin.utils import devices
-from gin.utils.images import Photograph
+from gin.utils.images import Photograph, type_of
 from gin.weights import checkpoints
 
 AUTO, WHOLE = REGIONS = ("auto", "whole")
@@ -76,6 +76,11 @@ class Inpainter:
         device: str | torch.device | None = None,
         precision: str | None = None,
     ) -> None:
+        if not isinstance(net, nn.Module):
+            raise InputError(
+                f"net: found {type_of(net)}; expected a network, as from gin.load "
+                "(gin.Inpainter.from_pretrained reads weights)"
+            )
         self.device = devices.choose_device(device)
         self.precision = devices.choose_precision(self.device, precision)
         self.net = net.eval().to(self.device).to(memory_format=torch.channels_last)

@@ -22,6 +22,7 @@ from gin.utils.images import MIN_SIDE, open_picture, type_of, upright
 
 KINDS = ("rectangular", "free_form", "cellular_automata")
 MOST_MISSING = 0.95
+MAX_SIDE = 1 << 16  # px
 SUSPICIOUS = 0.6  # missing fraction above which a mask may be inverted
 Mask = np.ndarray
 Stroke = tuple[list[tuple[int, int]], list[int]]  # n + 1 points (x, y), n widths in px
@@ -34,10 +35,11 @@ def make(
 
     `kind` is one of `KINDS`; `variant` is that of `free_form`. At least one pixel and
     at most 95 % of the pixels are missing. Equal states of `rng` give equal masks.
-    Raises InputError for an unknown kind or variant, a side below 16 px, or another
-    generator than numpy's.
+    Raises InputError for an unknown kind or variant, a side below 16 or above 65,536
+    px, or another generator than numpy's.
     """
     check_choice("mask kind", kind, KINDS)
+    check_choice("free-form variant", variant, PAPER_OR_RELEASED)
     if kind == "free_form":
         return free_form(height, width, rng, variant)
     draw = rectangular if kind == "rectangular" else cellular_automata
@@ -111,6 +113,8 @@ def grow(mask: Mask, pixels: int) -> Mask:
     Distances are Euclidean. A hole does not shrink at the image's edge. The result
     may be empty or full.
     """
+    if isinstance(pixels, float) and not math.isfinite(pixels):
+        raise InputError(f"pixels is {pixels}; expected a whole number")
     if not pixels or not mask.any() or mask.all():
         return mask
     if pixels > 0:
@@ -141,6 +145,8 @@ def load_mask(
         threshold: 1 to 255, the lowest level that is white; soft masks need it.
         name: opens the error messages; None takes the file's.
     """
+    if threshold is not None and threshold not in range(1, 256):
+        raise InputError(f"threshold is {threshold!r}; expected None, or 1 to 255")
 
     def check(picture: Image.Image, file: str) -> None:
         if size is not None and picture.size != size[::-1]:  # EXIF may rotate that
@@ -149,6 +155,10 @@ def load_mask(
     if isinstance(source, Image.Image):
         picture, file = source, getattr(source, "filename", "") or "the mask"
         check(picture, file)
+    elif not isinstance(source, str | os.PathLike):
+        raise InputError(
+            f"the mask: found {type_of(source)}; expected a file or a PIL image"
+        )
     else:
         picture, file = open_picture(source, check), os.fspath(source)
     name = name or file
@@ -230,7 +240,9 @@ def _check_size(mask_size: tuple[int, int], name: str, size: tuple[int, int]) ->
     """Raise InputError unless a mask has the (width, height) of its photograph."""
     if mask_size != tuple(size):
         turned = mask_size == tuple(size[::-1])
-        hint = ": the photograph is turned by its EXIF orientation, so turn the mask"
+        hint = (
+            ": one is turned by 90 degrees (EXIF orientation counts), so turn the mask"
+        )
         raise InputError(
             f"{name}: the mask is {mask_size[0]} x {mask_size[1]} px, "
             f"but its photograph is {size[0]} x {size[1]} px upright{hint * turned}"
@@ -245,10 +257,10 @@ def _sides(height: int, width: int, rng: object) -> tuple[int, int]:
         sides = operator.index(height), operator.index(width)
     except TypeError:
         sides = (0, 0)
-    if min(sides) < MIN_SIDE:
+    if min(sides) < MIN_SIDE or max(sides) > MAX_SIDE:
         raise InputError(
             f"mask of height {height!r} and width {width!r}: "
-            f"expected whole numbers of at least {MIN_SIDE} px"
+            f"expected whole numbers from {MIN_SIDE} to {MAX_SIDE} px"
         )
     return sides
 

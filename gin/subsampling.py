@@ -62,6 +62,10 @@ def three_mask_batch(
     `masks.KINDS`. `variant` is that of `masks.free_form`. Raises InputError if H or W
     is below 16 px.
     """
+    if images.ndim != 4 or not len(images):
+        raise InputError(
+            f"images of shape {tuple(images.shape)}; expected (B, 3, H, W)"
+        )
     batch, _, height, width = images.shape
     drawn = [masks.make_all(height, width, rng, variant) for _ in range(batch)]
     stacked = torch.from_numpy(np.concatenate(drawn)).unsqueeze(1)  # (3B, 1, H, W)
@@ -70,7 +74,10 @@ def three_mask_batch(
 
 
 def _pair(stride: Stride) -> tuple[int, int]:
-    return (stride, stride) if isinstance(stride, int) else stride
+    pair = stride if isinstance(stride, tuple) else (stride, stride)
+    if len(pair) != 2 or not all(isinstance(each, int) for each in pair):
+        raise InputError(f"stride is {stride!r}; expected a whole number, or two")
+    return pair
 
 
 def _cells(image: Tensor, stride: Stride) -> Tensor:

@@ -150,5 +150,13 @@ def test_the_packages_of_other_extras_are_hidden(module):
     assert f"No module named '{module}'" in run("", [module])
 
 
+@pytest.mark.parametrize("name", ["MaskPainter", "InpaintApp", "app"])
+def test_a_name_without_its_extra_says_what_to_install(name, monkeypatch):
+    monkeypatch.delitem(gin.__dict__, name, raising=False)
+    monkeypatch.setitem(sys.modules, f"gin.{gin._MODULES[name]}", None)
+    with pytest.raises(ModuleNotFoundError, match=rf"gin.{name} needs .*\.\[app\]"):
+        getattr(gin, name)
+
+
 def test_every_extra_is_tested():
     assert ADDED.keys() == EXTRAS.keys() - {"all", "test"}

@@ -370,6 +370,12 @@ def test_bad_input(
         inpaint(picture, mask, size=size)
 
 
+@pytest.mark.parametrize("net", ["weights.safetensors", None, Net])
+def test_what_is_no_network_is_named(net: object) -> None:
+    with pytest.raises(InputError, match="from_pretrained reads weights"):
+        Inpainter(net, "cpu")  # type: ignore[arg-type]
+
+
 def test_weights_that_give_no_number_are_named() -> None:
     def nothing(image: Tensor, mask: Tensor) -> Tensor:
         return torch.full_like(image, torch.nan)

@@ -105,10 +105,11 @@ def test_make_gives_the_kind_that_is_named() -> None:
     ("arguments", "words"),
     [
         (("oval", 32, 32), "'oval'.*rectangular, free_form, cellular_automata"),
-        (("rectangular", 15, 32), "15 and width 32.*at least 16"),
+        (("rectangular", 15, 32), "15 and width 32.*from 16 to"),
         (("free_form", 32, 0), "width 0"),
         (("cellular_automata", 32.0, 32), r"height 32\.0.*whole numbers"),
         (("rectangular", "32", 32), "height '32'"),
+        (("free_form", 2**31, 32), "height 2147483648.*to 65536 px"),
     ],
 )
 def test_bad_kinds_and_sizes_are_named(
@@ -123,6 +124,24 @@ def test_bad_variants_and_generators_are_named() -> None:
         masks.free_form(32, 32, np.random.default_rng(0), "author")
     with pytest.raises(InputError, match=r"numpy\.random\.Generator, found int"):
         masks.rectangular(32, 32, 7)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", masks.KINDS)
+def test_every_kind_refuses_an_unknown_variant(kind: str) -> None:
+    with pytest.raises(InputError, match="'author'"):
+        masks.make(kind, 32, 32, np.random.default_rng(0), "author")
+
+
+@pytest.mark.parametrize("threshold", [0, -5, 256, 0.5, float("nan"), "128"])
+def test_thresholds_are_levels(threshold: object) -> None:
+    with pytest.raises(InputError, match="expected None, or 1 to 255"):
+        masks.load_mask(Image.new("L", (9, 9)), threshold=threshold)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("source", [np.ones((9, 9)), None, 7])
+def test_what_is_neither_a_file_nor_a_picture_is_named(source: object) -> None:
+    with pytest.raises(InputError, match="expected a file or a PIL image"):
+        masks.load_mask(source)  # type: ignore[arg-type]
 
 
 def test_rectangles_are_single_and_within_the_limits() -> None:
@@ -430,7 +449,7 @@ def test_at_the_pictures_edge_a_hole_does_not_shrink() -> None:
 
 
 def test_a_turned_photographs_mask_is_told_to_turn() -> None:
-    with pytest.raises(InputError, match="turned by its EXIF orientation.*turn the"):
+    with pytest.raises(InputError, match="turned by 90 degrees.*turn the"):
         masks.load_mask(DRAWING, size=(3, 4))
     with pytest.raises(InputError, match="its photograph is 5 x 4 px upright$"):
         masks.load_mask(DRAWING, size=(5, 4))

@@ -101,6 +101,18 @@ def test_each_image_stands_under_the_three_kinds_in_order(variant: str) -> None:
         assert np.array_equal(mask[0].numpy(), expected)
 
 
+@pytest.mark.parametrize("shape", [(0, 3, 32, 32), (3, 32, 32)])
+def test_without_a_batch_there_are_no_masks(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match=r"expected \(B, 3, H, W\)"):
+        three_mask_batch(torch.zeros(shape), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("stride", [1.5, "2", (2,), (2, 1.5)])
+def test_strides_are_whole_numbers(stride: object) -> None:
+    with pytest.raises(InputError, match="expected a whole number, or two"):
+        split(torch.zeros(1, 3, 32, 32), stride)  # type: ignore[arg-type]
+
+
 def test_small_images_have_no_masks() -> None:
-    with pytest.raises(InputError, match="at least 16 px"):
+    with pytest.raises(InputError, match="from 16 to"):
         three_mask_batch(torch.zeros(1, 3, 8, 32), np.random.default_rng(0))

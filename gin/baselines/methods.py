@@ -94,7 +94,7 @@ def named_baselines(texts: Sequence[str]) -> list[tuple[str, str | None]]:
         method, _, weights = text.partition("=")
         methods = CLASSICAL if text == "classical" else (method,)
         baselines += [(name, weights or None) for name in methods]
-    return baselines
+    return list(dict.fromkeys(baselines))
 
 
 def _deepgin(

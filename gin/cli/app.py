@@ -25,6 +25,8 @@ from gin.errors import (
     Interrupted,
     Terminated,
     check_import_name,
+    install,
+    memory_errors,
     printable,
 )
 
@@ -50,8 +52,16 @@ def main(arguments: list[str] | None = None) -> int:
         check_import_name()
     except ImportError as error:
         return _fail(str(error), BAD_INPUT)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal or a pipe without Unicode
+            stream.reconfigure(errors="backslashreplace")
+    given = sys.argv[1:] if arguments is None else arguments
+    if any(re.fullmatch("|--[a-z-]+=", argument) for argument in given):
+        return _fail(
+            "an argument is empty, as of a variable without a value", BAD_INPUT
+        )
     try:
-        with warnings.catch_warnings(), _sigterm_raises():
+        with warnings.catch_warnings(), _sigterm_raises(), memory_errors():
             if not sys.warnoptions:  # addressed to programmers
                 warnings.simplefilter("ignore")
             code = app(arguments, prog_name="gin", standalone_mode=False)
@@ -60,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         return _fail(str(error), BAD_INPUT)
     except ModuleNotFoundError as error:
-        needed = 'pip install "deepgin-book[train,export]"'
+        needed = install("train,export")
         return _fail(f"{error.name} is not installed: {needed}", BAD_INPUT)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""

@@ -10,6 +10,7 @@ from typer import Option
 
 from gin.cli.options import (
     KINDS,
+    MAX_SEED,
     Device,
     Devices,
     Precision,
@@ -95,13 +96,21 @@ def evaluate(
         Literal["table1", "table2"] | None,
         Option(help="Masks, sizes and number of photographs of a table in the paper."),
     ] = None,
-    seed: Annotated[int, Option(min=0, help="Seed of the masks and intervals.")] = 0,
+    seed: Annotated[
+        int, Option(min=0, max=MAX_SEED, help="Seed of the masks and intervals.")
+    ] = 0,
     invert: Annotated[
         bool | None,
         Option(
             "--invert/--no-invert",
             help="In mask files black, or white, is missing. By default white, "
             "and masks that look inverted are refused.",
+        ),
+    ] = None,
+    threshold: Annotated[
+        int | None,
+        Option(
+            min=1, max=255, help="Lowest white level of mask files, for soft masks."
         ),
     ] = None,
     ensemble: Annotated[
@@ -152,7 +161,7 @@ def evaluate(
     own_device = processes.device(device)
     defaults = protocols.PRESETS[preset] if preset else protocols.DEFAULT
     mask_sets = protocols.choose_masks(
-        [KINDS.get(text, text) for text in masks or defaults.masks], invert
+        [KINDS.get(text, text) for text in masks or defaults.masks], invert, threshold
     )
     with processes.first_before_others():
         candidates = methods.candidates(

@@ -142,7 +142,7 @@ def inpaint(
     if force and skip_existing:
         raise InputError("--force and --skip-existing: expected one, found both")
     output = Output(out, file_format, quality or 95, force, skip_existing)
-    entries = collect(photographs, mask)
+    entries = collect(photographs, mask, out)
     choose = _mask_chooser(mask, random_mask, seed, invert, grow, threshold)
     failures = Failures(keep_going)
     jobs = plan(entries, choose, output, failures, convert)
@@ -229,7 +229,7 @@ def mask(
     from gin.masks import area, make
     from gin.utils.files import check_new
 
-    if not (sides := re.fullmatch(r"(\d{1,4})x(\d{1,4})", size, re.ASCII)):
+    if not (sides := re.fullmatch(r"(\d{1,4})[xX](\d{1,4})", size, re.ASCII)):
         raise InputError(
             f"--size {size!r}: expected WIDTHxHEIGHT, such as 512x512, "
             "of at most 9999 px a side"

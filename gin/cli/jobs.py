@@ -95,8 +95,9 @@ class Job:
         if self.convert and picture.mode == "CMYK":
             picture = cmyk_to_srgb(picture, str(self.entry.path))
         photograph = Photograph.read(picture)
-        check_format(photograph.mode, self.result, str(self.entry.path))
-        return picture, self.mask.draw(self.entry.path, photograph.size)
+        size = photograph.size
+        check_format(photograph.mode, size, self.result, str(self.entry.path))
+        return picture, self.mask.draw(self.entry.path, size)
 
     def run(self, complete: Callable[[Image.Image, Mask], Image.Image]) -> float:
         """Complete the photograph, write the `outputs`; -> the missing fraction.
@@ -138,22 +139,35 @@ class Failures:
             self.messages.append(reason if named else f"{photograph}: {reason}")
 
 
-def collect(paths: Iterable[Path], mask: Path | None = None) -> list[Entry]:
+def collect(
+    paths: Iterable[Path], mask: Path | None = None, out: Path | None = None
+) -> list[Entry]:
     """Files as they are, folders as the photographs in them, at any depth.
 
-    Files that are masks of others among them are left out if `mask` is a folder. Raises
+    Each is taken once. Left out are masks of others among them, if `mask` is a folder,
+    and what a folder has in a folder `out` inside of it: earlier results. Raises
     InputError if a folder has no photographs.
     """
-    entries = []
+    entries: list[Entry] = []
     for path in paths:
         if path.is_dir():
-            photographs = find_photographs(path)
-            entries += [Entry(file, file.relative_to(path)) for file in photographs]
+            entries += _photographs(path, out)
         else:
             entries.append(Entry(path, Path(path.name)))
+    entries = list({(e.path.absolute(), e.name): e for e in entries}.values())
     paths = [entry.path for entry in entries]
     masks = masks_among(paths) if mask is not None and mask.is_dir() else ()
     return [entry for entry in entries if entry.path not in masks]
+
+
+def _photographs(folder: Path, out: Path | None) -> Iterator[Entry]:
+    """Those in a folder, without earlier results in a folder `out` inside of it."""
+    place, results = folder.resolve(), out.resolve() if out else None
+    inside = results is not None and place in results.parents
+    for file in find_photographs(folder):
+        name = file.relative_to(folder)
+        if not inside or results not in (place / name).parents:
+            yield Entry(file, name)
 
 
 def mask_files(

@@ -16,7 +16,10 @@ KINDS = {
     "cellular": "cellular_automata",
 }
 Kind = Literal["rectangular", "free-form", "cellular"]
-Seed = Option(min=0, help="Of the random mask; equal seeds give equal masks.")
+MAX_SEED = 2**64 - 1  # PyTorch's
+Seed = Option(
+    min=0, max=MAX_SEED, help="Of the random mask; equal seeds give equal masks."
+)
 Device = Annotated[str | None, Option(help="cpu or cuda. Default: cuda if available.")]
 Devices = Annotated[
     int, Option(min=1, help="Processes, or GPUs, that share the photographs.")

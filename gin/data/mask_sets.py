@@ -103,10 +103,15 @@ def check_polarity(folder: Path, paths: Sequence[Path], areas: Sequence[float]) 
     if 2 * len(large) <= len(areas):
         return
     path, fraction = large[0]
+    found = f"{path}: the mask hides {100 * fraction:.1f} % of the picture"
+    if len(areas) > 1:
+        found = (
+            f"{folder}: {len(large):,} of {len(areas):,} masks hide more than "
+            f"{100 * SUSPICIOUS:.0f} % of a picture, such as {path} "
+            f"({100 * fraction:.1f} %)"
+        )
     raise InputError(
-        f"{folder}: {len(large):,} of {len(areas):,} masks hide more than "
-        f"{100 * SUSPICIOUS:.0f} % of a picture, such as {path} "
-        f"({100 * fraction:.1f} %); expected white where pixels are missing, so they "
+        f"{found}; expected white where pixels are missing, so they "
         "look inverted: --invert takes black as missing, --no-invert takes them as "
         "they are"
     )
@@ -172,7 +177,7 @@ class MaskFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         by_path: dict[str, list[Path]] = {}
-        for path in find_pictures(folder):
+        for path in find_pictures(folder, "masks"):
             by_path.setdefault(_key(path.relative_to(folder)), []).append(path)
         self._by_path, self._by_stem = dict[str, list[Path]](), dict[str, list[Path]]()
         for key, paths in by_path.items():

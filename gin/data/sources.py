@@ -126,20 +126,21 @@ def find_photographs(folder: StrPath) -> list[Path]:
     return [path for path in pictures if path not in masks]
 
 
-def find_pictures(folder: StrPath) -> list[Path]:
+def find_pictures(folder: StrPath, expected: str = "photographs") -> list[Path]:
     """All pictures under `folder`, masks too, at any depth, sorted by path.
 
-    Files and folders whose names begin with a dot are ignored. Raises InputError if
-    there is no such folder, or no picture in it.
+    Files and folders whose names begin with a dot are ignored. Raises InputError, with
+    what was `expected`, if there is no such folder, or no picture in it.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; expected one with photographs")
+        found = "is a file" if folder.is_file() else "no such folder"
+        raise InputError(f"{folder}: {found}; expected a folder with {expected}")
     pictures = [path for path in _files(folder) if _is_picture(path)]
     if not pictures:
         skipped = skipped_formats([folder])
         raise InputError(
-            f"{folder}: no photographs in it; expected {', '.join(SUFFIXES)}"
+            f"{folder}: no {expected} in it; expected {', '.join(SUFFIXES)}"
             + f"; found {skipped}" * bool(skipped)
         )
     return pictures

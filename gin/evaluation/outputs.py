@@ -26,7 +26,7 @@ class Reports:
         """Raise InputError if a file would be replaced or cannot be written."""
         self.folder.check(resume)
         for suffix in (".md", ".csv", ".html"):
-            check_new(self.out.with_suffix(suffix), force=resume)
+            check_new(self.out.with_suffix(suffix), resume, "name another --out")
 
     def write(self, evaluation: Evaluation, resume: bool = False) -> str:
         """Write all three files; -> the tables in Markdown.

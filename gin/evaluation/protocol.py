@@ -58,12 +58,13 @@ class MaskSet:
 
     `name` is the kind, or the folder's name in the tables. `invert` applies to files:
     True reads black as missing, False white, and None also white, but refuses masks
-    that look inverted.
+    that look inverted. `threshold` as in `gin.masks.load_mask`.
     """
 
     name: str
     folder: Path | None = None
     invert: bool | None = None
+    threshold: int | None = None
 
     def draw(self, dataset: Dataset, size: str, seed: int) -> Iterator[Mask]:
         """The masks (H, W) of the photographs at a size of `SIZES`, in order.
@@ -80,7 +81,7 @@ class MaskSet:
             elif size == ORIGINAL:
                 yield file.draw(Path(name), dataset.sizes[index])
             else:
-                mask = load_mask(file.path, invert=bool(file.invert))
+                mask = load_mask(file.path, None, bool(file.invert), file.threshold)
                 mask = mask_sets.fitted(mask, (SIDE, SIDE))
                 check_mask(mask, f"{file.path} for {name} at {SIDE} px")
                 yield mask
@@ -102,7 +103,10 @@ class MaskSet:
         if self.folder is None:
             return [None] * len(names)
         find = mask_sets.MaskFolder(self.folder).find
-        return [mask_sets.MaskPicture(find(Path(name)), invert) for name in names]
+        return [
+            mask_sets.MaskPicture(find(Path(name)), invert, threshold=self.threshold)
+            for name in names
+        ]
 
 
 def open_dataset(text: str, root: Path | None = None) -> Dataset:
@@ -139,12 +143,14 @@ def open_datasets(texts: Sequence[str], root: Path | None = None) -> list[Datase
     return [open_dataset(text, root) for text in texts]
 
 
-def choose_masks(texts: Iterable[str], invert: bool | None = None) -> list[MaskSet]:
+def choose_masks(
+    texts: Iterable[str], invert: bool | None = None, threshold: int | None = None
+) -> list[MaskSet]:
     """The sets of masks that `texts` name, without repetition.
 
     They are "all", kinds of `gin.masks.KINDS`, and folders as `[NAME=]FOLDER`; `invert`
-    as in `MaskSet`. Raises InputError for another text, a name that is taken, or
-    `invert` without a folder.
+    and `threshold` as in `MaskSet`. Raises InputError for another text, a name that is
+    taken, or these two without a folder.
     """
     chosen: dict[str, MaskSet] = {}
     for text in texts:
@@ -155,14 +161,17 @@ def choose_masks(texts: Iterable[str], invert: bool | None = None) -> list[MaskS
         name, folder = split_name(text)
         if not Path(folder).is_dir():
             raise InputError(
-                f"--masks {text}: expected all, {', '.join(KINDS)} or a folder"
+                f"--masks {text}: expected all, rectangular, free-form, cellular, or "
+                "a folder"
             )
         name = name or _default_name(folder)
         if name in chosen or name in (ALL, *KINDS):
             raise InputError(f"--masks {text}: {name} is taken; name it NAME={folder}")
-        chosen[name] = MaskSet(name, Path(folder), invert)
-    if invert is not None and not any(masks.folder for masks in chosen.values()):
-        raise InputError("--invert: goes with a folder of masks, found none")
+        chosen[name] = MaskSet(name, Path(folder), invert, threshold)
+    if not any(masks.folder for masks in chosen.values()):
+        for name, value in (("--invert", invert), ("--threshold", threshold)):
+            if value is not None:
+                raise InputError(f"{name}: goes with a folder of masks, found none")
     return list(chosen.values())
 
 

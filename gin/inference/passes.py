@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gin.errors import memory_errors
 from gin.generator import STRIDE, DeepGIN, composite
 
 # Of an augmented image: rotations by 90 degrees, and whether it is flipped before.
@@ -73,7 +74,8 @@ class Passes:
         image = image.to(self.device, memory_format=torch.channels_last)
         mask = mask.to(self.device)
         bf16 = self.precision == "bf16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+        autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bf16)
+        with memory_errors(), autocast:
             done = self.net(image, mask)
         coarse = [composite(done.coarse, image, mask)] if self.stages == 2 else []
         self._images_done += len(image)

@@ -17,7 +17,7 @@ from gin import losses
 from gin.blocks import EdgePadding
 from gin.discriminator import Discriminators
 from gin.errors import InputError
-from gin.generator import Completion, DeepGIN, composite
+from gin.generator import STRIDE, Completion, DeepGIN, composite
 from gin.initialisation import identity_initialisation
 from gin.masks import KINDS
 from gin.recipes import LossRecipe, NetworkRecipe, Recipe, check_recipe
@@ -40,6 +40,7 @@ class Learner:
     """
 
     copies = len(KINDS)  # completions of a photograph in a step
+    stride = STRIDE  # of image sizes in px
 
     def __init__(
         self,
@@ -50,6 +51,11 @@ class Learner:
         compiled: bool = False,
     ) -> None:
         check_recipe(recipe)
+        for size in (recipe.data.image_size, *(p.image_size for p in recipe.phases)):
+            if size % self.stride:
+                raise InputError(
+                    f"image_size is {size}; expected a multiple of {self.stride}"
+                )
         torch.manual_seed(seed)
         optimiser = recipe.optimiser
         self.recipe, self.seed, self.fabric = recipe, seed, fabric

@@ -87,6 +87,8 @@ def train(
     """
     if max_hours is not None and not 0 < max_hours < math.inf:
         raise InputError(f"max_hours is {max_hours}; expected a number above 0")
+    if not 0 <= seed < 2**64:
+        raise InputError(f"seed is {seed}; expected 0 to 2**64 - 1")
     folder, hardware = RunFolder(Path(out)), hardware or Hardware()
     folder.check(resume)
     fabric = launch(hardware)

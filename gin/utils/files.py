@@ -15,6 +15,7 @@ from gin.errors import InputError, input_error
 
 PARTIAL = ".gin-partial"  # the suffix of every temporary file
 LOCK = ".gin-lock"
+REPLACE = "--force replaces it"
 _NAMED = re.compile(r"(\w[\w .-]*)=(.+)")
 StrPath = str | os.PathLike[str]
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -35,12 +36,13 @@ def check_regular(path: Path) -> None:
         )
 
 
-def check_new(path: Path, force: bool) -> None:
-    """Raise InputError if `path` is a folder, or exists and `force` is false."""
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; expected the name of a new file")
-    if os.path.lexists(path) and not force:  # a dangling link counts
-        raise taken(path)
+def check_new(path: Path, force: bool, hint: str = REPLACE) -> None:
+    """Raise InputError, with `hint`, for a folder, or a file if `force` is false."""
+    with input_error(f"{path}: cannot be written", OSError):  # a name too long
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; expected the name of a new file")
+        if os.path.lexists(path) and not force:  # a dangling link counts
+            raise taken(path, hint)
 
 
 def check_folder(folder: Path) -> None:
@@ -57,9 +59,10 @@ def atomic(path: Path, replace: bool = True) -> Iterator[Path]:
     The content is on the disk before the rename; after an exception `path` is
     unchanged. Without `replace` an existing file, or a dangling symbolic link, is kept.
 
-    Raises InputError if the folder cannot be written, the disk is full, or `path`
-    exists and `replace` is false.
+    Raises InputError if `path` is a folder or cannot be written, the disk is full, or
+    `path` exists and `replace` is false.
     """
+    check_new(path, force=True)
     with _writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=PARTIAL)
@@ -71,10 +74,8 @@ def atomic(path: Path, replace: bool = True) -> Iterator[Path]:
             temporary.chmod(0o666 & ~_umask())
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
-            if replace:
-                temporary.replace(path)
-            else:
-                _place(temporary, path)
+            with input_error(f"{path}: cannot be written", OSError, ValueError):
+                temporary.replace(path) if replace else _place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -123,9 +124,9 @@ def remove_partial(folder: Path, deep: bool = False) -> None:
         leftover.unlink()
 
 
-def taken(path: Path) -> InputError:
+def taken(path: Path, hint: str = REPLACE) -> InputError:
     """The exception for a `path` that may not be replaced."""
-    return InputError(f"{path}: exists already; --force replaces it")
+    return InputError(f"{path}: exists already; {hint}")
 
 
 def no_room(path: Path, error: OSError) -> InputError:

@@ -11,6 +11,8 @@ from gin.errors import InputError, input_error
 from gin.utils.files import atomic
 from gin.utils.images import COLOUR_CHUNKS, XMP, Info
 
+LARGEST = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383}  # px a side
+
 
 def write_png(picture: Image.Image, path: Path, replace: bool = True) -> None:
     """Write `picture` as PNG, atomically, with the metadata in its `info`.
@@ -45,12 +47,17 @@ def write_picture(
             _write(picture, path, replace, "JPEG", subsampling=0, **options)
 
 
-def check_format(mode: str, path: Path, name: str) -> None:
-    """Raise InputError, starting with `name`, if `path`'s format cannot hold `mode`.
+def check_format(mode: str, size: tuple[int, int], path: Path, name: str) -> None:
+    """Raise InputError, starting with `name`, if `path`'s format cannot hold a picture.
 
-    JPEG has no transparency, and JPEG and WebP have 8 bits a channel.
+    JPEG has no transparency, and JPEG and WebP have 8 bits a channel and `LARGEST`.
     """
     suffix = path.suffix.lower()
+    if max(size) > (most := LARGEST.get(suffix, max(size))):
+        raise InputError(
+            f"{name}: {size[0]} x {size[1]} px, and {suffix} files hold at most "
+            f"{most:,} a side; expected --format png"
+        )
     lossless = suffix == ".png" or not mode.startswith("I")
     if not lossless or (suffix in (".jpg", ".jpeg") and mode.endswith("A")):
         lost = "transparency" if lossless else "16 bits a channel"

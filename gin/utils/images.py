@@ -18,7 +18,7 @@ from PIL import ExifTags, Image, ImageCms, ImageFile, ImageOps, UnidentifiedImag
 from PIL.ExifTags import IFD
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
-from gin.errors import InputError
+from gin.errors import InputError, install
 from gin.utils.files import StrPath, check_regular
 
 MIN_SIDE = 16  # px: the generator's stride
@@ -200,8 +200,7 @@ def _register_heif(stream: BinaryIO, name: str) -> None:
         from pillow_heif import register_heif_opener
     except ModuleNotFoundError as error:
         raise InputError(
-            f"{name}: is HEIC, which pillow-heif reads: "
-            'pip install "deepgin-book[heic]"'
+            f"{name}: is HEIC, which pillow-heif reads: {install('heic')}"
         ) from error
     register_heif_opener()
 

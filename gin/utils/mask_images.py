@@ -31,7 +31,9 @@ def white(picture: Image.Image, name: str, threshold: int | None = None) -> np.n
         _check_colour(picture, name)
         shares = count[present] / levels.size
         _check_levels(present >> 8 if deep else present, shares, name)
-    return (levels >> 8 if deep else levels) >= (threshold or 128)
+    return (levels >> 8 if deep else levels) >= (
+        128 if threshold is None else threshold
+    )
 
 
 def _levels(picture: Image.Image, name: str) -> np.ndarray:

@@ -40,7 +40,8 @@ def save(
         name: tensor.detach().to("cpu", dtype).contiguous()
         for name, tensor in net.state_dict().items()
     }
-    metadata = {**(notes or {}), "gin": json.dumps(configuration(net))}
+    texts = {str(key): str(note) for key, note in (notes or {}).items()}
+    metadata = {**texts, "gin": json.dumps(configuration(net))}
     with atomic(Path(path)) as temporary:
         temporary.write_bytes(as_bytes(state, metadata))
 
@@ -117,7 +118,8 @@ def network(weights: StrPath | None = None) -> DeepGIN:
     Raises InputError as `locate`, `load` and `gin.load_released` do.
     """
     path = locate(weights)
-    return load_released(path) if path.suffix in (".pth", ".pt") else load(path)
+    theirs = path.suffix in (".pth", ".pt") and not state_dicts.is_safetensors(path)
+    return load_released(path) if theirs else load(path)
 
 
 def notes(weights: StrPath | None = None) -> dict[str, str]:

@@ -122,7 +122,7 @@ def export(
     one of `PACKAGES` (the extra `export`) is missing. Then no file is written.
     """
     path = Path(path)
-    if path.suffix != ".onnx":
+    if path.suffix.lower() != ".onnx":
         raise InputError(f"{path}: expected a name that ends in .onnx")
     for package in PACKAGES:
         import_module(package)

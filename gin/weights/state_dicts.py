@@ -51,7 +51,11 @@ def read_torch_file(path: Path, sha256: str = "") -> Any:
     Raises InputError if the file is missing, damaged, has another hash, is larger in
     memory than on the disk, or tries to run code.
     """
-    check_is_weights(path)
+    if is_safetensors(path):
+        raise InputError(
+            f"{path}: a safetensors file, which gin.load reads; expected a state dict "
+            "saved by torch.save"
+        )
     try:
         with path.open("rb") as file:
             if sha256:
@@ -116,8 +120,11 @@ def named_tensors(
 
 def check_is_weights(path: Path) -> None:
     """Raise InputError for a missing file, an HTML page or a Git LFS pointer."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected weights")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; expected a file of weights")
+    with input_error(f"{path}: cannot be read", OSError, ValueError):
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; expected weights")
     with path.open("rb") as file:
         start = file.read(256).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype html", b"<html")):
@@ -127,6 +134,13 @@ def check_is_weights(path: Path) -> None:
             f"{path}: a Git LFS pointer; expected the weights that it stands for: "
             "run `git lfs pull`"
         )
+
+
+def is_safetensors(path: Path) -> bool:
+    """Whether the file at `path` begins as a safetensors file: a length, then JSON."""
+    check_is_weights(path)
+    with path.open("rb") as file:
+        return file.read(9)[8:] == b"{"
 
 
 def _check_archive(file: BufferedReader, path: Path) -> None:

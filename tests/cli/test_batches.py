@@ -449,6 +449,48 @@ def test_keep_going_names_what_fails_on_the_way(
     assert "gin: photos/b.png: not enough memory\n" in capsys.readouterr().err
 
 
+def test_results_inside_the_folder_are_no_photographs(
+    inpaint: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "deep/b"):
+        photograph(f"photos/{name}.png")
+    hole("mask.png")
+    options = ("photos", "--mask", "mask.png", "--out", "photos/done")
+    assert inpaint(*options) == 0
+    before = {path: path.stat().st_mtime_ns for path in Path("photos").rglob("*.png")}
+    assert len(before) == 4
+    assert inpaint(*options, "--skip-existing") == 0
+    assert "2 skipped" in capsys.readouterr().out
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    assert inpaint(*options, "--force") == 0
+    assert len([*Path("photos").rglob("*.png")]) == 4
+
+
+def test_a_photograph_that_is_named_twice_is_completed_once(
+    inpaint: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    photograph("photos/a.png")
+    hole("mask.png")
+    names = ("photos", "photos/a.png", "photos/a.png")
+    assert inpaint(*names, "--mask", "mask.png", "--out", "out") == 0
+    assert capsys.readouterr().out.startswith("1 photograph completed")
+
+
+@pytest.mark.parametrize(("suffix", "most"), [("jpg", 65_500), ("webp", 16_383)])
+def test_what_a_format_cannot_hold_is_found_before_the_first_completion(
+    suffix: str,
+    most: int,
+    inpaint: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    photograph("photos/a.png")
+    Image.new("L", (most + 1, 16)).save("photos/b.png")
+    options = ("--random-mask", "rectangular", "--out", "out", "--format", suffix)
+    assert inpaint("photos", *options) == 2
+    assert f"photos/b.png: {most + 1} x 16 px, and .{suffix}" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
 def test_nothing_completed_is_a_failure_without_a_traceback(
     inpaint: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -286,7 +286,7 @@ def test_python_adds_no_lines_of_its_own(folder: Path) -> None:
         (("--mask", "mask.png", "--seam", "visible"), "visible.*harmonic.*none"),
         (("--mask", "good.png"), "good.png: is given as photograph and as mask"),
         (("--mask", "swapped.png"), "swapped.png.*: .* coloured.*may be swapped"),
-        (("--mask", "most.png"), "1 of 1 masks hide more than 60 %.*--no-invert"),
+        (("--mask", "most.png"), "most.png: the mask hides 9.* % of .*--no-invert"),
         (("--mask", "mask.png", "--grow", "-99"), "mask.png.*0 % .*nothing to fill"),
         (("--random-mask", "cellular", "--seed", "-1"), "--seed"),
         (("--random-mask", "star"), "star.*rectangular.*free-form.*cellular"),
@@ -295,6 +295,9 @@ def test_python_adds_no_lines_of_its_own(folder: Path) -> None:
         (("--mask", "mask.png", "--precision", "int3"), "precision is 'int3'"),
         (("--mask", "mask.png", "--weights", "no.pth"), "no.pth: no such file"),
         (("--mask", "mask.png", "--nonsense"), "--nonsense"),
+        (("--mask", ""), "an argument is empty"),
+        (("--mask=", "--weights", "no.pth"), "an argument is empty"),
+        (("--random-mask", "cellular", "--seed", str(2**64)), "--seed"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(
@@ -520,6 +523,41 @@ def test_too_little_memory_is_said_in_a_line(
     options = ("--mask", "mask.png", "--out", "new", "--weights", weights)
     complaint = refused(capsys, "inpaint", "good.png", *options)
     assert "not enough memory (Unable to allocate 9 GiB)" in complaint
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried",
+        "CUDA out of memory. Tried to allocate 2.00 GiB",
+    ],
+)
+def test_memory_that_pytorch_lacks_is_said_in_a_line(
+    words: str,
+    folder: Path,
+    weights: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def exhausted(*arguments: object) -> None:
+        raise RuntimeError(f"{words}\nand more")
+
+    monkeypatch.setattr(gin.DeepGIN, "forward", exhausted)
+    options = ("--mask", "mask.png", "--out", "new", "--weights", weights)
+    assert f"memory ({words})" in refused(capsys, "inpaint", "good.png", *options)
+    assert main(["inpaint", "good.png", *options, "--keep-going"]) == 1
+    assert f"gin: good.png: {words}\n" in capsys.readouterr().err
+
+
+def test_a_terminal_without_unicode_gets_what_it_can(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    arguments = ("--kind", "rectangular", "--size", "32X32", "--out", "\u65e5.png")
+    assert main(["mask", *arguments]) == 0
+    terminal.flush()
+    assert b"\\u65e5.png" in terminal.buffer.getvalue()
 
 
 def test_what_is_not_installed_is_named(
@@ -774,7 +812,7 @@ def test_gin_mask_writes_the_librarys_mask_and_prints_its_area(
     [
         (("--size", "512"), "'512': expected WIDTHxHEIGHT"),
         (("--size", "900000x900000"), "at most 9999 px"),
-        (("--size", "64x8"), "at least 16 px"),
+        (("--size", "64x8"), "from 16 to"),
         (("--out", "m.jpg"), "m.jpg: expected a name that ends in .png"),
         (("--out", "mask.png"), "mask.png: exists already"),
         (("--out", "mask.png/below/m.png"), "cannot be written"),

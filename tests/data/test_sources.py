@@ -90,6 +90,9 @@ def test_floating_point_pictures_are_refused(tmp_path: Path) -> None:
 
 
 def test_no_folder_and_no_photographs(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(gin.InputError, match="file: is a file; expected a folder"):
+        open_source(tmp_path / "file")
     with pytest.raises(gin.InputError, match="none: no such folder"):
         open_source(tmp_path / "none")
     with pytest.raises(gin.InputError, match="no photographs in it; expected .jpg"):

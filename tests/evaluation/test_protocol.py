@@ -168,6 +168,23 @@ def test_ones_own_masks_are_found_by_name_and_fitted(tmp_path: Path) -> None:
         assert not mask[height // 4 :].any()
 
 
+def test_soft_masks_are_cut_at_a_threshold(tmp_path: Path) -> None:
+    data = open_dataset(str(photos(tmp_path)))
+    ramp = np.tile(np.linspace(0, 255, WIDTH).astype(np.uint8), (HEIGHT, 1))
+    folder = own(tmp_path / "soft")
+    for path in folder.iterdir():
+        Image.fromarray(ramp).save(path)
+    (soft,) = choose_masks([str(folder)])
+    with pytest.raises(InputError, match="--threshold 128"):
+        soft.check([data], ["original"])
+    (cut,) = choose_masks([str(folder)], threshold=200)
+    cut.check([data], ["original", "256"])
+    for mask in cut.draw(data, "original", 0):
+        assert np.array_equal(mask, ramp >= 200)
+    with pytest.raises(InputError, match="--threshold: goes with a folder"):
+        choose_masks(["all"], threshold=200)
+
+
 def test_an_inverted_folder_is_noticed_and_named(tmp_path: Path) -> None:
     folder = own(tmp_path / "holes", hidden=0.75)
     with pytest.raises(InputError) as error:

@@ -274,7 +274,7 @@ def test_reports_lose_no_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"t\.txt: expected a name that ends in \.md"):
         Reports(tmp_path / "t.txt")
     (tmp_path / "t.csv").touch()
-    with pytest.raises(InputError, match=r"t\.csv: exists already"):
+    with pytest.raises(InputError, match=r"t\.csv: exists already; name another --out"):
         Reports(tmp_path / "t.md").check(resume=False)
     found = evaluation(tmp_path / "t.md", photos(tmp_path))
     found.folder.begin(found.settings(), resume=False)

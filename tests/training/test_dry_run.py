@@ -201,8 +201,8 @@ def test_the_plan_says_what_it_is_about(photographs):
 
 def test_what_the_training_would_refuse_is_refused(photographs, tmp_path):
     odd = replace(SMALL, data=replace(SMALL.data, image_size=40))
-    with pytest.raises(InputError, match="divisible by 16"):
-        list(plan(odd, photographs, None, CPU))
+    with pytest.raises(InputError, match="image_size is 40; expected a multiple of 16"):
+        next(plan(odd, photographs, None, CPU))
     with pytest.raises(InputError, match="nothing"):
         list(plan(SMOKE, tmp_path / "nothing", None, CPU))
 

@@ -541,6 +541,8 @@ def wrong_losses(**values: object) -> Recipe:
         (TINY, {"resume": True}, "run: there is no run to resume"),
         (TINY, {"max_hours": math.nan}, "max_hours is nan"),
         (TINY, {"max_hours": 0.0}, "max_hours is 0.0"),
+        (TINY, {"seed": -1}, "seed is -1"),
+        (TINY, {"seed": 2**64}, "seed is 18446744073709551616"),
         (TINY, {"hardware": Hardware("cpu", devices=0)}, "0 devices on 1 nodes"),
         (TINY, {"hardware": Hardware("cake")}, "device 'cake' cannot be used"),
         (wrong_losses(style="mine"), {}, "losses.style is 'mine'"),

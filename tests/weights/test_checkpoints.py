@@ -152,6 +152,33 @@ def test_damaged_other_and_missing_files(tmp_path: Path) -> None:
         gin.load(tmp_path / "none.safetensors")
 
 
+@pytest.mark.parametrize("name", ["", ".", "x" * 300, "a\0b"])
+def test_a_place_that_cannot_be_written_is_named(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    net = gin.DeepGIN("StdResBlk (Coarse only)", 2)
+    with pytest.raises(gin.InputError, match="is a folder|cannot be written"):
+        gin.save(net, name)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(gin.InputError, match="is a folder|cannot be read|no such"):
+        gin.load(name)
+
+
+def test_notes_are_kept_as_text(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    gin.save(gin.DeepGIN("StdResBlk (Coarse only)", 2), path, notes={"steps": 7})  # type: ignore[dict-item]
+    assert checkpoints.metadata(path)["steps"] == "7"
+
+
+def test_the_content_of_a_file_counts_and_not_its_suffix(tmp_path: Path) -> None:
+    path = tmp_path / "mine.pth"
+    gin.save(gin.DeepGIN("StdResBlk (Coarse only)", 2), path)
+    assert checkpoints.network(path).base_channels == 2
+    with pytest.raises(gin.InputError, match="a safetensors file, which gin.load"):
+        gin.load_released(path)
+
+
 def test_push_to_hub_uploads_a_loadable_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,12 @@ import torch
 from numpy.random import Generator
 from torch import Tensor, nn
 
-from gin.baselines.deepfill.networks import Critics, DeepFill, PatchDiscriminator
+from gin.baselines.deepfill.networks import (
+    STRIDE,
+    Critics,
+    DeepFill,
+    PatchDiscriminator,
+)
 from gin.baselines.deepfill.weights import MODELS
 from gin.errors import InputError
 from gin.generator import Completion
@@ -39,7 +44,7 @@ class DeepFillLearner(Learner):
     average: DeepFill  # type: ignore[assignment]
     discriminators: nn.Module  # type: ignore[assignment]
 
-    copies, steps = 1, 0
+    copies, steps, stride = 1, 0, STRIDE
 
     def _networks(self) -> tuple[DeepFill, nn.Module]:  # type: ignore[override]
         _check(self.recipe)

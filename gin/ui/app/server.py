@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gin.errors import InputError
+from gin.errors import InputError, install
 
 HOST = "127.0.0.1"
 PORT = 8866
@@ -53,9 +53,7 @@ def serve(
 
         from gin.ui.painter.painter import read_photo
     except ModuleNotFoundError as error:
-        raise InputError(
-            f'{error.name} is not installed: pip install "deepgin-book[app]"'
-        ) from error
+        raise InputError(f"{error.name} is not installed: {install('app')}") from error
     if photo is not None:
         read_photo(photo)
     if weights:
@@ -133,11 +131,14 @@ def _free_port(port: int | None) -> int:
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 server.bind((HOST, candidate))
-            except OSError:
+            except OSError as error:
+                reason = error.strerror
                 continue
             return candidate
     ports = f"port {port}" if port else f"every port from {PORTS[0]} to {PORTS[-1]}"
-    raise InputError(f"{ports} is taken; expected a free one, as in --port 9000")
+    raise InputError(
+        f"{ports} cannot be used ({reason}); expected a free one, as in --port 9000"
+    )
 
 
 def _announce(folder: Path, port: int, token: str, browser: bool) -> None:
