@@ -120,9 +120,9 @@ def named_tensors(
 
 def check_is_weights(path: Path) -> None:
     """Raise InputError for a missing file, an HTML page or a Git LFS pointer."""
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; expected a file of weights")
     with input_error(f"{path}: cannot be read", OSError, ValueError):
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; expected a file of weights")
         if not path.is_file():
             raise InputError(f"{path}: no such file; expected weights")
     with path.open("rb") as file:
