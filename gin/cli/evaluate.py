@@ -155,6 +155,8 @@ def evaluate(
     from gin.utils.files import split_name
 
     started = time.perf_counter()
+    if segmentation and segmenter is None:
+        segmenter = "lraspp"
     reports = Reports(out)
     reports.check(resume)
     processes = Processes.launch(devices, device)
@@ -180,9 +182,7 @@ def evaluate(
     sizes = [*(size or defaults.sizes)]
     protocol = protocols.Protocol(datasets, mask_sets, sizes, seed)
     with processes.first_before_others():
-        networks = MetricNetworks.load(
-            backbone, inception, own_device, vgg, _network(segmentation, segmenter)
-        )
+        networks = MetricNetworks.load(backbone, inception, own_device, vgg, segmenter)
     evaluation = Evaluation(protocol, candidates, networks, reports.folder, processes)
     evaluation.run(resume)
     if not processes.first:
@@ -192,11 +192,3 @@ def evaluate(
         typer.echo(f"{method}: {seconds:.2f} s an image")
     seconds = time.perf_counter() - started
     typer.echo(f"evaluated in {seconds:.1f} s: see {out}")
-
-
-def _network(segmentation: bool, text: str | None) -> tuple[str, str | None] | None:
-    """The segmentation network and its file; None without a segmentation."""
-    if not segmentation and text is None:
-        return None
-    name, _, file = (text or "lraspp").partition("=")
-    return name, file or None

@@ -172,15 +172,19 @@ def _mask_chooser(
     grow: int,
     threshold: int | None,
 ) -> "Callable[[Entry], MaskPicture | RandomMask]":
-    from gin.cli.jobs import mask_files
-    from gin.data.mask_sets import RandomMask
+    from gin.data.mask_sets import MaskFolder, MaskPicture, RandomMask
 
     if mask is not None and random_mask is not None:
         raise InputError("--mask and --random-mask: expected one of them, found both")
     if mask is not None:
         if seed is not None:
             raise InputError("--seed: goes with --random-mask, found --mask")
-        return mask_files(mask, invert, grow, threshold)
+        picture = partial(MaskPicture, invert=invert, grow=grow, threshold=threshold)
+        if not mask.is_dir():
+            one = picture(mask)
+            return lambda entry: one
+        find = MaskFolder(mask).find
+        return lambda entry: picture(find(entry.name, str(entry.path)))
     if random_mask is None:
         raise InputError("expected --mask or --random-mask, found neither")
     given = {"--invert": invert, "--grow": grow or None, "--threshold": threshold}

@@ -6,7 +6,6 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from gin.data import mask_sets
-from gin.data.mask_sets import MaskFolder, MaskPicture, RandomMask
+from gin.data.mask_sets import MaskPicture, RandomMask
 from gin.data.sources import find_photographs, masks_among, nfc
 from gin.errors import InputError
 from gin.masks import Mask, area, load_mask
@@ -168,20 +167,6 @@ def _photographs(folder: Path, out: Path | None) -> Iterator[Entry]:
         name = file.relative_to(folder)
         if not inside or results not in (place / name).parents:
             yield Entry(file, name)
-
-
-def mask_files(
-    path: Path, invert: bool | None = None, grow: int = 0, threshold: int | None = None
-) -> Callable[[Entry], MaskPicture]:
-    """The function that finds a photograph's mask: the file `path`, or one in a folder.
-
-    Other arguments as for `MaskPicture`, errors as for `MaskFolder` and its `find`.
-    """
-    picture = partial(MaskPicture, invert=invert, grow=grow, threshold=threshold)
-    if not path.is_dir():
-        return lambda entry: picture(path)
-    find = MaskFolder(path).find
-    return lambda entry: picture(find(entry.name, str(entry.path)))
 
 
 def plan(

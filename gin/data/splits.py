@@ -4,8 +4,8 @@ A split is two lists, `train.txt` and `val.txt`, for `gin.data.sources.read_list
 photographs are not moved.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,63 +17,51 @@ from gin.utils.files import StrPath, atomic, check_new
 Lists = dict[str, list[str]]
 
 
-@dataclass(frozen=True)
-class RandomSplit:
-    """A random split that holds out `held_out` photographs of one of `sizes`."""
+def random_split(
+    sizes: tuple[int, ...], held_out: int, names: Sequence[str], seed: int
+) -> Lists:
+    """Draw `held_out` of `names` without replacement; both lists keep their order.
 
-    sizes: tuple[int, ...]
-    held_out: int
-
-    def divide(self, names: Sequence[str], seed: int) -> Lists:
-        """Draw without replacement; both lists keep the order of `names`.
-
-        Raises InputError for another number of names than `sizes`.
-        """
-        if len(names) not in self.sizes:
-            expected = " or ".join(f"{size:,}" for size in self.sizes)
-            raise InputError(
-                f"{len(names):,} photographs, expected {expected}; "
-                "name the folder with these and no other pictures"
-            )
-        rng = np.random.default_rng(seed)
-        held_out = set(rng.permutation(len(names))[: self.held_out].tolist())
-        return {
-            "train": [name for i, name in enumerate(names) if i not in held_out],
-            "val": [name for i, name in enumerate(names) if i in held_out],
-        }
-
-
-class FolderSplit:
-    """A split by folder: `.jpg` under `.../training/...` and `.../validation/...`.
-
-    The `.png` files of ADE20K are annotations.
+    Raises InputError unless the number of names is one of `sizes`.
     """
+    if len(names) not in sizes:
+        expected = " or ".join(f"{size:,}" for size in sizes)
+        raise InputError(
+            f"{len(names):,} photographs, expected {expected}; "
+            "name the folder with these and no other pictures"
+        )
+    rng = np.random.default_rng(seed)
+    drawn = set(rng.permutation(len(names))[:held_out].tolist())
+    return {
+        "train": [name for i, name in enumerate(names) if i not in drawn],
+        "val": [name for i, name in enumerate(names) if i in drawn],
+    }
 
-    FOLDERS = (("train", "training"), ("val", "validation"))
 
-    def divide(self, names: Sequence[str], seed: int) -> Lists:
-        """Divide `names` by folder; the seed has no effect.
+def folder_split(names: Sequence[str], seed: int) -> Lists:
+    """Divide by folder: `.jpg` under `.../training/...` and `.../validation/...`.
 
-        Raises InputError if one of the folders has no `.jpg`.
-        """
-        photographs = [name for name in names if name.lower().endswith(".jpg")]
-        lists: Lists = {}
-        for key, folder in self.FOLDERS:
-            lists[key] = [n for n in photographs if folder in n.split("/")[:-1]]
-            if not lists[key]:
-                raise InputError(f"no .jpg under a folder {folder}; expected ADE20K's")
-        return lists
+    The `.png` files of ADE20K are annotations; the seed has no effect. Raises
+    InputError if one of the folders has no `.jpg`.
+    """
+    photographs = [name for name in names if name.lower().endswith(".jpg")]
+    lists: Lists = {}
+    for key, folder in (("train", "training"), ("val", "validation")):
+        lists[key] = [n for n in photographs if folder in n.split("/")[:-1]]
+        if not lists[key]:
+            raise InputError(f"no .jpg under a folder {folder}; expected ADE20K's")
+    return lists
 
 
 # Paper, section 5: CelebA-HQ is divided at random into 27,000 and 3,000 photographs;
 # the tables are over 1,000 random photographs of FFHQ and 523 of Oxford Buildings. The
 # paper trains on the AIM challenge's part of ADE20K, which is not public; this is
 # ADE20K's own split. Oxford's page counts 5,062 photographs, its archive has 5,063.
-LAYOUTS: dict[str, RandomSplit | FolderSplit] = {
-    "celeba-hq": RandomSplit((30_000,), 3_000),
-    "ffhq": RandomSplit((70_000,), 1_000),
-    "oxford": RandomSplit((5_062, 5_063), 523),
-    "ade20k": FolderSplit(),
+LAYOUTS: dict[str, Callable[[Sequence[str], int], Lists]] = {
+    "celeba-hq": partial(random_split, (30_000,), 3_000),
+    "ffhq": partial(random_split, (70_000,), 1_000),
+    "oxford": partial(random_split, (5_062, 5_063), 523),
+    "ade20k": folder_split,
 }
 
 
@@ -91,7 +79,7 @@ def split(
     folder, out = Path(folder), Path(out)
     names = sorted(p.relative_to(folder).as_posix() for p in find_photographs(folder))
     try:
-        lists = LAYOUTS[layout].divide(names, seed)
+        lists = LAYOUTS[layout](names, seed)
     except InputError as error:
         raise InputError(f"{folder}: {error}") from error
     for key in lists:

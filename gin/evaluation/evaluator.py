@@ -67,7 +67,7 @@ class MetricNetworks:
         inception_weights: str | None = None,
         device: str | torch.device | None = None,
         vgg_weights: str | None = None,
-        segmentation: tuple[str, str | None] | None = None,
+        segmentation: str | None = None,
     ) -> "MetricNetworks":
         """The networks on `device`; None takes the GPU if CUDA has one, else the CPU.
 
@@ -94,13 +94,13 @@ class MetricNetworks:
                 missing.update(dict.fromkeys(metrics, str(error)))
                 return None
 
-        name, file = segmentation or ("", None)
+        name, _, file = (segmentation or "").partition("=")
         return cls(
             load(lpips_metric, backbone, ["LPIPS"], InputError),
             load(inception, inception_weights, SET_METRICS),
             missing,
             load(vgg_distance, vgg_weights, ["VGG"], InputError),
-            load(partial(segmenter, name), file, SEGMENTATION_METRICS)
+            load(partial(segmenter, name), file or None, SEGMENTATION_METRICS)
             if name
             else None,
         )

@@ -4,9 +4,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import torch
 import torch.distributed
@@ -20,7 +18,6 @@ from gin.utils.devices import available_cores, choose_device, choose_precision, 
 
 MOST_WORKERS = 8
 PARENT = "GIN_TRAINING_PARENT"
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -112,25 +109,6 @@ def uses_compile(hardware: Hardware, device: torch.device) -> bool:
     if hardware.compiled is not None:
         return hardware.compiled
     return device.type == "cuda" and compiles(device)
-
-
-def on_first_process(fabric: Fabric, function: Callable[[], T]) -> T:
-    """Call `function` in the first process and return its result in every process.
-
-    The others wait as long as it takes, and get a pickled copy. If `function` raises
-    InputError, so does this in the first process, and SystemExit in the others.
-    """
-    result: Any = None
-    with fabric.rank_zero_first():
-        if fabric.is_global_zero:
-            try:
-                result = function()
-            except InputError as error:
-                result = error
-    result = fabric.broadcast(result)
-    if isinstance(result, InputError):
-        raise result if fabric.is_global_zero else SystemExit
-    return result
 
 
 def end_with_parent(parent: int, seconds: float = 1.0) -> None:

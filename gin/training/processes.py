@@ -4,7 +4,9 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gin.errors import InputError
 
 if TYPE_CHECKING:
     import torch
@@ -46,15 +48,24 @@ class Processes:
         return None if self.fabric is None else self.fabric.global_rank
 
     def on_first(self, function: Callable[[], T]) -> T:
-        """The result of `function`, called in the first process; others wait for it.
+        """The result of `function`, called in the first process, in every process.
 
-        An InputError is raised in the first process, SystemExit in the others then.
+        The others wait as long as it takes, and get a pickled copy. An InputError is
+        raised in the first process, SystemExit in the others then.
         """
         if self.fabric is None:
             return function()
-        from gin.training.hardware import on_first_process
-
-        return on_first_process(self.fabric, function)
+        result: Any = None
+        with self.fabric.rank_zero_first():
+            if self.first:
+                try:
+                    result = function()
+                except InputError as error:
+                    result = error
+        result = self.fabric.broadcast(result)
+        if isinstance(result, InputError):
+            raise result if self.first else SystemExit
+        return result
 
     def first_before_others(self) -> AbstractContextManager[None]:
         """The first process of a machine runs the block, which downloads, alone."""

@@ -9,7 +9,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,9 @@ from gin.data.unreadable import Readable, add_bad, check, read_bad, write_bad
 from gin.errors import InputError, Interrupted, input_error
 from gin.generator import DeepGIN
 from gin.recipes import Recipe, check_recipe
-from gin.training.hardware import (
-    Hardware,
-    count_workers,
-    launch,
-    on_first_process,
-    uses_compile,
-)
+from gin.training.hardware import Hardware, count_workers, launch, uses_compile
 from gin.training.learner import Learner, Losses, phi
+from gin.training.processes import Processes
 from gin.training.progress import EVERY, Report, Validation
 from gin.training.recipe_files import current_state, flat, write_recipe
 from gin.training.run_folder import RECIPE, RunFolder, SavingThread
@@ -109,7 +104,14 @@ def train(
         backbone=weights.name if weights else "none",
         workers=count_workers(hardware, fabric.device),
     )
-    with _locked(folder, fabric, resume):
+    with ExitStack() as stack:
+
+        def lock() -> None:
+            stack.enter_context(locked(folder.path))
+            folder.check(resume)  # again: another training may have written meanwhile
+            folder.mend()
+
+        Processes(fabric).on_first(lock)
         run.start(resume)
         try:
             run.loop(max_steps, max_hours)
@@ -144,7 +146,7 @@ def open_photographs(
         return replace(source, skip_bad=skip_bad)
     if skipped is not None and skipped.exists():
         return Readable(source, read_bad(skipped))
-    return on_first_process(fabric, lambda: check(source, skip_bad, KEEP_BYTES))
+    return Processes(fabric).on_first(lambda: check(source, skip_bad, KEEP_BYTES))
 
 
 def _load_backbone(
@@ -157,23 +159,6 @@ def _load_backbone(
         return load_backbone("vgg19", path or "random")
     with fabric.rank_zero_first():  # it may have to be downloaded
         return load_backbone(name, path)
-
-
-@contextmanager
-def _locked(folder: RunFolder, fabric: Fabric, resume: bool) -> Iterator[None]:
-    """Lock the folder in the first process, and check it again.
-
-    Raises InputError if another training holds it, or wrote into it meanwhile.
-    """
-    with ExitStack() as stack:
-
-        def lock() -> None:
-            stack.enter_context(locked(folder.path))
-            folder.check(resume)
-            folder.mend()
-
-        on_first_process(fabric, lock)
-        yield
 
 
 @dataclass

@@ -159,10 +159,11 @@ def _check_archive(file: BufferedReader, path: Path) -> None:
 def build_and_load(
     build: Callable[[], Net], state: Mapping[str, Tensor], where: str
 ) -> Net:
-    """Build a network, load `state` as `load_exactly` does, switch to evaluation mode.
+    """Build a network, load copies of `state` on the CPU, switch to evaluation mode.
 
     Names, shapes and dtypes are compared before memory is allocated or a random number
-    is drawn. Raises InputError, starting with `where`, as `load_exactly` does, and if
+    is drawn; the network's dtypes are kept. Raises InputError, starting with `where`,
+    unless names and shapes are the network's and all tensors are floating-point, and if
     `build` raises InputError or TypeError.
     """
     try:
@@ -172,16 +173,6 @@ def build_and_load(
         raise InputError(
             f"{where}: its configuration is not usable: {error}"
         ) from error
-    load_exactly(net, state, where)
-    return net.eval()
-
-
-def load_exactly(net: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
-    """Load copies of `state` into `net`, on the CPU and with the dtypes of `net`.
-
-    Raises InputError, starting with `where`, unless names and shapes are those of
-    `net` and all tensors are floating-point.
-    """
     own = net.state_dict()
     check_names(where, set(own), set(state))
     wrong = [
@@ -200,6 +191,7 @@ def load_exactly(net: nn.Module, state: Mapping[str, Tensor], where: str) -> Non
         for name in own
     }
     net.load_state_dict(copies, assign=True)
+    return net.eval()
 
 
 def check_names(where: str, expected: set[str], names: set[str]) -> None:

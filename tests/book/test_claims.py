@@ -145,7 +145,7 @@ def test_what_is_measured_in_a_moment() -> None:
     images, batch = only("make a batch of 12").measured.values()
     assert (images, batch) == (PAPER.data.batch_size, 3 * PAPER.data.batch_size)
     held_out = [
-        len(LAYOUTS[name].divide([str(n) for n in range(count)], 0)["val"])
+        len(LAYOUTS[name]([str(n) for n in range(count)], 0)["val"])
         for name, count in (("ffhq", 70_000), ("oxford", 5_062))
     ]
     assert [*only("from FFHQ").measured.values()] == held_out

@@ -393,7 +393,7 @@ def test_a_network_that_cannot_be_had_leaves_a_gap(
     missing = dict.fromkeys(("LPIPS", "FID", "KID", "VGG"), "far away")
     assert found.missing == missing
     assert "segmentation" not in found.settings()
-    found = MetricNetworks.load(device="cpu", segmentation=("lraspp", None))
+    found = MetricNetworks.load(device="cpu", segmentation="lraspp")
     assert found.missing == missing | dict.fromkeys(SEGMENTATION_METRICS, "far away")
     assert found.settings()["segmentation"] == "none"
     with pytest.raises(InputError, match="far away"):
@@ -403,7 +403,7 @@ def test_a_network_that_cannot_be_had_leaves_a_gap(
     with pytest.raises(InputError, match="far away"):
         MetricNetworks.load(vgg_weights="w.pth", device="cpu")
     with pytest.raises(InputError, match="far away"):
-        MetricNetworks.load(device="cpu", segmentation=("lraspp", "w.pth"))
+        MetricNetworks.load(device="cpu", segmentation="lraspp=w.pth")
 
 
 def test_what_is_to_be_had_is_measured() -> None:

@@ -16,9 +16,9 @@ from gin.training.hardware import (
     Hardware,
     count_workers,
     launch,
-    on_first_process,
     uses_compile,
 )
+from gin.training.processes import Processes
 from gin.utils.devices import available_cores
 
 ROOT = Path(__file__).parents[2]
@@ -70,13 +70,13 @@ def test_slurm_without_tasks_per_node_is_one_sentence(
 
 def test_a_result_of_the_first_process() -> None:
     fabric, result = Fabric(accelerator="cpu"), object()
-    assert on_first_process(fabric, lambda: result) is result
+    assert Processes(fabric).on_first(lambda: result) is result
 
     def refuse() -> None:
         raise InputError("no")
 
     with pytest.raises(InputError, match="^no$"):
-        on_first_process(fabric, refuse)
+        Processes(fabric).on_first(refuse)
 
 
 def test_when_the_first_process_fails_the_others_end() -> None:

@@ -93,7 +93,13 @@ class Catalogue:
         completion. Raises InputError for a method, weights or a mask that cannot be
         used, and Cancelled if `progress` is cancelled.
         """
-        check_painted(mask)
+        if not (painted := area(mask)):
+            raise InputError("nothing is painted yet; paint over what should be filled")
+        if painted > MOST_MISSING:
+            raise InputError(
+                f"{100 * painted:.1f} % of the photograph is painted, at most "
+                f"{100 * MOST_MISSING:.0f} % may be: erase some, to fill it from there"
+            )
         progress = progress or Progress()
         progress.update(0.0)
         if name == OTHER and not other.strip():
@@ -105,37 +111,18 @@ class Catalogue:
             return method.stages(
                 photo, mask, ensemble=ensemble, callback=progress.update
             )
-        return {COMPLETED: _complete(method, photo, mask)}
-
-
-def check_painted(mask: Mask) -> None:
-    """Raise InputError, for the user who painted, unless `mask` can be completed."""
-    if not (painted := area(mask)):
-        raise InputError("nothing is painted yet; paint over what should be filled")
-    if painted > MOST_MISSING:
-        raise InputError(
-            f"{100 * painted:.1f} % of the photograph is painted, at most "
-            f"{100 * MOST_MISSING:.0f} % may be: erase some, to fill it from there"
-        )
+        photograph = Photograph.read(photo)
+        image = np.rint(255 * photograph.rgb()).astype(np.uint8)
+        filled = complete(method.method, image, mask)
+        return {COMPLETED: photograph.filled(filled.astype(np.float32) / 255, mask)}
 
 
 def _load(source: str) -> Inpainter | methods.Candidate:
-    if source in methods.CLASSICAL:
-        if missing := _missing_packages(source):
-            raise InputError(f"{source}: {missing}")
-        return methods.candidates({}, [(source, None)])[0]
-    if not _is_deepgin(source):
-        return methods.candidates({}, methods.named_baselines([source]))[0]
-    return Inpainter.from_pretrained(None if source == SHIPPED else source)
-
-
-def _complete(
-    candidate: methods.Candidate, photo: Image.Image, mask: Mask
-) -> Image.Image:
-    photograph = Photograph.read(photo)
-    image = np.rint(255 * photograph.rgb()).astype(np.uint8)
-    filled = complete(candidate.method, image, mask)
-    return photograph.filled(filled.astype(np.float32) / 255, mask)
+    if source not in methods.CLASSICAL and _is_deepgin(source):
+        return Inpainter.from_pretrained(None if source == SHIPPED else source)
+    if source in methods.CLASSICAL and (missing := _missing_packages(source)):
+        raise InputError(f"{source}: {missing}")
+    return methods.candidates({}, methods.named_baselines([source]))[0]
 
 
 def _is_deepgin(source: str) -> bool:
