@@ -191,7 +191,7 @@ class DeepGIN(nn.Module):
     ) -> None:
         super().__init__()
         check_choice("variant", variant, VARIANTS)
-        if base_channels not in range(2, 2**31, 2):
+        if type(base_channels) is float or base_channels not in range(2, 2**31, 2):
             raise InputError(
                 f"base_channels is {base_channels!r}; expected an even number from 2"
             )

@@ -205,6 +205,7 @@ def test_identity_initialisation() -> None:
         ({"base_channels": 7}, "base_channels is 7; expected an even number"),
         ({"base_channels": 0}, "base_channels is 0; expected an even number"),
         ({"base_channels": "16"}, "base_channels is '16'; expected an even number"),
+        ({"base_channels": 16.0}, "base_channels is 16.0; expected an even number"),
     ],
 )
 def test_bad_arguments(arguments: dict[str, object], message: str) -> None:

@@ -72,10 +72,10 @@ class MetricNetworks:
         """The networks on `device`; None takes the GPU if CUDA has one, else the CPU.
 
         `backbone`, `inception_weights` and `vgg_weights` are files with the weights of
-        AlexNet, Inception and VGG16; None downloads them. `segmentation` is a name of
-        `gin.evaluation.segmentation.ARCHITECTURES` and such a file; None measures no
-        segmentation. Raises InputError for a file that cannot be used. A failed
-        download raises nothing and leaves the metric out.
+        AlexNet, Inception and VGG16; None downloads them. `segmentation` is
+        `NETWORK[=FILE]`, a name of `gin.evaluation.segmentation.ARCHITECTURES`; None
+        measures no segmentation. Raises InputError for a file that cannot be used. A
+        failed download raises nothing and leaves the metric out.
         """
         missing: dict[str, str] = {}
         torch_device = choose_device(device)
