@@ -259,7 +259,7 @@ def test_without_weights_there_is_a_reason(
 def test_without_the_package_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, published.__name__, None)
     monkeypatch.delattr("torch_fidelity.feature_extractor_inceptionv3", raising=False)
-    with pytest.raises(Unavailable, match=r'pip install "deepgin-book\[train\]"'):
+    with pytest.raises(Unavailable, match=r"pip install '\.\[train\]'"):
         inception()
 
 

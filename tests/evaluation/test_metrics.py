@@ -164,7 +164,7 @@ def test_without_the_package_the_error_says_what_to_install(
     alexnet: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "lpips", None)
-    install = r'needs pip install "deepgin-book\[train\]"'
+    install = r"needs pip install '\.\[train\]'"
     with pytest.raises(InputError, match=install):
         Lpips(alexnet)
 
