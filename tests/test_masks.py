@@ -417,6 +417,12 @@ def test_a_soft_mask_is_cut_where_asked(threshold: int) -> None:
     assert np.array_equal(masks.load_mask(deep, threshold=threshold), cut)
 
 
+@pytest.mark.parametrize("pixels", [float("nan"), float("inf")])
+def test_masks_grow_by_numbers(pixels: float) -> None:
+    with pytest.raises(InputError, match="expected a whole number"):
+        masks.grow(np.eye(20, dtype=np.uint8), pixels)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("pixels", [-7, -1, 0, 1, 2, 9])
 def test_growing_and_shrinking_follow_the_distance(pixels: int) -> None:
     mask = np.zeros((40, 50), np.uint8)

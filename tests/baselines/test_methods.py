@@ -169,3 +169,4 @@ def test_names_of_baselines() -> None:
     assert found == [("telea", None), ("deepfillv2", "a=b.pth")]
     classical = methods.named_baselines(["classical"])
     assert classical == [(name, None) for name in methods.CLASSICAL]
+    assert methods.named_baselines(["telea", "classical"]).count(("telea", None)) == 1

@@ -928,6 +928,7 @@ def test_a_training_that_diverges_is_said_in_a_line(
         (("--data", "torchvision:Cake"), "torchvision has no dataset"),
         (("--out", "mask.png/run"), "cannot be written"),
         (("--backbone", "mask.png"), "mask.png"),
+        (("--seed", str(2**64)), "--seed"),
         (("--max-hours", "0"), "max_hours is 0.0; expected a number above 0"),
         (("--max-hours", "nan"), "--max-hours"),
         (("--max-hours", "inf"), "max_hours is inf"),
@@ -965,6 +966,16 @@ def test_gin_train_needs_a_recipe_or_a_run(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert words in refused(capsys, *TRAIN, *options)
+
+
+def test_no_plan_for_a_folder_that_is_taken(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("taken").mkdir()
+    Path("taken/weights.safetensors").touch()
+    given = ("--recipe", "smoke", "--data", "out", "--out", "taken")
+    complaint = refused(capsys, "train", *given, "--dry-run")
+    assert "taken: holds a run already" in complaint
 
 
 # --- gin evaluate ------------------------------------------------------------------
