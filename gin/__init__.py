@@ -7,7 +7,7 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from gin.errors import check_import_name, install
+from gin.errors import check_import_name, required
 
 if TYPE_CHECKING:
     from gin import masks, subsampling
@@ -65,11 +65,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name on first access, because importing torch takes seconds."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
+    with required(f"gin.{name}", "app", ModuleNotFoundError):
         module = import_module(f"gin.{_MODULES.get(name, name)}")
-    except ModuleNotFoundError as error:
-        message = f"gin.{name} needs {error.name}: {install('app')}"
-        raise ModuleNotFoundError(message, name=error.name) from error
     value = getattr(module, name) if name in _MODULES else module
     globals()[name] = value
     return value

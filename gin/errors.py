@@ -5,6 +5,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 
+# In PyTorch's messages, by device and system.
+EXHAUSTED = "out of memory|can't allocate memory|cannot allocate memory|not enough mem"
+
 
 def printable(text: str) -> str:
     """Escape what does not print, so that names from a file cannot drive a terminal."""
@@ -66,9 +69,7 @@ def memory_errors() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if not re.search(
-            r"out of memory|n.t allocate memory|not enough mem", str(error)
-        ):
+        if not re.search(EXHAUSTED, str(error)):
             raise
         raise MemoryError(str(error).strip().splitlines()[0]) from error
 
@@ -80,7 +81,7 @@ def install(extra: str) -> str:
 
 @contextmanager
 def required(
-    what: str, extra: str, kind: type[InputError] = InputError
+    what: str, extra: str, kind: type[Exception] = InputError
 ) -> Iterator[None]:
     """Turn ImportError into the exception `kind`, which names the extra to install."""
     try:

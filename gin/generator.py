@@ -7,6 +7,7 @@ book/20_table_1.md.
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from numbers import Integral
 from typing import NamedTuple
 
 import torch
@@ -191,7 +192,8 @@ class DeepGIN(nn.Module):
     ) -> None:
         super().__init__()
         check_choice("variant", variant, VARIANTS)
-        if type(base_channels) is float or base_channels not in range(2, 2**31, 2):
+        whole = isinstance(base_channels, Integral)
+        if not whole or base_channels < 2 or base_channels % 2:
             raise InputError(
                 f"base_channels is {base_channels!r}; expected an even number from 2"
             )

@@ -4,7 +4,7 @@ Taught in book/00_start.md and book/22_any_photograph.md.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,35 @@ from gin.weights import checkpoints
 
 AUTO, WHOLE = REGIONS = ("auto", "whole")
 PAPER = "paper"
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of `Inpainter.__call__`, with their defaults.
+
+    Raises InputError if an option has another value than those allowed.
+    """
+
+    size: str | None = None
+    ensemble: bool = False
+    region: str = AUTO
+    seam: str | None = None
+    callback: Callback | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("size", self.size or PAPER, (PAPER,))
+        check_choice("region", self.region, REGIONS)
+        check_choice("seam", self.seam or "none", seams.SEAMS)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the photograph is completed as a whole, without crops."""
+        return self.size == PAPER or self.region == WHOLE
+
+    @property
+    def harmonic(self) -> bool:
+        """Whether the fill has a harmonic correction."""
+        return self.seam == "harmonic" if self.seam else not self.whole
 
 
 class Inpainter:
@@ -108,7 +137,8 @@ class Inpainter:
             callback: called after each pass of the network with the fraction that is
                 done, 0 to 1. An exception in it stops the completion.
         """
-        return self._complete(photo, mask, 1, ensemble, callback, size, region, seam)[0]
+        options = Options(size, ensemble, region, seam, callback)
+        return self._complete(photo, mask, options, stages=1)[0]
 
     def stages(
         self,
@@ -124,7 +154,8 @@ class Inpainter:
         Arguments and errors are those of `__call__`.
         """
         names = ("coarse", "refined") if self.net.refinement else ("coarse",)
-        images = self._complete(photo, mask, len(names), ensemble, callback)
+        options = Options(ensemble=ensemble, callback=callback)
+        images = self._complete(photo, mask, options, len(names))
         return dict(zip(names, images, strict=True))
 
     @torch.inference_mode()
@@ -132,19 +163,10 @@ class Inpainter:
         self,
         photo: Image.Image,
         mask: Image.Image | np.ndarray,
+        options: Options,
         stages: int,
-        ensemble: bool,
-        callback: Callback | None,
-        size: str | None = None,
-        region: str = AUTO,
-        seam: str | None = None,
     ) -> list[Image.Image]:
         """Complete the photograph; one image for each of the last `stages` stages."""
-        check_choice("size", size or PAPER, (PAPER,))
-        check_choice("region", region, REGIONS)
-        check_choice("seam", seam or "none", seams.SEAMS)
-        whole = size == PAPER or region == WHOLE
-        harmonic = seam == "harmonic" if seam else not whole
         photograph = Photograph.read(photo)
         missing = read_mask(mask, photograph.size)
         run = Passes(
@@ -153,20 +175,17 @@ class Inpainter:
             self.precision,
             self.pixels_at_once,
             stages,
-            ensemble,
-            callback,
+            options.ensemble,
+            options.callback,
         )
         fill = np.zeros((*missing.shape, 3 * stages), np.float32)
-        for window, method in _parts(missing, size, whole, run):
-            part = replace(photograph, values=photograph.values[window])
-            image = torch.from_numpy(part.rgb()).permute(2, 0, 1)[None]
-            hole = torch.from_numpy(missing[window]).float()[None, None]
-            image = image.masked_fill(hole > 0, 1)  # white
+        for window, method in _parts(missing, options, run):
+            image, hole = _tensors(photograph, missing, window)
             done = method(image, hole)[0].permute(1, 2, 0).numpy()  # (h, w, C)
             inside = missing[window] > 0
             if not np.isfinite(done[inside]).all():
                 raise InputError("the result is not finite; expected trained weights")
-            if harmonic:
+            if options.harmonic:
                 known = image[0].repeat(stages, 1, 1).permute(1, 2, 0).numpy()
                 done = seams.harmonic(done.clip(0, 1), known, inside)
             fill[window] = done
@@ -193,17 +212,27 @@ def _strides(height: int, width: int) -> tuple[int, int]:
 
 
 def _parts(
-    missing: Mask, size: str | None, whole: bool, run: Passes
+    missing: Mask, options: Options, run: Passes
 ) -> Iterator[tuple[Window, Method]]:
     """The windows that are completed independently, and the method for each."""
-    if whole:
-        method = _resized if size == PAPER else _by_phases
+    if options.whole:
+        method = _resized if options.size == PAPER else _by_phases
         yield np.s_[:, :], partial(method, run=run)
         return
     crops = regions.plan(missing)
     run.batches = sum(len(crop.tiles) for crop in crops)
     for crop in crops:
         yield crop.window, partial(regions.complete, crop, run=run, stages=run.stages)
+
+
+def _tensors(
+    photograph: Photograph, missing: Mask, window: Window
+) -> tuple[Tensor, Tensor]:
+    """A window of the photograph with a white hole, and the hole; (1, C, h, w)."""
+    part = replace(photograph, values=photograph.values[window])
+    image = torch.from_numpy(part.rgb()).permute(2, 0, 1)[None]
+    hole = torch.from_numpy(missing[window]).float()[None, None]
+    return image.masked_fill(hole > 0, 1), hole
 
 
 def _resized(image: Tensor, mask: Tensor, run: Passes) -> Tensor:

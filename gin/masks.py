@@ -113,7 +113,7 @@ def grow(mask: Mask, pixels: int) -> Mask:
     Distances are Euclidean. A hole does not shrink at the image's edge. The result
     may be empty or full.
     """
-    if isinstance(pixels, float) and not math.isfinite(pixels):
+    if not math.isfinite(pixels):
         raise InputError(f"pixels is {pixels}; expected a whole number")
     if not pixels or not mask.any() or mask.all():
         return mask
@@ -145,8 +145,7 @@ def load_mask(
         threshold: 1 to 255, the lowest level that is white; soft masks need it.
         name: opens the error messages; None takes the file's.
     """
-    if threshold is not None and threshold not in range(1, 256):
-        raise InputError(f"threshold is {threshold!r}; expected None, or 1 to 255")
+    _check_arguments(source, threshold)
 
     def check(picture: Image.Image, file: str) -> None:
         if size is not None and picture.size != size[::-1]:  # EXIF may rotate that
@@ -155,10 +154,6 @@ def load_mask(
     if isinstance(source, Image.Image):
         picture, file = source, getattr(source, "filename", "") or "the mask"
         check(picture, file)
-    elif not isinstance(source, str | os.PathLike):
-        raise InputError(
-            f"the mask: found {type_of(source)}; expected a file or a PIL image"
-        )
     else:
         picture, file = open_picture(source, check), os.fspath(source)
     name = name or file
@@ -166,6 +161,16 @@ def load_mask(
     mask = (white ^ invert).astype(np.uint8)
     check_mask(mask, name, size)
     return mask
+
+
+def _check_arguments(source: object, threshold: int | None) -> None:
+    """Raise InputError unless `load_mask` takes them."""
+    if threshold is not None and threshold not in range(1, 256):
+        raise InputError(f"threshold is {threshold!r}; expected None, or 1 to 255")
+    if not isinstance(source, Image.Image | str | os.PathLike):
+        raise InputError(
+            f"the mask: found {type_of(source)}; expected a file or a PIL image"
+        )
 
 
 def read_mask(mask: Image.Image | Mask, size: tuple[int, int]) -> Mask:

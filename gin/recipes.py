@@ -25,6 +25,7 @@ INITIALISATIONS = ("paper", "identity")
 MAX_BASE_CHANNELS = 1024  # the paper has 64
 MIN_IMAGE_SIZE = 16  # px: the generator's stride
 MAX_BATCH_PIXELS = 2**30
+MAX_SEED = 2**64 - 1  # PyTorch's
 
 
 class Expected(NamedTuple):

@@ -4,6 +4,8 @@ The paper's sub-sampling (sections 5.1 and 5.2) takes every s-th pixel without
 filtering; all phases together hold every pixel. Taught in book/16_data.md.
 """
 
+from numbers import Integral
+
 import numpy as np
 import torch
 from numpy.random import Generator
@@ -60,7 +62,7 @@ def three_mask_batch(
     `images` (B, 3, H, W), H and W from 16 px, give images (3B, 3, H, W), each repeated
     three times in a row, and float32 masks (3B, 1, H, W), 1 = missing, in the order of
     `masks.KINDS`. `variant` is that of `masks.free_form`. Raises InputError if H or W
-    is below 16 px.
+    is below 16 px, or there is no batch.
     """
     if images.ndim != 4 or not len(images):
         raise InputError(
@@ -74,8 +76,8 @@ def three_mask_batch(
 
 
 def _pair(stride: Stride) -> tuple[int, int]:
-    pair = stride if isinstance(stride, tuple) else (stride, stride)
-    if len(pair) != 2 or not all(isinstance(each, int) for each in pair):
+    pair = stride if isinstance(stride, tuple | list) else (stride, stride)
+    if len(pair) != 2 or not all(isinstance(each, Integral) for each in pair):
         raise InputError(f"stride is {stride!r}; expected a whole number, or two")
     return pair
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -371,9 +372,9 @@ def test_bad_input(
 
 
 @pytest.mark.parametrize("net", ["weights.safetensors", None, Net])
-def test_what_is_no_network_is_named(net: object) -> None:
+def test_what_is_no_network_is_named(net: Any) -> None:
     with pytest.raises(InputError, match="from_pretrained reads weights"):
-        Inpainter(net, "cpu")  # type: ignore[arg-type]
+        Inpainter(net, "cpu")
 
 
 def test_weights_that_give_no_number_are_named() -> None:

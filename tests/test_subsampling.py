@@ -1,5 +1,7 @@
 """Images as stacks of their phases, and the three-mask batch."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -108,11 +110,17 @@ def test_without_a_batch_there_are_no_masks(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("stride", [1.5, "2", (2,), (2, 1.5)])
-def test_strides_are_whole_numbers(stride: object) -> None:
+def test_strides_are_whole_numbers(stride: Any) -> None:
     with pytest.raises(InputError, match="expected a whole number, or two"):
-        split(torch.zeros(1, 3, 32, 32), stride)  # type: ignore[arg-type]
+        split(torch.zeros(1, 3, 32, 32), stride)
+
+
+def test_strides_may_be_numpys() -> None:
+    image = torch.rand(1, 3, 32, 48)
+    expected = split(image, (2, 4))
+    assert torch.equal(split(image, tuple(np.array([2, 4]))), expected)
 
 
 def test_small_images_have_no_masks() -> None:
-    with pytest.raises(InputError, match="from 16 to"):
+    with pytest.raises(InputError, match="from 16 to 65536 px"):
         three_mask_batch(torch.zeros(1, 3, 8, 32), np.random.default_rng(0))

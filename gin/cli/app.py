@@ -52,15 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
         check_import_name()
     except ImportError as error:
         return _fail(str(error), BAD_INPUT)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a terminal or a pipe without Unicode
-            stream.reconfigure(errors="backslashreplace")
-    given = sys.argv[1:] if arguments is None else arguments
-    if any(re.fullmatch("|--[a-z-]+=", argument) for argument in given):
-        return _fail(
-            "an argument is empty, as of a variable without a value", BAD_INPUT
-        )
     try:
+        _escape_what_cannot_be_shown()
+        _check_given(sys.argv[1:] if arguments is None else arguments)
         with warnings.catch_warnings(), _sigterm_raises(), memory_errors():
             if not sys.warnoptions:  # addressed to programmers
                 warnings.simplefilter("ignore")
@@ -89,6 +83,19 @@ def main(arguments: list[str] | None = None) -> int:
     except typer.Abort:
         code = INTERRUPTED
     return _fail("interrupted", code) if code == INTERRUPTED else code or 0
+
+
+def _escape_what_cannot_be_shown() -> None:
+    """Let no character stop the program: terminals and pipes may lack Unicode."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # not a notebook's
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _check_given(arguments: list[str]) -> None:
+    """Raise InputError for an empty text, which as a path is the working folder."""
+    if any(re.fullmatch("|--[a-z-]+=", argument) for argument in arguments):
+        raise InputError("an argument is empty, as of a variable without a value")
 
 
 def _fail(message: str, code: int) -> int:

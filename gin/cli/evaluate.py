@@ -10,7 +10,6 @@ from typer import Option
 
 from gin.cli.options import (
     KINDS,
-    MAX_SEED,
     Device,
     Devices,
     Precision,
@@ -18,6 +17,7 @@ from gin.cli.options import (
     examples,
     flag,
     print_skipped_formats,
+    seed_option,
 )
 
 app = typer.Typer()
@@ -96,9 +96,7 @@ def evaluate(
         Literal["table1", "table2"] | None,
         Option(help="Masks, sizes and number of photographs of a table in the paper."),
     ] = None,
-    seed: Annotated[
-        int, Option(min=0, max=MAX_SEED, help="Seed of the masks and intervals.")
-    ] = 0,
+    seed: Annotated[int, seed_option("Seed of the masks and intervals.")] = 0,
     invert: Annotated[
         bool | None,
         Option(

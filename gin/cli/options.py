@@ -8,6 +8,7 @@ import typer
 from typer import Option
 
 from gin.errors import printable
+from gin.recipes import MAX_SEED
 
 # Kinds of masks on the command line -> names in `gin.masks.KINDS`.
 KINDS = {
@@ -16,10 +17,6 @@ KINDS = {
     "cellular": "cellular_automata",
 }
 Kind = Literal["rectangular", "free-form", "cellular"]
-MAX_SEED = 2**64 - 1  # PyTorch's
-Seed = Option(
-    min=0, max=MAX_SEED, help="Of the random mask; equal seeds give equal masks."
-)
 Device = Annotated[str | None, Option(help="cpu or cuda. Default: cuda if available.")]
 Devices = Annotated[
     int, Option(min=1, help="Processes, or GPUs, that share the photographs.")
@@ -40,6 +37,14 @@ Weights = Annotated[
         "from the Hugging Face Hub. Default: the shipped weights.",
     ),
 ]
+
+
+def seed_option(text: str) -> Any:
+    """An option for a seed."""
+    return Option(min=0, max=MAX_SEED, help=text)
+
+
+Seed = seed_option("Of the random mask; equal seeds give equal masks.")
 
 
 def flag(name: str, text: str) -> Any:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from gin.cli.options import MAX_SEED, Device, Force, Precision, Root, examples, flag
+from gin.cli.options import Device, Force, Precision, Root, examples, flag, seed_option
 from gin.errors import InputError
 from gin.recipes import RECIPES
 
@@ -47,9 +47,7 @@ def train(
         Option("--set", metavar="PATH=VALUE", help="Change a value of the recipe."),
     ] = None,
     root: Root = None,
-    seed: Annotated[
-        int, Option(min=0, max=MAX_SEED, help="Of first weights and batches.")
-    ] = 0,
+    seed: Annotated[int, seed_option("Of first weights and batches.")] = 0,
     resume: Annotated[bool, flag("resume", "Continue the run in the folder.")] = False,
     skip_bad: Annotated[
         bool, flag("skip-bad", "Leave out unreadable photographs; list them.")
@@ -138,7 +136,7 @@ def split(
         Path, Option(metavar="FOLDER", help="The photographs, at any depth.")
     ],
     out: Annotated[Path, Option(metavar="FOLDER", help="For train.txt and val.txt.")],
-    seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Of the draw.")] = 0,
+    seed: Annotated[int, seed_option("Of the draw.")] = 0,
     force: Force = False,
 ) -> None:
     """Write the lists of a dataset's training and validation photographs."""

@@ -103,8 +103,9 @@ def check_polarity(folder: Path, paths: Sequence[Path], areas: Sequence[float]) 
     if 2 * len(large) <= len(areas):
         return
     path, fraction = large[0]
-    found = f"{path}: the mask hides {100 * fraction:.1f} % of the picture"
-    if len(areas) > 1:
+    if len(areas) == 1:
+        found = f"{path}: the mask hides {100 * fraction:.1f} % of the picture"
+    else:
         found = (
             f"{folder}: {len(large):,} of {len(areas):,} masks hide more than "
             f"{100 * SUSPICIOUS:.0f} % of a picture, such as {path} "

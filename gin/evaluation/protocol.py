@@ -161,8 +161,7 @@ def choose_masks(
         name, folder = split_name(text)
         if not Path(folder).is_dir():
             raise InputError(
-                f"--masks {text}: expected all, rectangular, free-form, cellular, or "
-                "a folder"
+                f"--masks {text}: expected all, {', '.join(KINDS)} or a folder"
             )
         name = name or _default_name(folder)
         if name in chosen or name in (ALL, *KINDS):

@@ -99,8 +99,8 @@ def step_cost(learner: Learner, step: Step) -> Cost:
 
 def _pretend_a_step(learner: Learner, stage: str) -> None:
     """Make the gradients and the moments that a step of `stage` leaves."""
-    updated = (learner.adam_g, learner.adam_d)[: 1 if stage == "warm-up" else 2]
-    for adam in updated:
+    both = [learner.adam_g, learner.adam_d]
+    for adam in [learner.adam_g] if stage == "warm-up" else both:
         for parameter in adam.param_groups[0]["params"]:
             parameter.grad = torch.zeros_like(parameter)
         adam.step()

@@ -24,7 +24,7 @@ from gin.data.sources import Source, open_source
 from gin.data.unreadable import Readable, add_bad, check, read_bad, write_bad
 from gin.errors import InputError, Interrupted, input_error
 from gin.generator import DeepGIN
-from gin.recipes import Recipe, check_recipe
+from gin.recipes import MAX_SEED, Recipe, check_recipe
 from gin.training.hardware import Hardware, count_workers, launch, uses_compile
 from gin.training.learner import Learner, Losses, phi
 from gin.training.processes import Processes
@@ -82,8 +82,8 @@ def train(
     """
     if max_hours is not None and not 0 < max_hours < math.inf:
         raise InputError(f"max_hours is {max_hours}; expected a number above 0")
-    if not 0 <= seed < 2**64:
-        raise InputError(f"seed is {seed}; expected 0 to 2**64 - 1")
+    if not 0 <= seed <= MAX_SEED:
+        raise InputError(f"seed is {seed}; expected 0 to {MAX_SEED}")
     folder, hardware = RunFolder(Path(out)), hardware or Hardware()
     folder.check(resume)
     fabric = launch(hardware)

@@ -53,7 +53,8 @@ def check_format(mode: str, size: tuple[int, int], path: Path, name: str) -> Non
     JPEG has no transparency, and JPEG and WebP have 8 bits a channel and `LARGEST`.
     """
     suffix = path.suffix.lower()
-    if max(size) > (most := LARGEST.get(suffix, max(size))):
+    most = LARGEST.get(suffix)
+    if most and max(size) > most:
         raise InputError(
             f"{name}: {size[0]} x {size[1]} px, and {suffix} files hold at most "
             f"{most:,} a side; expected --format png"

@@ -812,7 +812,7 @@ def test_gin_mask_writes_the_librarys_mask_and_prints_its_area(
     [
         (("--size", "512"), "'512': expected WIDTHxHEIGHT"),
         (("--size", "900000x900000"), "at most 9999 px"),
-        (("--size", "64x8"), "from 16 to"),
+        (("--size", "64x8"), "from 16 to 65536 px"),
         (("--out", "m.jpg"), "m.jpg: expected a name that ends in .png"),
         (("--out", "mask.png"), "mask.png: exists already"),
         (("--out", "mask.png/below/m.png"), "cannot be written"),

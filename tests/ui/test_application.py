@@ -549,7 +549,8 @@ def test_without_voila_one_sentence(
     monkeypatch.setitem(__import__("sys").modules, "voila", None)
     assert main(["app", "--no-browser"]) == 2
     complaint = capsys.readouterr().err
-    assert re.fullmatch(r"gin: voila.* is not installed: pip .*\[app\].*\n", complaint)
+    install = r"pip install '\.\[app\]' in the folder of this project"
+    assert re.fullmatch(rf"gin: voila.* is not installed: {install}\n", complaint)
 
 
 def test_the_browser_is_opened_without_the_token_in_a_command(

@@ -647,7 +647,7 @@ def test_heic_without_its_reader_says_what_to_install(
     path = tmp_path / "phone.heic"
     path.write_bytes(HEIC_START)
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    message = r"phone.heic: is HEIC, which .* pip install \'.\[heic\]\'"
+    message = r"phone.heic: is HEIC, which .* pip install '\.\[heic\]'"
     with pytest.raises(InputError, match=message):
         open_picture(path)
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -167,7 +168,8 @@ def test_a_place_that_cannot_be_written_is_named(
 
 def test_notes_are_kept_as_text(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
-    gin.save(gin.DeepGIN("StdResBlk (Coarse only)", 2), path, notes={"steps": 7})  # type: ignore[dict-item]
+    notes: Any = {"steps": 7}
+    gin.save(gin.DeepGIN("StdResBlk (Coarse only)", 2), path, notes=notes)
     assert checkpoints.metadata(path)["steps"] == "7"
 
 
