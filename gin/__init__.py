@@ -7,7 +7,7 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from gin.errors import check_import_name, required
+from gin.errors import check_import_name, install
 
 if TYPE_CHECKING:
     from gin import masks, subsampling
@@ -65,8 +65,11 @@ def __getattr__(name: str) -> Any:
     """Import a public name on first access, because importing torch takes seconds."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    with required(f"gin.{name}", "app", ModuleNotFoundError):
+    try:
         module = import_module(f"gin.{_MODULES.get(name, name)}")
+    except ModuleNotFoundError as error:
+        message = f"gin.{name} needs {install('app')} ({error})"
+        raise ModuleNotFoundError(message, name=error.name) from error
     value = getattr(module, name) if name in _MODULES else module
     globals()[name] = value
     return value

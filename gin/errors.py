@@ -81,7 +81,7 @@ def install(extra: str) -> str:
 
 @contextmanager
 def required(
-    what: str, extra: str, kind: type[Exception] = InputError
+    what: str, extra: str, kind: type[InputError] = InputError
 ) -> Iterator[None]:
     """Turn ImportError into the exception `kind`, which names the extra to install."""
     try:
