@@ -19,12 +19,13 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -269,25 +270,37 @@ def speed(sizes: Sizes, device: torch.device, chosen: argparse.Namespace) -> Row
     yield f"ceiling, {precision} matrix products", f"{ceiling / 1e12:.3g} TFLOP/s"
     yield attempt("copy, read and written", partial(copy_rate, device))
     recipes = {"paper": sizes.paper, "gpu": sizes.gpu}
-    for setting, name, stage, images in product(
-        settings(device), recipes, STAGES, sizes.batches
-    ):
-        step = Step(stage, recipes[name].data.image_size, images)
-        call = partial(timed_step, recipes[name], step, device, setting, ceiling)
-        yield attempt(f"{name} {stage}, {images} images, {setting[0]}", call)
+    for setting in settings(device):
+        # CUDA graphs save the time of launches, which the fewest images show best.
+        batches = sizes.batches[:1] if setting.graphs else sizes.batches
+        for name, stage, images in product(recipes, STAGES, batches):
+            step = Step(stage, recipes[name].data.image_size, images)
+            call = partial(timed_step, recipes[name], step, device, setting, ceiling)
+            yield attempt(f"{name} {stage}, {images} images, {setting.name}", call)
     for workers in sizes.workers:
         call = partial(batch_rate, chosen.data, sizes.gpu, workers)
         yield attempt(f"batches, {workers} workers", call)
 
 
-def settings(device: torch.device) -> list[tuple[str, str, bool]]:
-    """Name, precision and whether compiled, of the settings that the device has."""
+@dataclass(frozen=True)
+class Setting:
+    """How a step is computed; `graphs` are CUDA graphs of its compiled parts."""
+
+    name: str
+    precision: str
+    compiled: bool = False
+    graphs: bool = False
+
+
+def settings(device: torch.device) -> list[Setting]:
+    """The settings that the device has."""
     best = choose_precision(device)
-    listed = [("float32", "float32", False)]
+    listed = [Setting("float32", "float32")]
     if best == "bf16":
-        listed.append(("bf16", "bf16", False))
+        listed.append(Setting("bf16", "bf16"))
     if can_compile(device):
-        listed.append((f"{best}, compiled", best, True))
+        listed.append(Setting(f"{best}, compiled", best, compiled=True))
+        listed.append(Setting(f"{best}, CUDA graphs", best, compiled=True, graphs=True))
     return listed
 
 
@@ -308,17 +321,19 @@ def timed_step(
     recipe: Recipe,
     step: Step,
     device: torch.device,
-    setting: tuple[str, str, bool],
+    setting: Setting,
     ceiling: float,
 ) -> str:
     """Images a second, share of the ceiling, peak memory and kernels of a step."""
-    _, precision, compiled = setting
-    fabric = launch(Hardware(str(device), precision=precision))
+    fabric = launch(Hardware(str(device), precision=setting.precision))
     cost = step_cost(random_learner(recipe, fabric), step)
-    learner = random_learner(recipe, fabric, compiled=compiled)
+    with compiled_into_graphs() if setting.graphs else nullcontext():
+        learner = random_learner(recipe, fabric, compiled=setting.compiled)
     image, mask = random_batch(step, device)
 
     def take() -> None:
+        if setting.graphs:
+            torch.compiler.cudagraph_mark_step_begin()
         take_step(learner, step.stage, image, mask)
 
     for _ in range(3):  # compiles, and cuDNN tries its algorithms
@@ -334,6 +349,12 @@ def timed_step(
     return (
         f"{step.images / seconds:,.4g} images/s, {share:.0%} of the ceiling, {memory}"
     )
+
+
+def compiled_into_graphs() -> AbstractContextManager[object]:
+    """Within it, what is compiled is to replay CUDA graphs instead of launching."""
+    graphs = partial(torch.compile, mode="reduce-overhead")
+    return patch.object(torch, "compile", graphs)
 
 
 def kernels(call: Callable[[], None]) -> str:

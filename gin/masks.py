@@ -85,9 +85,8 @@ def free_form(height: int, width: int, rng: Generator, variant: str = "paper") -
     height, width = _sides(height, width, rng)
     check_choice("free-form variant", variant, PAPER_OR_RELEASED)
     strokes = deepfill_strokes if variant == "paper" else aim_strokes
-    return _first_usable(
-        lambda: _draw_what_fits(strokes(height, width, rng), height, width)
-    )
+    empty = np.zeros((height, width), np.uint8)
+    return _first_usable(lambda: draw_what_fits(strokes(height, width, rng), empty))
 
 
 def cellular_automata(height: int, width: int, rng: Generator) -> Mask:
@@ -100,6 +99,15 @@ def cellular_automata(height: int, width: int, rng: Generator) -> Mask:
     """
     height, width = _sides(height, width, rng)
     return _first_usable(lambda: _grow(height, width, rng))
+
+
+def draw_what_fits(strokes: list[Stroke], hole: Mask) -> Mask:
+    """`hole` (H, W) and the first strokes, as many as leave 5 % of the image known."""
+    for count in range(len(strokes), 0, -1):
+        mask = hole | draw(strokes[:count], *hole.shape)
+        if area(mask) <= MOST_MISSING:
+            return mask
+    return hole
 
 
 def area(mask: Mask) -> float:
@@ -280,15 +288,6 @@ def _span(length: int, rng: Generator) -> slice:
     side = int(rng.integers(-(-3 * length // 10), 7 * length // 10 + 1))
     start = int(rng.integers(length - side + 1))
     return slice(start, start + side)
-
-
-def _draw_what_fits(strokes: list[Stroke], height: int, width: int) -> Mask:
-    """Draw the first strokes, as many as leave 5 % of the image known."""
-    for count in range(len(strokes), 1, -1):
-        mask = draw(strokes[:count], height, width)
-        if area(mask) <= MOST_MISSING:
-            return mask
-    return draw(strokes[:1], height, width)
 
 
 def _grow(height: int, width: int, rng: Generator) -> Mask:

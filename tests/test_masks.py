@@ -225,7 +225,7 @@ def test_a_stroke_covers_what_is_near_its_line() -> None:
 
 def test_strokes_that_would_cover_everything_are_left_out() -> None:
     thin, thick = ([(2, 2), (6, 2)], [3]), ([(0, 8), (16, 8)], [40])
-    kept = masks._draw_what_fits([thin, thick], 16, 16)
+    kept = masks.draw_what_fits([thin, thick], np.zeros((16, 16), np.uint8))
     assert np.array_equal(kept, strokes.draw([thin], 16, 16))
 
 

@@ -12,8 +12,10 @@ from gin.cli.options import (
     KINDS,
     Device,
     Devices,
+    Invert,
     Precision,
     Root,
+    Threshold,
     examples,
     flag,
     print_skipped_formats,
@@ -97,20 +99,8 @@ def evaluate(
         Option(help="Masks, sizes and number of photographs of a table in the paper."),
     ] = None,
     seed: Annotated[int, seed_option("Seed of the masks and intervals.")] = 0,
-    invert: Annotated[
-        bool | None,
-        Option(
-            "--invert/--no-invert",
-            help="In mask files black, or white, is missing. By default white, "
-            "and masks that look inverted are refused.",
-        ),
-    ] = None,
-    threshold: Annotated[
-        int | None,
-        Option(
-            min=1, max=255, help="Lowest white level of mask files, for soft masks."
-        ),
-    ] = None,
+    invert: Invert = None,
+    threshold: Threshold = None,
     ensemble: Annotated[
         bool, flag("ensemble", "Also DeepGIN as the mean of five views.")
     ] = False,

@@ -15,9 +15,11 @@ from gin.cli.options import (
     Device,
     Devices,
     Force,
+    Invert,
     Kind,
     Precision,
     Seed,
+    Threshold,
     Weights,
     examples,
     flag,
@@ -63,21 +65,11 @@ def inpaint(
         Kind | None, Option(help="Draw the masks, and keep them beside the results.")
     ] = None,
     seed: Annotated[int | None, Seed] = None,
-    invert: Annotated[
-        bool | None,
-        Option(
-            "--invert/--no-invert",
-            help="In the masks black, or white, is missing. By default white, and "
-            "masks that look inverted are refused.",
-        ),
-    ] = None,
+    invert: Invert = None,
     grow: Annotated[
         int, Option(metavar="PX", help="Widen the masks' holes; below 0, shrink.")
     ] = 0,
-    threshold: Annotated[
-        int | None,
-        Option(min=1, max=255, help="The lowest level that is missing in soft masks."),
-    ] = None,
+    threshold: Threshold = None,
     region: Annotated[
         Literal["auto", "whole"],
         Option(

@@ -27,6 +27,18 @@ Precision = Annotated[
 Root = Annotated[
     Path | None, Option(metavar="FOLDER", help="Folder of the pictures or dataset.")
 ]
+Invert = Annotated[
+    bool | None,
+    Option(
+        "--invert/--no-invert",
+        help="In mask files black, or white, is missing. By default white, and masks "
+        "that look inverted are refused.",
+    ),
+]
+Threshold = Annotated[
+    int | None,
+    Option(min=1, max=255, help="The lowest level that is missing in soft masks."),
+]
 Force = Annotated[bool, Option("--force", help="Replace existing files.")]
 Weights = Annotated[
     str | None,

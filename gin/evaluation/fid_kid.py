@@ -108,7 +108,7 @@ def inception(source: StrPath | None = None) -> nn.Module:
     url = original.URL_INCEPTION_V3
     path = Path(downloads.cached(url) if source is None else source)
     file = BytesIO()  # torch-fidelity unpickles: give it a safe copy of the weights
-    torch.save(read_state_dict(path, downloads.SHA256.get(path.name, "")), file)
+    torch.save(read_state_dict(path), file)
     file.seek(0)
     try:
         return NoTrainInceptionV3(

@@ -41,6 +41,6 @@ class Reports:
             self.out.with_suffix(".html"): Gallery(evaluation).html(),
         }
         for path, text in files.items():
-            with atomic(path, replace=resume) as temporary:
+            with atomic(path, resume, "--resume replaces it") as temporary:
                 temporary.write_bytes(text.encode("utf-8", "surrogateescape"))
         return report

@@ -20,7 +20,7 @@ from gin.evaluation.metrics import Metric, eight_bits
 from gin.utils.devices import exact_float32
 from gin.utils.files import StrPath
 from gin.weights import downloads
-from gin.weights.state_dicts import check_names, read_safetensors, read_state_dict
+from gin.weights.state_dicts import check_names, read_tensors
 
 SEGMENTATION_METRICS = {
     "Agreement": Metric("%", "higher", 2),
@@ -89,21 +89,12 @@ def _load(net: nn.Module, path: Path) -> None:
     """Load all weights of `net` from a file that may also hold those of training."""
     own, state = (
         {k: v for k, v in tensors.items() if not k.endswith(_NOT_LOADED)}
-        for tensors in (net.state_dict(), _tensors(path))
+        for tensors in (net.state_dict(), read_tensors(path))
     )
     state = {k: v for k, v in state.items() if not k.startswith(_AUXILIARY)}
     check_names(str(path), set(own), set(state))
     with input_error(f"{path}: not the weights of this network", RuntimeError):
         net.load_state_dict(state, strict=False)
-
-
-def _tensors(path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors":
-        return read_safetensors(path)[0]
-    # torchvision's names end with the first digits of the SHA-256.
-    known = {_download(name).url.rpartition("/")[2] for name in ARCHITECTURES}
-    digits = path.stem.rpartition("-")[2] if path.name in known else ""
-    return read_state_dict(path, digits)
 
 
 def compare(classes: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Tensor]:

@@ -53,11 +53,12 @@ def check_folder(folder: Path) -> None:
 
 
 @contextmanager
-def atomic(path: Path, replace: bool = True) -> Iterator[Path]:
+def atomic(path: Path, replace: bool = True, hint: str = REPLACE) -> Iterator[Path]:
     """Yield a temporary path that is renamed to `path` when the block succeeds.
 
     The content is on the disk before the rename; after an exception `path` is
-    unchanged. Without `replace` an existing file, or a dangling symbolic link, is kept.
+    unchanged. Without `replace` an existing file, or a dangling symbolic link, is kept,
+    and `hint` says what to do.
 
     Raises InputError if `path` is a folder or cannot be written, the disk is full, or
     `path` exists and `replace` is false.
@@ -75,7 +76,7 @@ def atomic(path: Path, replace: bool = True) -> Iterator[Path]:
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
             with input_error(f"{path}: cannot be written", OSError, ValueError):
-                temporary.replace(path) if replace else _place(temporary, path)
+                temporary.replace(path) if replace else _place(temporary, path, hint)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -147,7 +148,7 @@ def split_name(text: str) -> tuple[str | None, str]:
     return match[1], match[2]
 
 
-def _place(temporary: Path, path: Path) -> None:
+def _place(temporary: Path, path: Path, hint: str) -> None:
     """Rename `temporary` to `path`. Raises InputError if `path` exists."""
     try:
         try:
@@ -158,7 +159,7 @@ def _place(temporary: Path, path: Path) -> None:
             path.touch(exist_ok=False)
             temporary.replace(path)
     except FileExistsError as error:
-        raise taken(path) from error
+        raise taken(path, hint) from error
 
 
 def _writing(folder: Path) -> AbstractContextManager[None]:

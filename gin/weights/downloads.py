@@ -19,7 +19,7 @@ from gin.errors import InputError, Unavailable
 from gin.utils.files import atomic
 
 STALL_SECONDS = 15  # the timeout of a connection or a read
-# File name -> SHA-256; of vgg19 only the first digits are published.
+# File name -> SHA-256, or its first digits where only these are published.
 SHA256 = {
     "alexnet-owt-7be5be79.pth": (
         "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02"
@@ -28,6 +28,8 @@ SHA256 = {
         "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0"
     ),
     "vgg19-dcbb9e9d.pth": "dcbb9e9d",
+    "lraspp_mobilenet_v3_large-d234d4ea.pth": "d234d4ea",
+    "deeplabv3_resnet50_coco-cd0a2569.pth": "cd0a2569",
     "weights-inception-2015-12-05-6726825d.pth": (
         "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
     ),

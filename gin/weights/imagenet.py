@@ -119,11 +119,7 @@ def _how_to_get(network: str, reasons: str) -> str:
 
 def _read(network: str, path: Path, source: str) -> Backbone:
     """Read the tensors of `network`, or of its stand-in, from a file."""
-    if path.suffix == ".safetensors":
-        stored, _ = state_dicts.read_safetensors(path)
-        tensors = state_dicts.named_tensors(stored, str(path))
-    else:
-        tensors = state_dicts.read_state_dict(path, downloads.SHA256.get(path.name, ""))
+    tensors = state_dicts.read_tensors(path)
     for name in dict.fromkeys((network, _STAND_IN.get(network, network))):
         expected = NETWORKS[name].tensors()
         if expected.keys() <= tensors.keys():

@@ -6,7 +6,7 @@ Nothing in a file is executed, and no file takes more memory than its size.
 import hashlib
 import pickle
 import reprlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,22 +19,31 @@ from torch.overrides import TorchFunctionMode
 
 from gin.errors import InputError, input_error
 from gin.recipes import MAX_BASE_CHANNELS
-from gin.weights.downloads import check_sha256
+from gin.weights.downloads import SHA256, check_sha256
 
 Net = TypeVar("Net", bound=nn.Module)
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _PARALLEL = "module."  # the prefix that DataParallel adds
 
 
-def read_state_dict(
-    path: Path, sha256: str = "", wrappers: Sequence[str] = ("state_dict",)
-) -> dict[str, Tensor]:
-    """Read the named tensors of a file written by `torch.save`.
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The named tensors of a .safetensors file, or of one written by `torch.save`.
 
-    Arguments and errors are those of `read_torch_file` and `named_tensors`. Raises
-    InputError also if the tensors are larger than the file.
+    Errors as for `read_safetensors`, `read_state_dict` and `named_tensors`.
     """
-    tensors = named_tensors(read_torch_file(path, sha256), str(path), wrappers)
+    if path.suffix == ".safetensors":
+        return named_tensors(read_safetensors(path)[0], str(path))
+    return read_state_dict(path)
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """Read the named tensors of a file written by `torch.save`; see `named_tensors`.
+
+    It is read with `weights_only=True`. Raises InputError also if the file is missing,
+    damaged, larger in memory than on the disk, or tries to run code, and if it has a
+    name of `gin.weights.downloads.SHA256` and another hash.
+    """
+    tensors = named_tensors(_read_torch_file(path), str(path))
     claimed = sum(tensor.nbytes for tensor in tensors.values())
     if claimed > (size := path.stat().st_size):
         raise InputError(
@@ -44,13 +53,7 @@ def read_state_dict(
     return tensors
 
 
-def read_torch_file(path: Path, sha256: str = "") -> Any:
-    """Read what `torch.save` wrote, with `weights_only=True`.
-
-    `sha256` is the expected hash, or its first digits, of the bytes that are read.
-    Raises InputError if the file is missing, damaged, has another hash, is larger in
-    memory than on the disk, or tries to run code.
-    """
+def _read_torch_file(path: Path) -> Any:
     if is_safetensors(path):
         raise InputError(
             f"{path}: a safetensors file, which gin.load reads; expected a state dict "
@@ -58,8 +61,8 @@ def read_torch_file(path: Path, sha256: str = "") -> Any:
         )
     try:
         with path.open("rb") as file:
-            if sha256:
-                check_sha256(file, str(path), sha256)
+            if digits := SHA256.get(path.name):
+                check_sha256(file, str(path), digits)
             _check_archive(file, path)
             return torch.load(file, map_location="cpu", weights_only=True)
     except InputError:
@@ -92,16 +95,14 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         return tensors, file.metadata() or {}
 
 
-def named_tensors(
-    content: object, where: str, wrappers: Sequence[str] = ("state_dict",)
-) -> dict[str, Tensor]:
+def named_tensors(content: object, where: str) -> dict[str, Tensor]:
     """The tensors of a state dict by name, without DataParallel's prefix "module.".
 
-    `content` is a state dict, or a dictionary that contains one under a key in
-    `wrappers`. Raises InputError, starting with `where`, if it holds anything but dense
-    tensors.
+    `content` is a state dict, or a dictionary that contains one under "state_dict" or
+    "G", the generator's key in DeepFillv2's file. Raises InputError, starting with
+    `where`, if it holds anything but dense tensors.
     """
-    for wrapper in wrappers:
+    for wrapper in ("state_dict", "G"):
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
     if not isinstance(content, Mapping) or not all(

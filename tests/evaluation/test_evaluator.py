@@ -340,7 +340,9 @@ def test_two_evaluations_cannot_write_into_one_folder(tmp_path: Path) -> None:
 def test_a_table_that_came_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     found = run(tmp_path / "t.md", photos(tmp_path), masks=["free_form"])
     (tmp_path / "t.md").write_text("mine")
-    with pytest.raises(InputError, match=r"t\.md: exists already"):
+    with pytest.raises(
+        InputError, match=r"t\.md: exists already; --resume replaces it"
+    ):
         Reports(tmp_path / "t.md").write(found)
     assert (tmp_path / "t.md").read_text() == "mine"
 

@@ -4,11 +4,15 @@ import csv
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
+from gin.training.cost import Step
 from gin.weights.checkpoints import load
 
 KNOWN = ("on known", "chance")
@@ -67,3 +71,29 @@ def test_a_training_keeps_its_moments(rehearsal: Path, tmp_path: Path) -> None:
 def test_a_resumed_run_on_a_cpu_has_the_weights_of_one_run(rehearsal: Path) -> None:
     results = (rehearsal / "results.md").read_text(encoding="utf-8")
     assert "| resumed against one run: largest difference | 0.0e+00 |" in results
+
+
+def test_cuda_graphs_replay_what_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARK.parent)
+    import gpu
+
+    options, begun = [], []
+
+    def compiled(function: Callable[..., Any], **given: Any) -> Callable[..., Any]:
+        options.append(given)
+        return function
+
+    monkeypatch.setattr(gpu, "can_compile", lambda device: True)
+    monkeypatch.setattr(torch, "compile", compiled)
+    monkeypatch.setattr(
+        torch.compiler, "cudagraph_mark_step_begin", lambda: begun.append(1)
+    )
+    device, step = torch.device("cpu"), Step("warm_up", 32, 3)
+    for setting in gpu.settings(device)[-2:]:
+        said = gpu.timed_step(gpu.REHEARSAL.gpu, step, device, setting, 1e9)
+        assert "images/s" in said
+        graphs = {"mode": "reduce-overhead"} if setting.graphs else {}
+        assert options
+        assert all(given == {"dynamic": False, **graphs} for given in options)
+        assert bool(begun) == setting.graphs
+        options.clear()

@@ -18,11 +18,11 @@ from gin.baselines.deepfill.networks import (
     PatchDiscriminator,
 )
 from gin.baselines.deepfill.weights import MODELS
-from gin.errors import InputError
+from gin.errors import InputError, check_choice
 from gin.generator import Completion
 from gin.losses import adversarial_loss, discriminator_loss
-from gin.masks import KINDS, MOST_MISSING, Mask, area, deepfill_strokes, draw
-from gin.recipes import RECIPES, Recipe
+from gin.masks import KINDS, Mask, deepfill_strokes, draw_what_fits
+from gin.recipes import RECIPES
 from gin.training.learner import Learner, Losses
 
 CRITIC_STEPS = 5  # v1: for each of the generator's
@@ -47,10 +47,19 @@ class DeepFillLearner(Learner):
     copies, steps, stride = 1, 0, STRIDE
 
     def _networks(self) -> tuple[DeepFill, nn.Module]:  # type: ignore[override]
-        _check(self.recipe)
-        network = self.recipe.network
-        net = MODELS[network.variant](network.base_channels)
-        return net, self._build_discriminators()
+        network, variant = self.recipe.network, self.recipe.network.variant
+        check_choice("network.variant", variant, MODELS)
+        if network.initialisation != "paper":
+            raise InputError(
+                f"network.initialisation is {network.initialisation!r}; expected "
+                f"paper, all that {variant} has"
+            )
+        if warm_up := self.recipe.schedule.warm_up:
+            raise InputError(
+                f"schedule.warm_up is {warm_up}; expected 0, for {variant} has no "
+                "warm-up stage"
+            )
+        return MODELS[variant](network.base_channels), self._build_discriminators()
 
     def _build_discriminators(self) -> nn.Module:
         raise NotImplementedError
@@ -230,24 +239,6 @@ def _sent(drawn: Tensor, image: Tensor) -> Tensor:
     return drawn.to(image, non_blocking=True)
 
 
-def _check(recipe: Recipe) -> None:
-    network, variant = recipe.network, recipe.network.variant
-    if variant not in MODELS:
-        raise InputError(
-            f"network.variant is {variant!r}; expected one of {', '.join(MODELS)}"
-        )
-    if network.initialisation != "paper":
-        raise InputError(
-            f"network.initialisation is {network.initialisation!r}; expected paper, "
-            f"all that {variant} has"
-        )
-    if recipe.schedule.warm_up:
-        raise InputError(
-            f"schedule.warm_up is {recipe.schedule.warm_up}; expected 0, for {variant} "
-            "has no warm-up stage"
-        )
-
-
 def discount(height: int, width: int) -> Tensor:
     """max(0.9^min(i, h - i), 0.9^min(j, w - j)) for row i and column j: (h, w).
 
@@ -338,9 +329,4 @@ def deepfillv2_mask(height: int, width: int, rng: Generator) -> Mask:
     Strokes after which less than 5 % would be known (in small pictures) are left out.
     """
     hole, _ = deepfillv1_mask(height, width, rng)
-    strokes = deepfill_strokes(height, width, rng)
-    for count in range(len(strokes), 0, -1):
-        mask = hole | draw(strokes[:count], height, width)
-        if area(mask) <= MOST_MISSING:
-            return mask
-    return hole
+    return draw_what_fits(deepfill_strokes(height, width, rng), hole)
