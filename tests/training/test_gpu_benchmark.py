@@ -88,7 +88,7 @@ def test_cuda_graphs_replay_what_is_compiled(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(
         torch.compiler, "cudagraph_mark_step_begin", lambda: begun.append(1)
     )
-    device, step = torch.device("cpu"), Step("warm_up", 32, 3)
+    device, step = torch.device("cpu"), Step("warm-up", 32, 3)
     for setting in gpu.settings(device)[-2:]:
         said = gpu.timed_step(gpu.REHEARSAL.gpu, step, device, setting, 1e9)
         assert "images/s" in said
