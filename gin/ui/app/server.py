@@ -73,8 +73,14 @@ def serve(
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """Environment variables that keep Jupyter from reading the user's settings."""
+    """Environment variables of the server and its kernels.
+
+    Jupyter does not read the user's settings, and glibc keeps freed memory, as in the
+    other commands.
+    """
     return {
+        "MALLOC_MMAP_MAX_": "0",
+        "MALLOC_TRIM_THRESHOLD_": str(10**12),
         "JUPYTER_CONFIG_DIR": str(folder),
         "JUPYTER_CONFIG_PATH": "",
         "JUPYTER_DATA_DIR": str(folder),
