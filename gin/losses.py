@@ -115,7 +115,7 @@ def l1_loss(
     a value between 0 and 1 contributes to both terms. Raises InputError if shapes do
     not match, or the variant is unknown.
     """
-    _check_variant(variant)
+    check_choice("variant", variant, PAPER_OR_RELEASED)
     _check_pair(prediction, target, mask)
     mask = _wide(mask)
     difference = (_wide(prediction) - target).abs().mean(dim=1, keepdim=True)
@@ -217,7 +217,7 @@ def style_loss(
     squares in "released". Raises InputError if shapes or numbers of layers do not
     match, or the variant is unknown.
     """
-    _check_variant(variant)
+    check_choice("variant", variant, PAPER_OR_RELEASED)
     norm = torch.abs if variant == "paper" else torch.square
     gaps = _gaps(grams, grams_true, layer_weights)
     return _sum(w * norm(gap).mean() for w, gap in gaps)
@@ -231,7 +231,7 @@ def total_variation(completed: Tensor, variant: str = "paper") -> Tensor:
     twice the mean over pixels and channels of its square. Raises InputError if the
     variant is unknown.
     """
-    _check_variant(variant)
+    check_choice("variant", variant, PAPER_OR_RELEASED)
     image = _wide(completed)
     down = image[:, :, 1:] - image[:, :, :-1]  # (B, 3, H - 1, W)
     across = image[..., 1:] - image[..., :-1]  # (B, 3, H, W - 1)
@@ -293,10 +293,6 @@ def _gap(values: Tensor, true: Tensor) -> Tensor:
             "truth; expected the same, or a batch that the truth's divides"
         )
     return _wide(values).unflatten(0, (len(true), -1)) - true.unsqueeze(1)
-
-
-def _check_variant(variant: str) -> None:
-    check_choice("variant", variant, PAPER_OR_RELEASED)
 
 
 def _check_pair(prediction: Tensor, target: Tensor, mask: Tensor) -> None:

@@ -238,8 +238,7 @@ def _check_polarity(jobs: Sequence[Job], areas: Sequence[float]) -> None:
         if isinstance(job.mask, MaskPicture) and job.mask.invert is None
     ]
     if unsure:
-        paths, fractions = zip(*unsure, strict=True)
-        mask_sets.check_polarity(paths[0].parent, paths, fractions)
+        mask_sets.check_polarity(unsure[0][0].parent, unsure)
 
 
 def _check_outputs(jobs: Iterable[Job], output: Output) -> None:

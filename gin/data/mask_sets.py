@@ -89,17 +89,13 @@ class Fingerprint:
         return self._hash.hexdigest()
 
 
-def check_polarity(folder: Path, paths: Sequence[Path], areas: Sequence[float]) -> None:
+def check_polarity(folder: Path, areas: Sequence[tuple[Path, float]]) -> None:
     """Raise InputError for masks in a folder that look inverted.
 
     That is, more than half of them hide more than 60 % of the picture; `areas` are the
-    missing fractions, 0 to 1.
+    files and their missing fractions, 0 to 1.
     """
-    large = [
-        (path, fraction)
-        for path, fraction in zip(paths, areas, strict=True)
-        if fraction > SUSPICIOUS
-    ]
+    large = [(path, fraction) for path, fraction in areas if fraction > SUSPICIOUS]
     if 2 * len(large) <= len(areas):
         return
     path, fraction = large[0]

@@ -95,7 +95,8 @@ class MaskSet:
             for size in sizes:
                 areas = [area(mask) for mask in self.draw(dataset, size, seed=0)]
                 if self.invert is None:
-                    mask_sets.check_polarity(self.folder, paths, areas)
+                    pairs = [*zip(paths, areas, strict=True)]
+                    mask_sets.check_polarity(self.folder, pairs)
 
     def _files(self, dataset: Dataset) -> Sequence[mask_sets.MaskPicture | None]:
         """The mask file of each photograph, or None for a random mask."""
@@ -263,10 +264,6 @@ class Protocol:
         for cell in self.cells():
             pools.setdefault(cell.group._replace(masks=ALL), []).append(cell.group)
         return pools
-
-    def count(self) -> int:
-        """The number of completions by one method."""
-        return sum(len(cell.dataset.sizes) for cell in self.cells())
 
     def check(self) -> None:
         """Raise InputError for masks that cannot be used or would share a file."""

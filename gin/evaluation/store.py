@@ -80,7 +80,7 @@ class EvaluationFolder:
         Raises InputError if a written mask differs from the protocol's.
         """
         digests = {}
-        total = protocol.count()
+        total = sum(len(cell.dataset.sizes) for cell in protocol.cells())
         with tqdm(total=total, desc="masks", leave=False, disable=None) as bar:
             for cell in protocol.cells():
                 fingerprint = mask_sets.Fingerprint()

@@ -115,14 +115,14 @@ def test_fitting_keeps_zeros_and_ones() -> None:
 def test_masks_are_inverted_if_most_hide_most(
     areas: list[float], inverted: bool
 ) -> None:
-    paths = [Path("m", f"{i}.png") for i in range(len(areas))]
+    pairs = [(Path("m", f"{i}.png"), area) for i, area in enumerate(areas)]
     if not inverted:
-        mask_sets.check_polarity(Path("m"), paths, areas)
+        mask_sets.check_polarity(Path("m"), pairs)
         return
     with pytest.raises(InputError) as error:
-        mask_sets.check_polarity(Path("m"), paths, areas)
+        mask_sets.check_polarity(Path("m"), pairs)
     said = str(error.value)
-    for words in (str(paths[0]), f"{100 * areas[0]:.1f} %", "white", "--invert"):
+    for words in ("m/0.png", f"{100 * areas[0]:.1f} %", "white", "--invert"):
         assert words in said
 
 
@@ -130,7 +130,7 @@ def test_drawn_masks_do_not_look_inverted() -> None:
     for kind in masks.KINDS:
         drawn = [mask_sets.draw(0, f"{i}", kind, (64, 64)) for i in range(40)]
         areas = [masks.area(mask) for mask in drawn]
-        mask_sets.check_polarity(Path("m"), [Path("m")] * 40, areas)
+        mask_sets.check_polarity(Path("m"), [(Path("m"), area) for area in areas])
 
 
 # --- masks in a folder -------------------------------------------------------------

@@ -75,8 +75,8 @@ class InpaintApp(ipywidgets.Box):
         self._cmyk = Image.new("CMYK", (1, 1))  # uploaded, not converted yet
         self._name, chosen = "photograph", ""
         if photo is None:
-            chosen, photo = self._first()
-        elif isinstance(photo, str | os.PathLike):
+            chosen, photo = next(iter(self._samples.items()), ("", pattern()))
+        if isinstance(photo, str | os.PathLike):
             self._name = Path(photo).stem
         self.painter = MaskPainter(photo)
         self.controller: Controller[Completion] = Controller(self._show)
@@ -125,13 +125,6 @@ class InpaintApp(ipywidgets.Box):
 
     def __repr__(self) -> str:
         return f"InpaintApp({self.painter!r})"
-
-    def _first(self) -> tuple[str, Photo]:
-        """The name and the file of the first sample; a pattern without samples."""
-        for name, path in self._samples.items():
-            self._name = path.stem
-            return name, path
-        return "", pattern()
 
     def _size(self) -> str:
         width, height = self.painter.image.size
