@@ -1,5 +1,6 @@
 """Damaged files through the commands, and that the program that damages them sees."""
 
+import mmap
 import os
 import subprocess
 import sys
@@ -61,7 +62,8 @@ def hang(arguments: list[str]) -> int:
 
 
 def memory(arguments: list[str]) -> int:
-    return len(np.ones(1 << 28, np.uint8)) & 0
+    # Not from the allocator, which may hold as much.
+    return mmap.mmap(-1, 1 << 28).write(bytes(1 << 28)) & 0
 
 
 def left(arguments: list[str]) -> int:
