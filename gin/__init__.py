@@ -7,7 +7,7 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from gin.errors import check_import_name, install
+from gin.errors import check_import_name, needs
 
 if TYPE_CHECKING:
     from gin import masks, subsampling
@@ -68,7 +68,7 @@ def __getattr__(name: str) -> Any:
     try:
         module = import_module(f"gin.{_MODULES.get(name, name)}")
     except ModuleNotFoundError as error:
-        message = f"gin.{name} needs {install('app')} ({error})"
+        message = needs(f"gin.{name}", "app", error)
         raise ModuleNotFoundError(message, name=error.name) from error
     value = getattr(module, name) if name in _MODULES else module
     globals()[name] = value

@@ -79,6 +79,11 @@ def install(extra: str) -> str:
     return f"pip install '.[{extra}]' in the folder of this project"
 
 
+def needs(what: str, extra: str, error: ImportError) -> str:
+    """The message that `what` needs the packages of an extra."""
+    return f"{what} needs {install(extra)} ({error})"
+
+
 @contextmanager
 def required(
     what: str, extra: str, kind: type[InputError] = InputError
@@ -87,7 +92,7 @@ def required(
     try:
         yield
     except ImportError as error:
-        raise kind(f"{what} needs {install(extra)} ({error})") from error
+        raise kind(needs(what, extra, error)) from error
 
 
 def check_choice(name: str, value: object, choices: Iterable[str]) -> None:

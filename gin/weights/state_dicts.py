@@ -6,7 +6,7 @@ Nothing in a file is executed, and no file takes more memory than its size.
 import hashlib
 import pickle
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,14 +36,17 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     return read_state_dict(path)
 
 
-def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Read the named tensors of a file written by `torch.save`; see `named_tensors`.
+def read_state_dict(
+    path: Path, wrappers: Sequence[str] = ("state_dict",)
+) -> dict[str, Tensor]:
+    """Read the named tensors of a file written by `torch.save`.
 
-    It is read with `weights_only=True`. Raises InputError also if the file is missing,
-    damaged, larger in memory than on the disk, or tries to run code, and if it has a
-    name of `gin.weights.downloads.SHA256` and another hash.
+    `wrappers` and errors as for `named_tensors`. It is read with `weights_only=True`.
+    Raises InputError also if the file is missing, damaged, larger in memory than on the
+    disk, or tries to run code, and if it has a name of `gin.weights.downloads.SHA256`
+    and another hash.
     """
-    tensors = named_tensors(_read_torch_file(path), str(path))
+    tensors = named_tensors(_read_torch_file(path), str(path), wrappers)
     claimed = sum(tensor.nbytes for tensor in tensors.values())
     if claimed > (size := path.stat().st_size):
         raise InputError(
@@ -95,14 +98,16 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         return tensors, file.metadata() or {}
 
 
-def named_tensors(content: object, where: str) -> dict[str, Tensor]:
+def named_tensors(
+    content: object, where: str, wrappers: Sequence[str] = ("state_dict",)
+) -> dict[str, Tensor]:
     """The tensors of a state dict by name, without DataParallel's prefix "module.".
 
-    `content` is a state dict, or a dictionary that contains one under "state_dict" or
-    "G", the generator's key in DeepFillv2's file. Raises InputError, starting with
-    `where`, if it holds anything but dense tensors.
+    `content` is a state dict, or a dictionary that contains one under a key in
+    `wrappers`. Raises InputError, starting with `where`, if it holds anything but dense
+    tensors.
     """
-    for wrapper in ("state_dict", "G"):
+    for wrapper in wrappers:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
     if not isinstance(content, Mapping) or not all(

@@ -122,7 +122,7 @@ def test_masks_are_inverted_if_most_hide_most(
     with pytest.raises(InputError) as error:
         mask_sets.check_polarity(Path("m"), pairs)
     said = str(error.value)
-    for words in ("m/0.png", f"{100 * areas[0]:.1f} %", "white", "--invert"):
+    for words in (str(pairs[0][0]), f"{100 * areas[0]:.1f} %", "white", "--invert"):
         assert words in said
 
 

@@ -128,6 +128,14 @@ def test_wrappers_and_data_parallels_prefix_are_read(
         )
 
 
+def test_deepfillv2s_wrapper_is_not_deepgins(tmp_path: Path) -> None:
+    content = {"G": released_state(8)}
+    torch.save(content, tmp_path / "theirs.pth")
+    for source in (content, tmp_path / "theirs.pth"):
+        with pytest.raises(gin.InputError, match="holds something other"):
+            gin.load_released(source)
+
+
 HTML = b"\n<!DOCTYPE html><html><head><title>Sign in</title></head></html>"
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 

@@ -13,6 +13,7 @@ from gin.weights import state_dicts
 MODELS: dict[str, type[DeepFillV1] | type[DeepFillV2]] = {
     model.variant: model for model in (DeepFillV1, DeepFillV2)
 }
+_WRAPPERS = ("state_dict", "G")
 _DECODER = (0, 1, 3, 4, 6, 7, 8)  # the other layers upsample
 # Published prefix and first number; module here, and indices of its layers.
 _LAYERS: tuple[tuple[str, int, str, tuple[int, ...]], ...] = (
@@ -62,7 +63,7 @@ def load_deepfillv2(source: StrPath | Mapping[str, Any]) -> DeepFillV2:
     """
     if isinstance(source, Mapping):
         where = "the state dict"
-        theirs = state_dicts.named_tensors(source, where)
+        theirs = state_dicts.named_tensors(source, where, _WRAPPERS)
     elif Path(source).suffix == ".safetensors":
         net = load_deepfill(source)
         if not isinstance(net, DeepFillV2):
@@ -70,7 +71,7 @@ def load_deepfillv2(source: StrPath | Mapping[str, Any]) -> DeepFillV2:
         return net
     else:
         where = str(source)
-        theirs = state_dicts.read_state_dict(Path(source))
+        theirs = state_dicts.read_state_dict(Path(source), _WRAPPERS)
     if "conv1.conv.bias" not in theirs:
         raise InputError(
             f"{where}: has no conv1.conv.bias; expected DeepFillv2's generator"

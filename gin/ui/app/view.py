@@ -74,11 +74,11 @@ class InpaintApp(ipywidgets.Box):
         self._upload: dict[str, Any] = {}
         self._cmyk = Image.new("CMYK", (1, 1))  # uploaded, not converted yet
         self._name, chosen = "photograph", ""
-        if photo is None:
-            chosen, photo = next(iter(self._samples.items()), ("", pattern()))
+        if photo is None and self._samples:
+            chosen, photo = next(iter(self._samples.items()))
         if isinstance(photo, str | os.PathLike):
             self._name = Path(photo).stem
-        self.painter = MaskPainter(photo)
+        self.painter = MaskPainter(pattern() if photo is None else photo)
         self.controller: Controller[Completion] = Controller(self._show)
         self._source = Panel("source", {"samples": [*self._samples]}, self._choose)
         choices = [vars(choice) for choice in self._catalogue.choices]
