@@ -1,8 +1,9 @@
 # `make` alone lists the targets. Every target installs what it needs into .venv first.
 #
-#   make test PYTHON=python3.12      another Python
-#   make test CONSTRAINTS=           the newest releases instead of constraints.txt
-#   make test WORKERS=8              more processes, each of one thread; make book, too
+#   make test WORKERS=8      more processes, each of one thread; make book, too
+#   make test PYTHON=python3.12 VENV=.venv312    another Python
+#   make test CONSTRAINTS= VENV=.venv-newest     the newest releases, not constraints.txt
+# An environment that exists keeps its Python and its packages.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c

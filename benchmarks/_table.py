@@ -1,6 +1,8 @@
-"""What every benchmark prints: the machine, then a table."""
+"""What several benchmarks need: the machine, a table, the memory of the process."""
 
 import platform
+import resource
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +27,12 @@ def show(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         first, *others = zip(row, widths, strict=True)
         cells = [first[0].ljust(first[1]), *(text.rjust(w) for text, w in others)]
         print("| " + " | ".join(cells) + " |")
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has had, in bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _processor() -> str:

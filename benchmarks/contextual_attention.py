@@ -10,7 +10,6 @@ weights and the inputs. "backward" is a forward pass and the gradients.
 
 import argparse
 import multiprocessing
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from _table import machine, show
+from _table import machine, peak_bytes, show
 
 from gin.baselines import DeepFillV1, DeepFillV2
 from gin.baselines.deepfill.contextual_attention import contextual_attention
@@ -58,9 +57,9 @@ def measure(name: str, side: int, batch: int, repeats: int) -> tuple[float, int,
         if backward:
             found.sum().backward()
 
-    before = peak()
+    before = peak_bytes()
     seconds = min(timed(run) for _ in range(repeats))
-    grown = peak() - before
+    grown = peak_bytes() - before
     x.grad = None
     with FakeTensorMode(allow_non_fake_inputs=True), Counts() as memory:
         run()
@@ -71,11 +70,6 @@ def timed(run: Callable[[], None]) -> float:
     started = time.process_time()
     run()
     return time.process_time() - started
-
-
-def peak() -> int:
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def main() -> None:

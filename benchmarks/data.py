@@ -75,7 +75,7 @@ def parts(source: Source, recipe: DataRecipe, repeats: int) -> dict[str, float]:
     """Milliseconds a photograph of every part of a sample, and of whole batches."""
     pictures = [source.read(index) for index in range(len(source))]
     rng, side = np.random.default_rng(0), recipe.image_size
-    view = partial(VIEWS[recipe.view], side=side, rng=rng)
+    view = partial(VIEWS[recipe.view], image_size=side, rng=rng)
     made = [sample(p, recipe, side, Draw(0, 0, i)) for i, p in enumerate(pictures)]
     count = recipe.batch_size
     groups = [made[i : i + count] for i in range(0, len(made) - count + 1, count)]
@@ -106,7 +106,7 @@ def main(data: Path, photographs: int, repeats: int) -> None:
     """Print the table: the paper's view of two sizes of file, released, and crops."""
     paper = DataRecipe(batch_size=photographs)
     released = DataRecipe(
-        photographs=photographs, augment=True, free_form_variant="released"
+        batch_size=photographs, augment=True, free_form_variant="released"
     )
     crop = DataRecipe("crop", 256, photographs, augment=True)
     small, large = Encoded(data, 512), Encoded(data, 1024)

@@ -34,7 +34,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from _table import machine, show
+from _table import machine, peak_bytes, show
 from numpy.random import Generator
 from PIL import Image
 
@@ -52,7 +52,7 @@ RECIPE = """\
 base: smoke
 backbone: null
 network: {base_channels: 2, variant: SPDResBlk-MSSA-BP}
-data: {side: 16, photographs: 1}
+data: {image_size: 16, batch_size: 1}
 optimiser: {clip: 1.0, betas: [0.9, 0.99]}
 schedule: {unit: steps, warm_up: 9, flat: 0, decay: 0, save_steps: 1}
 phases:
@@ -74,7 +74,7 @@ WORDS = [
 
 
 class Outcome(NamedTuple):
-    """How a run ended: its exit code, None without one; the last of its words."""
+    """How a run ended: its exit code, None without one; its last output."""
 
     code: int | None
     words: str
@@ -364,11 +364,11 @@ SHARES: dict[Prepare, int] = {
 
 
 def program(connection: Connection, folder: Path) -> None:
-    """Run what comes in, one after the other, and tell how it ended."""
+    """Run each received command and send its outcome."""
     torch.set_num_threads(1)
     tempfile.tempdir = str(folder)
     os.environ["HF_HUB_OFFLINE"] = "1"
-    limit = 16 * MEMORY  # the machine lives on whatever a file asks for
+    limit = 16 * MEMORY  # so that no file exhausts the memory of the machine
     if sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     while True:
@@ -376,23 +376,17 @@ def program(connection: Connection, folder: Path) -> None:
 
 
 def run(arguments: list[str]) -> Outcome:
-    before, words = peak(), io.StringIO()
+    before, words = peak_bytes(), io.StringIO()
     try:
         with redirect_stdout(io.StringIO()), redirect_stderr(words):
             code: int | None = main(arguments)
     except BaseException:
         return Outcome(None, traceback.format_exc())
-    return Outcome(code, words.getvalue(), peak() - before)
-
-
-def peak() -> int:
-    """Bytes that the process had at most."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return Outcome(code, words.getvalue(), peak_bytes() - before)
 
 
 class Program:
-    """The commands in another process, which is replaced when it is old or ill."""
+    """The commands in another process, replaced after `LIFE` runs or a failure."""
 
     def __init__(self, folder: Path, hang: float = HANG) -> None:
         self.folder, self.hang = folder, hang

@@ -22,6 +22,7 @@ import torch
 from _table import machine, show
 
 from gin.cli.app import main
+from gin.utils.files import PARTIAL
 
 PHOTOGRAPHS = Path(__file__).parents[1] / "data" / "photos"
 SETTINGS = {
@@ -116,7 +117,7 @@ def kill_and_resume(
         else:
             counted["kills"] += 1
             counted["checkpoints read"] += len(read_all(run))
-            half_written = set(run.rglob(".*-*.*"))
+            half_written = set(run.rglob(f"*{PARTIAL}"))
             counted["while writing"] += bool(half_written - seen)
             seen |= half_written
 

@@ -74,7 +74,8 @@ def weights(name: str, options: argparse.Namespace) -> Path:
 
 
 def train(name: str, options: argparse.Namespace) -> None:
-    if weights(name, options).exists():
+    done = weights(name, options).with_name("done")
+    if done.exists():
         return
     vgg = PILOTS[name].get("backbone") == "vgg19"
     backbone = [f"--backbone={options.backbone[vgg]}"] if options.backbone else []
@@ -100,6 +101,7 @@ def train(name: str, options: argparse.Namespace) -> None:
         ),
         *("--device", "cpu", "--precision", "float32", "--no-compile"),
     )
+    done.touch()
 
 
 def evaluate(options: argparse.Namespace) -> None:

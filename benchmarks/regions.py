@@ -13,20 +13,20 @@ processor seconds on one thread, and peak memory of a process of its own.
 import argparse
 import csv
 import multiprocessing
-import resource
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
-from _table import machine, show
+from _table import machine, peak_bytes, show
 from PIL import Image, ImageDraw
 
 from gin import Inpainter
 from gin.inference import regions
 from gin.vgg import lpips_metric
 
-PHOTOGRAPHS = sorted(Path("data/photos").glob("*.jpg"))
+ROOT = Path(__file__).resolve().parents[1]
+PHOTOGRAPHS = sorted((ROOT / "data" / "photos").glob("*.jpg"))
 CONTEXTS = (1.5, 2.0, 3.0)
 HOLES = {512: ("brush 30", "square 100", "square 200"), 2048: ("square 600",)}
 LARGE = 4000, 3000  # width, height
@@ -149,7 +149,7 @@ def cost(side: int, region: str, seam: str | None) -> tuple[float, float]:
     if side:
         inpaint(photo, mask, region=region, seam=seam)
     seconds = time.process_time() - started
-    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    return seconds, peak_bytes() / 1e9
 
 
 if __name__ == "__main__":

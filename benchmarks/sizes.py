@@ -8,18 +8,17 @@ process that has loaded the weights and completed nothing is the first row.
 
 import argparse
 import multiprocessing
-import resource
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
-from _table import machine, show
+from _table import machine, peak_bytes, show
 from PIL import Image
 
 from gin import Inpainter, masks
 
-PHOTOGRAPH = Path("data/photos/monuments_tajmahal.jpg")
+ROOT = Path(__file__).resolve().parents[1]
+PHOTOGRAPH = ROOT / "data" / "photos" / "monuments_tajmahal.jpg"
 
 
 def measure(size: int, weights: str | None) -> tuple[float, float]:
@@ -33,8 +32,7 @@ def measure(size: int, weights: str | None) -> tuple[float, float]:
         started = time.perf_counter()
         inpaint(photo, mask, region="whole")
         seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return seconds, peak * (1 if sys.platform == "darwin" else 1024) / 1e9
+    return seconds, peak_bytes() / 1e9
 
 
 def main() -> None:

@@ -12,7 +12,6 @@ gin.training.cost counts for the eager step; the peak is measured.
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,7 +23,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from _table import machine, show
+from _table import machine, peak_bytes, show
 
 import gin.training.learner
 from gin.masks import KINDS
@@ -169,8 +168,7 @@ def peak(device: torch.device) -> int:
     """The most memory so far, in bytes: the tensors' on a GPU, else the process's."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return peak_bytes()
 
 
 if __name__ == "__main__":

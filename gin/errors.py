@@ -36,7 +36,9 @@ class Interrupted(Exception):
     """
 
     def __init__(self, reason: str, steps: int, code: int) -> None:
-        super().__init__(f"{reason}: stopped after step {steps}; --resume goes on")
+        super().__init__(
+            f"{reason}: stopped after step {steps}; continue with --resume"
+        )
         self.code = code
 
 

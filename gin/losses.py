@@ -279,7 +279,7 @@ def _gaps(
     if len(set(counts)) > 1:
         raise InputError(
             "{} layers, {} of the truth and {} layer weights; "
-            "expected as many of each".format(*counts)
+            "expected equal numbers".format(*counts)
         )
     layers = zip(layer_weights, values, true, strict=True)
     return [(weight, _gap(a, b)) for weight, a, b in layers]
@@ -290,7 +290,8 @@ def _gap(values: Tensor, true: Tensor) -> Tensor:
     if values.shape[1:] != true.shape[1:] or len(values) % len(true):
         raise InputError(
             f"a layer has shape {tuple(values.shape)} and {tuple(true.shape)} for the "
-            "truth; expected the same, or a batch that the truth's divides"
+            "truth; expected equal shapes, or a batch size that is a multiple of the "
+            "truth's"
         )
     return _wide(values).unflatten(0, (len(true), -1)) - true.unsqueeze(1)
 
@@ -301,6 +302,10 @@ def _check_pair(prediction: Tensor, target: Tensor, mask: Tensor) -> None:
         raise InputError(
             f"prediction has shape {tuple(prediction.shape)}; "
             f"expected {tuple(target.shape)} as the target"
+        )
+    if target.ndim != 4:
+        raise InputError(
+            f"target has shape {tuple(target.shape)}; expected (B, C, H, W)"
         )
     batch, _, height, width = target.shape
     if mask.shape != (batch, 1, height, width):

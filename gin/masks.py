@@ -21,7 +21,7 @@ from gin.utils.files import StrPath
 from gin.utils.images import MIN_SIDE, open_picture, type_of, upright
 
 KINDS = ("rectangular", "free_form", "cellular_automata")
-MOST_MISSING = 0.95
+MAX_MISSING = 0.95
 MAX_SIDE = 1 << 16  # px
 SUSPICIOUS = 0.6  # missing fraction above which a mask may be inverted
 Mask = np.ndarray
@@ -105,7 +105,7 @@ def draw_what_fits(strokes: list[Stroke], hole: Mask) -> Mask:
     """`hole` (H, W) and the first strokes, as many as leave 5 % of the image known."""
     for count in range(len(strokes), 0, -1):
         mask = hole | draw(strokes[:count], *hole.shape)
-        if area(mask) <= MOST_MISSING:
+        if area(mask) <= MAX_MISSING:
             return mask
     return hole
 
@@ -241,11 +241,11 @@ def check_mask(mask: Mask, name: str, size: tuple[int, int] | None = None) -> No
         )
     if not (missing := area(mask)):
         raise InputError(f"{name}: 0 % of the picture is missing: nothing to fill")
-    if missing > MOST_MISSING:
+    if missing > MAX_MISSING:
         polarity = "; white means missing, so it may be inverted: invert (--invert)"
         raise InputError(
             f"{name}: {100 * missing:.4g} % of the picture is missing; expected at "
-            f"most {100 * MOST_MISSING:.0f} %{polarity * (missing < 1)}"
+            f"most {100 * MAX_MISSING:.0f} %{polarity * (missing < 1)}"
         )
 
 
@@ -279,7 +279,7 @@ def _sides(height: int, width: int, rng: object) -> tuple[int, int]:
 
 
 def _first_usable(draw: Callable[[], Mask]) -> Mask:
-    while not 0 < area(mask := draw()) <= MOST_MISSING:
+    while not 0 < area(mask := draw()) <= MAX_MISSING:
         pass
     return mask
 

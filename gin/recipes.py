@@ -38,7 +38,8 @@ class Expected(NamedTuple):
 _POSITIVE = Expected(lambda x: 0 < x < math.inf, "a number above 0")
 _FROM_ZERO = Expected(lambda x: 0 <= x < math.inf, "a number from 0")
 _FROM_ONE = Expected(lambda x: x >= 1, "a number from 1")
-_FRACTION = Expected(lambda x: 0 <= x < 1, "from 0, below 1")
+_FRACTION = Expected(lambda x: 0 <= x < 1, "a number from 0 to below 1")
+_PROBABILITY = Expected(lambda x: 0 <= x <= 1, "a number from 0 to 1")
 _SIZE = Expected(lambda x: x >= MIN_IMAGE_SIZE, f"{MIN_IMAGE_SIZE} px or more")
 _WIDTH = Expected(lambda x: x <= MAX_BASE_CHANNELS, f"at most {MAX_BASE_CHANNELS:,}")
 _FEATURE_SIZE = Expected(lambda x: 16 <= x <= 4096, "16 to 4,096")
@@ -135,7 +136,8 @@ class Phase:
     start: float  #: the fraction of the training, from 0, below 1
     image_size: ImageSize  #: takes the place of `DataRecipe.image_size`
     batch_size: Count  #: takes the place of `DataRecipe.batch_size`
-    recolour_probability: float = 0.0  #: of `gin.data.transforms.recolour`
+    #: of `gin.data.transforms.recolour`
+    recolour_probability: Annotated[float, _PROBABILITY] = 0.0
 
 
 @dataclass(frozen=True)

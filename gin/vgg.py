@@ -50,6 +50,8 @@ class Features(nn.Module):
         check_choice("layer_outputs", layer_outputs, LAYER_OUTPUTS)
         if size is not None and size < VGG_MIN_SIDE:
             raise InputError(f"size is {size}; expected {VGG_MIN_SIDE} or more")
+        if not 1 <= layers <= len(LAYERS):
+            raise InputError(f"layers is {layers}; expected 1 to {len(LAYERS)}")
         if backbone.network not in ("vgg19", "vgg16"):
             raise InputError(f"backbone is {backbone.name}; expected VGG-19 or VGG16")
         self.layer_outputs, self.size = layer_outputs, size

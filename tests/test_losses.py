@@ -458,6 +458,7 @@ def test_gradcheck(
             lambda x: l1_loss(x, x, x, 5),
             r"mask has shape \(2, 3, 4, 4\); expected \(2, 1, 4, 4\)",
         ),
+        (lambda x: l1_loss(x[0], x[0], x[0], 5), r"expected \(B, C, H, W\)"),
         (
             lambda x: l1_loss(x, x, x[:, :1], 5, "both"),
             "variant is 'both'; expected paper or released",
@@ -471,7 +472,7 @@ def test_gradcheck(
         (lambda x: adversarial_loss([]), "there is no map or layer"),
         (
             lambda x: perceptual_loss([x, x], [x, x], (1, 1, 1)),
-            "2 layers, 2 of the truth and 3 layer weights; expected as many",
+            "2 layers, 2 of the truth and 3 layer weights; expected equal numbers",
         ),
         (
             lambda x: perceptual_loss([x], [x[..., :2]], (1,)),
@@ -479,7 +480,7 @@ def test_gradcheck(
         ),
         (
             lambda x: perceptual_loss([x], [torch.cat([x, x[:1]])], (1,)),
-            "expected the same, or a batch that the truth's divides",
+            "expected equal shapes, or a batch size that is a multiple",
         ),
     ],
 )

@@ -178,6 +178,9 @@ def test_fewer_layers_are_the_first_of_all(vgg19: Backbone, layer_outputs: str) 
         found = Features(vgg19, layer_outputs, layers=layers)(picture())
         assert len(found) == layers
         assert all(map(torch.equal, found, every))
+    for layers in (0, 6, -1):
+        with pytest.raises(InputError, match=f"layers is {layers}; expected 1 to 5"):
+            Features(vgg19, layer_outputs, layers=layers)
 
 
 @pytest.mark.parametrize("layer_outputs", ["convolution", "released"])

@@ -22,7 +22,9 @@ from gin.weights.state_dicts import fingerprint
 DEEPGIN = "deepgin"
 CLASSICAL = ("mean-colour", "telea", "navier-stokes", "biharmonic", "patchmatch")
 LEARNT = ("deepfillv1", "deepfillv2")
-_CROPS = "with crops around holes and without seams, as gin inpaint by default"
+_CROPS = (
+    "with crops around holes and the harmonic correction, as gin inpaint by default"
+)
 # The package whose version determines a classical method's result.
 _PACKAGES = {"telea": "cv2", "navier-stokes": "cv2", "biharmonic": "skimage"}
 
@@ -51,8 +53,9 @@ def candidates(
     weights file, whose name is appended if a name occurs twice. For each of `regions`,
     see `gin.inpainting.Inpainter`, there is a method: "whole", the paper's, has the
     name of the weights, "auto", the default of `gin inpaint`, that name and "-auto".
-    `ensemble` adds each as the mean over five views. Raises InputError for an unknown
-    name, two equal names, or weights, a device or a precision that cannot be used.
+    `ensemble` adds, for each of DeepGIN's, a method with the mean over five views.
+    Raises InputError for an unknown name, two equal names, or weights, a device or a
+    precision that cannot be used, and ModuleNotFoundError without a method's package.
     """
     methods: list[Candidate] = []
     for name, source in weights.items():

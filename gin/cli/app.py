@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         _keep_freed_memory()
         _check_given(sys.argv[1:] if arguments is None else arguments)
         with warnings.catch_warnings(), _sigterm_raises(), memory_errors():
-            if not sys.warnoptions:  # addressed to programmers
+            if not sys.warnoptions:  # users of the command cannot act on them
                 warnings.simplefilter("ignore")
             code = app(arguments, prog_name="gin", standalone_mode=False)
     except UsageError as error:
@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _escape_what_cannot_be_shown() -> None:
-    """Let no character stop the program: terminals and pipes may lack Unicode."""
+    """Escape characters that the output's encoding lacks, instead of an error."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # not a notebook's
             stream.reconfigure(errors="backslashreplace")
@@ -110,7 +110,9 @@ def _keep_freed_memory() -> None:
 def _check_given(arguments: list[str]) -> None:
     """Raise InputError for an empty text, which as a path is the working folder."""
     if any(re.fullmatch("|--[a-z-]+=", argument) for argument in arguments):
-        raise InputError("an argument is empty, as of a variable without a value")
+        raise InputError(
+            "an argument is empty; expected a value (is a shell variable unset?)"
+        )
 
 
 def _fail(message: str, code: int) -> int:

@@ -52,13 +52,14 @@ def _system() -> Iterator[Row]:
 
 
 def _weights(weights: str | None) -> Iterator[Row]:
-    net = checkpoints.network(weights)
-    yield "weights", checkpoints.locate(weights)
+    path = checkpoints.locate(weights)
+    net = checkpoints.network(path)
+    yield "weights", path
     yield "variant", net.variant
     yield "base width", net.base_channels
     yield "composite", "as released" if net.composite else "as the paper writes it"
     yield "parameters", f"{_count(net):,}"
-    notes = checkpoints.notes(weights)
+    notes = checkpoints.notes(path)
     yield from ((key, notes[key]) for key in sorted(notes) if key != "gin")
 
 

@@ -9,13 +9,14 @@ import typer
 from typer import Option
 
 from gin.cli.options import (
-    KINDS,
+    MASK_OPTIONS,
     Device,
     Devices,
     Invert,
     Precision,
     Root,
     Threshold,
+    check_root,
     examples,
     flag,
     print_skipped_formats,
@@ -151,7 +152,9 @@ def evaluate(
     own_device = processes.device(device)
     defaults = protocols.PRESETS[preset] if preset else protocols.DEFAULT
     mask_sets = protocols.choose_masks(
-        [KINDS.get(text, text) for text in masks or defaults.masks], invert, threshold
+        [MASK_OPTIONS.get(text, text) for text in masks or defaults.masks],
+        invert,
+        threshold,
     )
     with processes.first_before_others():
         candidates = methods.candidates(
@@ -162,12 +165,13 @@ def evaluate(
             precision,
             REGIONS if preset is None else (WHOLE,),
         )
+    check_root(root, (split_name(text)[1] for text in data))
     datasets = processes.on_first(lambda: protocols.open_datasets(data, root))
     if processes.first:
         print_skipped_formats(Path(split_name(text)[1]) for text in data)
     if preset is not None:
         protocols.check_preset(preset, datasets)
-    sizes = [*(size or defaults.sizes)]
+    sizes = [*dict.fromkeys(size or defaults.sizes)]
     protocol = protocols.Protocol(datasets, mask_sets, sizes, seed)
     with processes.first_before_others():
         networks = MetricNetworks.load(backbone, inception, own_device, vgg, segmenter)

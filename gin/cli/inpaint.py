@@ -11,7 +11,7 @@ import typer
 from typer import Argument, Option
 
 from gin.cli.options import (
-    KINDS,
+    MASK_OPTIONS,
     Device,
     Devices,
     Force,
@@ -98,12 +98,12 @@ def inpaint(
         Literal["png", "jpg", "webp", "same"],
         Option(
             "--format",
-            help="Of the results. PNG keeps known pixels; jpg and webp are lossy. "
-            "same: as the photograph if JPEG or WebP, else PNG.",
+            help="Format of the results. PNG keeps known pixels; jpg and webp are "
+            "lossy. same: as the photograph if JPEG or WebP, else PNG.",
         ),
     ] = "png",
     quality: Annotated[
-        int | None, Option(min=1, max=100, help="Of jpg and webp. Default: 95.")
+        int | None, Option(min=1, max=100, help="Quality of jpg, webp. Default: 95.")
     ] = None,
     weights: Weights = None,
     device: Device = None,
@@ -183,7 +183,7 @@ def _mask_chooser(
     for option, value in given.items():
         if value is not None:
             raise InputError(f"{option}: goes with --mask, found --random-mask")
-    random = RandomMask(KINDS[random_mask], seed or 0)
+    random = RandomMask(MASK_OPTIONS[random_mask], seed or 0)
     return lambda entry: random
 
 
@@ -236,6 +236,8 @@ def mask(
         raise InputError(f"--variant: goes with --kind free-form, found {kind}")
     check_new(out, force)
     width, height = map(int, sides.groups())
-    drawn = make(KINDS[kind], height, width, np.random.default_rng(seed), variant)
+    drawn = make(
+        MASK_OPTIONS[kind], height, width, np.random.default_rng(seed), variant
+    )
     mask_sets.write(drawn, out, force)
     typer.echo(f"{out}: {100 * area(drawn):.1f} % of {width} x {height} px is missing")

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 import typer
 from typer import Option
 
-from gin.errors import printable
+from gin.errors import InputError, printable
 from gin.recipes import MAX_SEED
 
 # Kinds of masks on the command line -> names in `gin.masks.KINDS`.
-KINDS = {
+MASK_OPTIONS = {
     "rectangular": "rectangular",
     "free-form": "free_form",
     "cellular": "cellular_automata",
@@ -25,19 +25,23 @@ Precision = Annotated[
     str | None, Option(help="float32 or bf16. Default: bf16 if the hardware has it.")
 ]
 Root = Annotated[
-    Path | None, Option(metavar="FOLDER", help="Folder of the pictures or dataset.")
+    Path | None,
+    Option(
+        metavar="FOLDER",
+        help="Folder of a torchvision dataset, or of the paths in a list.",
+    ),
 ]
 Invert = Annotated[
     bool | None,
     Option(
         "--invert/--no-invert",
-        help="In mask files black, or white, is missing. By default white, and masks "
-        "that look inverted are refused.",
+        help="Whether black is missing in mask files, or white. Default: white, with "
+        "an error for masks that look inverted, which --no-invert turns off.",
     ),
 ]
 Threshold = Annotated[
     int | None,
-    Option(min=1, max=255, help="The lowest level that is missing in soft masks."),
+    Option(min=1, max=255, help="The lowest level of a soft mask that is white."),
 ]
 Force = Annotated[bool, Option("--force", help="Replace existing files.")]
 Weights = Annotated[
@@ -56,7 +60,7 @@ def seed_option(text: str) -> Any:
     return Option(min=0, max=MAX_SEED, help=text)
 
 
-Seed = seed_option("Of the random mask; equal seeds give equal masks.")
+Seed = seed_option("Seed of the random mask; equal seeds give equal masks.")
 
 
 def flag(name: str, text: str) -> Any:
@@ -67,6 +71,14 @@ def flag(name: str, text: str) -> Any:
 def examples(*lines: str) -> str:
     """The end of a command's help."""
     return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))
+
+
+def check_root(root: Path | None, specs: Iterable[str]) -> None:
+    """Raise InputError for a --root that none of the sources of photographs uses."""
+    from gin.data.sources import uses_root
+
+    if root is not None and not any(map(uses_root, specs)):
+        raise InputError("--root: goes with a list or torchvision:NAME, found neither")
 
 
 def print_skipped_formats(paths: Iterable[Path]) -> None:

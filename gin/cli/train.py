@@ -6,7 +6,16 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from gin.cli.options import Device, Force, Precision, Root, examples, flag, seed_option
+from gin.cli.options import (
+    Device,
+    Force,
+    Precision,
+    Root,
+    check_root,
+    examples,
+    flag,
+    seed_option,
+)
 from gin.errors import InputError
 from gin.recipes import RECIPES
 
@@ -18,6 +27,7 @@ data_app = typer.Typer(rich_markup_mode=None)
     epilog=examples(
         "gin train --recipe smoke --data photos/ --out run",
         "gin train --recipe paper --data torchvision:Places365 --root data --out run",
+        "gin train --recipe gpu --data train.txt --validation val.txt --out run",
         "gin train --recipe demo --set optimiser.clip=2 --data photos/ --out run",
         "gin train --data photos/ --out run --resume",
     )
@@ -47,7 +57,15 @@ def train(
         Option("--set", metavar="PATH=VALUE", help="Change a value of the recipe."),
     ] = None,
     root: Root = None,
-    seed: Annotated[int, seed_option("Of first weights and batches.")] = 0,
+    validation: Annotated[
+        str | None,
+        Option(
+            metavar="FOLDER|LIST|...",
+            help="Photographs for the validation error, as --data. Default: those of "
+            "--data, under other views and masks.",
+        ),
+    ] = None,
+    seed: Annotated[int, seed_option("Seed of the initial weights and batches.")] = 0,
     resume: Annotated[bool, flag("resume", "Continue the run in the folder.")] = False,
     skip_bad: Annotated[
         bool, flag("skip-bad", "Leave out unreadable photographs; list them.")
@@ -87,9 +105,12 @@ def train(
     from gin.utils.files import check_folder
 
     if recipe is None and not resume:
-        raise InputError("--recipe: expected, unless --resume goes on with a run")
+        raise InputError("--recipe: expected, unless --resume continues a run")
     if resume and (recipe or changes):
-        raise InputError("--resume: goes on with the run's own recipe, found another")
+        raise InputError(
+            "--resume: continues with the run's own recipe, found --recipe or --set"
+        )
+    check_root(root, [data, validation or ""])
     if resume or dry_run:
         RunFolder(out).check(resume)
     chosen = read_recipe(recipe or str(out / RECIPE), changes or [])
@@ -110,6 +131,7 @@ def train(
         root=root,
         skip_bad=skip_bad,
         backbone=backbone,
+        validation=validation,
         max_steps=max_steps,
         max_hours=max_hours,
         learner=learner,
@@ -136,7 +158,7 @@ def split(
         Path, Option(metavar="FOLDER", help="The photographs, at any depth.")
     ],
     out: Annotated[Path, Option(metavar="FOLDER", help="For train.txt and val.txt.")],
-    seed: Annotated[int, seed_option("Of the draw.")] = 0,
+    seed: Annotated[int, seed_option("Seed of the split.")] = 0,
     force: Force = False,
 ) -> None:
     """Write the lists of a dataset's training and validation photographs."""

@@ -90,7 +90,7 @@ def batches(
     `seed` is that of the order, the views and the masks, `first` the number of
     photographs that all `world` ranks have seen. `workers` processes make the batches,
     or with 0 this one; `pin` pins their memory, for CUDA. `chosen` are keys instead of
-    `keys(recipe, first, rank, world)`; shards take none. Batches from shards also
+    `keys(recipe, first, rank, world)`, ignored for shards. Batches from shards also
     depend on `world` and `workers`: they resume exactly only with the same values of
     both. Raises InputError for an unusable recipe or an unreadable photograph.
     """
@@ -113,7 +113,7 @@ def batches(
     try:
         yield from loader
     except InputError as error:  # from a worker, the message contains the traceback
-        message = str(error).rpartition("gin.errors.InputError: ")[2]
+        message = str(error.args[0]).rpartition("gin.errors.InputError: ")[2]
         raise InputError(message.strip()) from error
 
 

@@ -20,14 +20,14 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from gin.errors import InputError, input_error
-from gin.utils.files import check_regular
+from gin.errors import InputError, input_error, required
+from gin.utils.files import atomic, check_regular
 from gin.utils.images import HEIC, SUFFIXES
 
 BUFFER = 512  # encoded photographs in the shuffle buffer
 SIZES = "sizes.json"
 SCHEMES = ("https", "http", "s3", "gs")
-MOST_SHARDS = 100_000
+MAX_SHARDS = 100_000
 _SKIPPED = re.compile(r"(^|/)\.[^/]|^__[^/]*__($|/)")  # hidden or WebDataset's own
 
 
@@ -133,12 +133,13 @@ def write_sizes(folder: Path) -> Path:
     sizes = {path.name: _count(str(path)) for path in sorted(folder.glob("*.tar"))}
     if not sizes:
         raise InputError(f"{folder}: no .tar files in it")
-    (folder / SIZES).write_text(json.dumps(sizes, indent=1), encoding="utf-8")
+    with atomic(folder / SIZES) as temporary:
+        temporary.write_text(json.dumps(sizes, indent=1), encoding="utf-8")
     return folder / SIZES
 
 
 def _webdataset() -> ModuleType:
-    with input_error("shards need `pip install webdataset`", ImportError):
+    with required("reading shards", "train"):
         import webdataset
     return webdataset
 
@@ -186,13 +187,13 @@ def _expand_braces(spec: str) -> list[str]:
     _webdataset()  # it depends on braceexpand
     from braceexpand import braceexpand
 
-    many = f"{spec}: too many shards; expected at most {MOST_SHARDS:,}"
+    many = f"{spec}: too many shards; expected at most {MAX_SHARDS:,}"
     with input_error(f"{spec}: braces that do not match", ValueError, RecursionError):
         for first, last in re.findall(r"(-?\d+)\.\.(-?\d+)", spec):
-            if abs(int(last) - int(first)) >= MOST_SHARDS:
+            if abs(int(last) - int(first)) >= MAX_SHARDS:
                 raise InputError(many)
-        urls = list(itertools.islice(braceexpand(spec), MOST_SHARDS + 1))
-    if len(urls) > MOST_SHARDS:
+        urls = list(itertools.islice(braceexpand(spec), MAX_SHARDS + 1))
+    if len(urls) > MAX_SHARDS:
         raise InputError(many)
     return urls
 

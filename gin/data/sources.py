@@ -69,10 +69,13 @@ class Files(Source):
 
 
 class TorchvisionDataset(Source):
-    """The photographs of a torchvision dataset, without labels."""
+    """The photographs of a torchvision dataset, without labels.
 
-    def __init__(self, title: str, dataset: Any) -> None:
-        self.title, self.dataset = title, dataset
+    `query` are its arguments, which may choose among photographs of the same names.
+    """
+
+    def __init__(self, title: str, dataset: Any, query: str = "") -> None:
+        self.title, self.dataset, self.query = title, dataset, query
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -80,6 +83,12 @@ class TorchvisionDataset(Source):
     def name(self, index: int) -> str:
         """The dataset's name and the index: "Flowers102[7]"."""
         return f"{self.title}[{index}]"
+
+    def fingerprint(self) -> str:
+        """The SHA-256 of the names and of the dataset's arguments."""
+        names = super().fingerprint()
+        both = f"{names}?{self.query}"
+        return sha256(both.encode()).hexdigest() if self.query else names
 
     def read(self, index: int) -> Image.Image:
         """A photograph, upright, mode RGB. Raises InputError if it cannot be read."""
@@ -108,10 +117,19 @@ def open_source(spec: StrPath, root: StrPath | None = None) -> Source | Shards:
     path = Path(text)
     if re.search(r"\.tar(\}|\?|$)", text) and not path.is_dir():
         return open_shards(text)
-    if path.suffix.lower() == ".txt" and not path.is_dir():
+    if _is_list(path):
         return read_list(path, root)
     photographs = find_photographs(path)
     return Files(path, (photo.relative_to(path).as_posix() for photo in photographs))
+
+
+def uses_root(spec: str) -> bool:
+    """Whether `open_source` uses its `root` for `spec`."""
+    return spec.startswith("torchvision:") or _is_list(Path(spec))
+
+
+def _is_list(path: Path) -> bool:
+    return path.suffix.lower() == ".txt" and not path.is_dir()
 
 
 def find_photographs(folder: StrPath) -> list[Path]:
@@ -225,8 +243,11 @@ def _open_torchvision(spec: str, root: StrPath | None) -> TorchvisionDataset:
             f"expected one such as {', '.join(near)}"
         )
     dataset_class = getattr(datasets, title)
-    arguments: dict[str, Any] = {k: _value(v) for k, v in parse_qsl(query)}
     accepted = inspect.signature(dataset_class).parameters
+    arguments: dict[str, Any] = {
+        name: text if _takes_text(accepted.get(name)) else _value(text)
+        for name, text in parse_qsl(query)
+    }
     if "root" in accepted:
         if root is None:
             raise InputError(f"{spec}: expected a root folder for it, found none")
@@ -234,13 +255,19 @@ def _open_torchvision(spec: str, root: StrPath | None) -> TorchvisionDataset:
     with input_error(f"{spec}: cannot be opened", Exception):
         try:
             dataset = dataset_class(**arguments)
-        except (RuntimeError, OSError):  # missing; some refuse `download` if it exists
+        # It is missing. `download=True` at once fails for some datasets that exist.
+        except (RuntimeError, OSError):
             if "download" not in accepted:
                 raise
             dataset = dataset_class(**arguments, download=True)
     if not len(dataset):
         raise InputError(f"{spec}: there are no photographs in it")
-    return TorchvisionDataset(title, dataset)
+    return TorchvisionDataset(title, dataset, query)
+
+
+def _takes_text(parameter: inspect.Parameter | None) -> bool:
+    """Whether it is text even if it looks like a number: VOC's year=2007."""
+    return parameter is not None and isinstance(parameter.default, str)
 
 
 def _value(text: str) -> str | int | bool:

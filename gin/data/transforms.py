@@ -54,10 +54,11 @@ def sample(
     return view.transpose(2, 0, 1), drawn
 
 
-def phase(picture: Image.Image, side: int, rng: Generator) -> np.ndarray:
+def phase(picture: Image.Image, image_size: int, rng: Generator) -> np.ndarray:
     """Resized to 2S x 2S, one of the four phases of stride 2: (S, S, 3)."""
-    if picture.size != (2 * side, 2 * side):
-        picture = picture.resize((2 * side, 2 * side), Image.Resampling.BICUBIC)
+    size = (2 * image_size, 2 * image_size)
+    if picture.size != size:
+        picture = picture.resize(size, Image.Resampling.BICUBIC)
     image = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
     return random_phase(image, 2, rng)[0].permute(1, 2, 0).numpy()
 

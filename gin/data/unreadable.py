@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from filelock import FileLock
 from PIL import Image
 from tqdm import tqdm
 
@@ -14,7 +15,7 @@ from gin.utils.devices import available_cores
 from gin.utils.tables import Records
 
 NAMED = 5  # in a message
-MOST_THREADS = 8
+MAX_THREADS = 8
 
 
 class Bad(NamedTuple):
@@ -68,12 +69,13 @@ def check(source: Source, skip_bad: bool = False, keep_bytes: int = 0) -> Readab
     bad: list[Bad] = []
     kept: dict[int, Image.Image] = {}
     room = keep_bytes
-    threads = min(MOST_THREADS, available_cores())
+    threads = min(MAX_THREADS, available_cores())
     for index, result in enumerate(_read_all(source, threads)):
         if isinstance(result, Bad):
             bad.append(result)
-        elif (room := room - 3 * result.width * result.height) >= 0:
+        elif (size := 3 * result.width * result.height) <= room:
             kept[index] = result
+            room -= size
     if bad and (not skip_bad or len(bad) == len(source)):
         reasons = "; ".join(reason for _, reason in bad[:NAMED])
         more = f"; and {len(bad) - NAMED:,} more" if len(bad) > NAMED else ""
@@ -92,13 +94,15 @@ def write_bad(bad: Iterable[Bad], path: Path) -> None:
 def add_bad(bad: Iterable[Bad], path: Path) -> None:
     """Append to the table those that it does not list yet; create it if necessary.
 
-    A training reads shards as streams, so it meets their photographs in every epoch.
+    A training reads shards as streams, so it meets their photographs in every epoch,
+    in any of its processes.
     """
     table = Records(path, Bad._fields)
-    known = {row["name"] for row in table.recover()}
-    for entry in bad:
-        if entry.name not in known:
-            table.append(entry._asdict())
+    with FileLock(path.with_suffix(".lock")):
+        known = {row["name"] for row in table.recover()}
+        for entry in bad:
+            if entry.name not in known:
+                table.append(entry._asdict())
 
 
 def read_bad(path: Path) -> list[Bad]:

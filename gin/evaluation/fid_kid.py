@@ -126,7 +126,7 @@ def fid(completed: Tensor, image: Tensor) -> float:
 
     |μ − μ'|² + tr(Σ + Σ' − 2 (Σ Σ')^½), by torchmetrics. `completed` and `image` are
     features (N, D), float64. With fewer than D images the covariances are
-    rank-deficient, so that only values of equal N compare.
+    rank-deficient, so values are comparable only for equal N.
     """
     count, dimensions = completed.shape
     if 2 * count < dimensions:

@@ -56,9 +56,9 @@ def measure(
     `completed` and `image` are (B, 3, H, W), uint8 or in [0, 1], from 11 px a side,
     `mask` (B, 1, H, W) of {0, 1}, 1 = missing; the networks may be on other devices.
     The values are (B,) float64 on the CPU. PSNR is infinite for identical images, "L1
-    hole" is nan for an empty mask, and the two relative L1 metrics are nan or infinite
-    for a black photograph. Raises InputError as `composite` does, and for a side below
-    31 px with LPIPS or below 16 px with VGG.
+    hole" is nan for an empty mask, "L1 relative" infinite or nan for a black
+    photograph, and "L1 edge-connect" nan if both are black. Raises InputError as
+    `composite` does, and for a side below 31 px with LPIPS or below 16 px with VGG.
     """
     pasted = composite(completed, image, mask)
     truth = eight_bits(image, "image")

@@ -31,7 +31,8 @@ from gin.masks import KINDS
 ALL_METRICS: dict[str, Metric] = {**METRICS, **SET_METRICS, **SEGMENTATION_METRICS}
 MAIN_METRICS = ("PSNR", "LPIPS", "VGG")  # in the smaller tables; the CSV file has all
 DEFINITIONS = {
-    "PSNR": "over the whole picture, RGB, data range 1; the mean of the pictures' own",
+    "PSNR": "over the whole picture, RGB, data range 1; computed for each picture, "
+    "then averaged",
     "SSIM": "Gaussian window of 11 x 11 pixels, sigma 1.5, RGB, data range 1",
     "L1 image": "mean absolute error over the whole picture, of the range",
     "L1 hole": "mean absolute error inside the hole, of the range",
@@ -41,23 +42,23 @@ DEFINITIONS = {
     "VGG": "squared distance of VGG16's features, normalised over the channels, the "
     "mean of conv1_1, conv2_1, conv3_1, conv4_1 and conv5_1; larger pictures are "
     "reduced to 512 pixels",
-    "FID": "Inception-v3, against the same photographs; only sets of as many "
-    "pictures compare",
+    "FID": "Inception-v3, against the same photographs; comparable only between sets "
+    "with the same number of pictures",
     "KID": "the same features, cubic kernel, unbiased: it may be below 0",
-    "Agreement": "pixels of the hole to which the segmentation network gives the "
-    "class that it gives to the photograph's",
+    "Agreement": "share of the hole's pixels to which the segmentation network gives "
+    "the same class as in the photograph",
     "mIoU": "the same network's classes, mean over those that occur in the completed "
-    "picture or the photograph; then the mean of the pictures' own",
+    "picture or the photograph; computed for each picture, then averaged",
 }
 MEASUREMENT = """\
-A method sees white where pixels are missing. What it returns is pasted into the
+Missing pixels are white in a method's input. What it returns is pasted into the
 photograph, so that known pixels are exact, clamped to [0, 1] and rounded to 8 bits
 before it is measured. At 256 px the photograph is resized to 256 x 256 with the box
-filter; at its original size DeepGIN completes the phases of its sub-sampling, and other
-methods the whole picture. A photograph whose value is infinite or undefined under one
-method is left out for all methods in that mean. In brackets are 95 % bootstrap
-intervals over photographs; by the area of the hole, over holes. The best mean of a
-group is bold."""
+filter; at its original size DeepGIN completes the phases of its sub-sampling, DeepGIN
+with -auto crops around the holes, and the other methods the whole picture. A photograph
+whose value is infinite or undefined under one method is left out for all methods in
+that mean. In brackets are 95 % bootstrap intervals over photographs; by the area of the
+hole, over holes. The best mean of a group is bold."""
 
 
 class Row(NamedTuple):
@@ -141,7 +142,7 @@ class Report:
             for method in others
         ]
         table = markdown_table(["masks", "method", *map(column, self.main)], lines)
-        return [f"### Minus {first}, on the same photographs", table]
+        return [f"### Difference from {first}, on the same photographs", table]
 
     def _mask_table(self) -> str:
         """The missing fraction of each set of masks, and its SHA-256."""

@@ -47,7 +47,7 @@ class EvaluationFolder:
             return
         if started:
             raise InputError(
-                f"{self.path}: holds an evaluation; --resume goes on with it, or name "
+                f"{self.path}: holds an evaluation; --resume continues it, or name "
                 "another --out"
             )
         if self.path.exists() and (

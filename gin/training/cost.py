@@ -80,8 +80,9 @@ def take_step(learner: Learner, stage: str, image: Tensor, mask: Tensor) -> None
 def step_cost(learner: Learner, step: Step) -> Cost:
     """The cost of `step` once the optimisers hold their moments.
 
-    The learner must not be compiled; its weights stay as they are. Raises InputError if
-    the network cannot take the image size.
+    Where steps differ, it is the mean of their operations and the maximum of their
+    memory. The learner must not be compiled; its weights stay as they are. Raises
+    InputError if the network cannot take the image size.
     """
     _reset(learner)
     try:
@@ -91,10 +92,11 @@ def step_cost(learner: Learner, step: Step) -> Cost:
             _pretend_a_step(learner, step.stage)
             image, mask = random_batch(step, learner.fabric.device)
             counts.peak = counts.current
-            take_step(learner, step.stage, image, mask)
+            for _ in range(learner.period):
+                take_step(learner, step.stage, image, mask)
     finally:
         _reset(learner)
-    return Cost(counts.operations, counts.peak)
+    return Cost(counts.operations // learner.period, counts.peak)
 
 
 def _pretend_a_step(learner: Learner, stage: str) -> None:
@@ -120,8 +122,8 @@ def _reset(learner: Learner) -> None:
 class Counts(TorchDispatchMode):
     """Counts operations, and the bytes of the tensors that operators return.
 
-    Of the bytes `current` are alive now, `peak` were the most alive at a time. Views
-    take none. `operations` are those of `Cost`.
+    `current` is the number of bytes allocated, `peak` its maximum so far; views take
+    none. `operations` are those of `Cost`.
     """
 
     def __init__(self) -> None:

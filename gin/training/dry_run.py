@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from gin.data.sources import open_source
 from gin.masks import KINDS
@@ -26,7 +25,7 @@ from gin.training.cost import (
 )
 from gin.training.hardware import Hardware, launch
 from gin.training.learner import Learner
-from gin.training.schedule import Clock, Timetable
+from gin.training.schedule import Clock, Timetable, check_order
 from gin.utils.devices import choose_precision, tune
 from gin.utils.files import StrPath
 
@@ -34,7 +33,7 @@ HEADER = (
     *("stage", "image size", "images a step", "steps", "images", "memory"),
     "GFLOP an image",
 )
-SECONDS = 1.0  # at the ceiling, the longest step that is timed
+SECONDS = 1.0  # the longest step that is timed, if it ran at the measured peak
 SMALLEST = 128  # image size in px; smaller steps reach a lower rate
 
 
@@ -63,9 +62,11 @@ def plan(
 
     Every step's operations and memory are counted on tensors without values. For the
     time, a matrix product and a step of each stage are measured. The processes of
-    `hardware` are counted, not started. Raises InputError if the training would.
+    `hardware` are counted, not started. Raises InputError for a recipe, a source or
+    hardware that the training refuses; photographs and weights are not read.
     """
     source, world_size = open_source(data, root), hardware.devices * hardware.nodes
+    check_order(recipe, source)
     schedule = segments(Timetable(recipe, len(source)), world_size)
     # One eager process stands for all of them.
     fabric = launch(replace(hardware, devices=1, nodes=1))
@@ -181,7 +182,8 @@ def _time(
         rates[stage] = step_rate(learner, step)
         yield (
             f"reached       {rates[stage] / ceiling:.0%} of it by a {stage} step, "
-            f"measured: images {step.images}, {step.image_size} px"
+            f"measured: images {step.images * learner.copies // len(KINDS)}, "
+            f"{step.image_size} px"
         )
     seconds = sum(s.steps * costs[s.step].operations / rates[s.stage] for s in schedule)
     yield (
@@ -204,13 +206,17 @@ def smaller(step: Step, operations: float, most: float) -> Step:
 
 
 def step_rate(learner: Learner, step: Step) -> float:
-    """Operations a second of real steps, for half a second or one step."""
+    """Operations a second of real steps, for half a second or one of each kind."""
     device = learner.fabric.device
     image, mask = random_batch(step, device)
-    with FlopCounterMode(display=False) as counter:  # and the first step is slower
-        take_step(learner, step.stage, image, mask)
-    seconds = mean_seconds(lambda: take_step(learner, step.stage, image, mask), device)
-    return counter.get_total_flops() / seconds
+
+    def steps() -> None:
+        for _ in range(learner.period):
+            take_step(learner, step.stage, image, mask)
+
+    operations = learner.period * step_cost(learner, step).operations
+    steps()  # the first ones are slower
+    return operations / mean_seconds(steps, device)
 
 
 def matmul_rate(device: torch.device, precision: str) -> float:

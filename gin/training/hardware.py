@@ -16,23 +16,20 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from gin.errors import InputError, input_error
 from gin.utils.devices import available_cores, choose_device, choose_precision, compiles
 
-MOST_WORKERS = 8
+MAX_WORKERS = 8
 PARENT = "GIN_TRAINING_PARENT"
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """Where a training runs; None chooses by the machine.
+    """Where a training runs; None chooses by the machine."""
 
-    `devices` processes on each of `nodes` machines; `workers` make each one's batches.
-    """
-
-    device: str | None = None
-    devices: int = 1
-    nodes: int = 1
-    precision: str | None = None
-    compiled: bool | None = None
-    workers: int | None = None
+    device: str | None = None  #: "cpu", "cuda", "cuda:1" ...
+    devices: int = 1  #: processes on each machine
+    nodes: int = 1  #: machines
+    precision: str | None = None  #: "float32" or "bf16"
+    compiled: bool | None = None  #: whether networks and losses are compiled
+    workers: int | None = None  #: processes that make the batches of each process
 
 
 def launch(hardware: Hardware) -> Fabric:
@@ -43,25 +40,31 @@ def launch(hardware: Hardware) -> Fabric:
         raise InputError(
             f"{hardware.devices} devices on {hardware.nodes} nodes; expected 1 or more"
         )
+    if device.index is not None and hardware.devices > 1:
+        raise InputError(
+            f"device is {device} with {hardware.devices} devices; expected "
+            f"{device.type}, or one device"
+        )
     _check_processes(hardware)
     # Its messages about starting repeat what the user asked for.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     several = hardware.devices * hardware.nodes > 1
-    one_of_many = device.index is not None and hardware.devices == 1
     what = f"{hardware.devices} devices cannot be used"
     with input_error(what, MisconfigurationException):
         fabric = Fabric(
             accelerator=device.type,
             strategy="ddp" if several else "auto",
-            devices=[device.index] if one_of_many else hardware.devices,
+            devices=hardware.devices if device.index is None else [device.index],
             num_nodes=hardware.nodes,
             precision="bf16-mixed" if precision == "bf16" else "32-true",
         )
     if parent := os.environ.pop(PARENT, None):
         end_with_parent(int(parent))
     os.environ[PARENT] = str(os.getpid())  # for the processes that Fabric starts
-    fabric.launch()
-    del os.environ[PARENT]
+    try:
+        fabric.launch()
+    finally:
+        os.environ.pop(PARENT, None)
     return fabric
 
 
@@ -95,13 +98,13 @@ def count_workers(hardware: Hardware, device: torch.device) -> int:
     """The number of processes that make batches for one process of the training.
 
     It is 1 on a CPU, which the training itself needs; otherwise a process's share of
-    the cores, at most `MOST_WORKERS`: two or three of them make 500 images a second.
+    the cores, at most `MAX_WORKERS`: two or three of them make 500 images a second.
     """
     if hardware.workers is not None:
         return hardware.workers
     if device.type == "cpu":
         return 1
-    return max(1, min(MOST_WORKERS, available_cores() // hardware.devices))
+    return max(1, min(MAX_WORKERS, available_cores() // hardware.devices))
 
 
 def uses_compile(hardware: Hardware, device: torch.device) -> bool:

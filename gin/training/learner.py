@@ -22,7 +22,7 @@ from gin.initialisation import identity_initialisation
 from gin.masks import KINDS
 from gin.recipes import LossRecipe, NetworkRecipe, Recipe, check_recipe
 from gin.utils.devices import tune
-from gin.vgg import Features, Lpips
+from gin.vgg import LPIPS_MIN_SIDE, Features, Lpips
 from gin.weights.checkpoints import configuration, load
 from gin.weights.imagenet import Backbone
 
@@ -34,12 +34,13 @@ class Learner:
     """The networks, their optimisers and the moving average.
 
     `seed` is that of the first weights. `features` is phi of Eqs. 4 and 5, see `phi`,
-    or None without a main stage. `fabric` has the device, the precision and the other
+    or None without them. `fabric` has the device, the precision and the other
     processes. If `compiled`, the networks and the losses go through `torch.compile`.
     Raises InputError if a value of the recipe cannot be used.
     """
 
     copies = len(KINDS)  # completions of a photograph in a step
+    period = 1  # steps of the main stage after which the same updates repeat
     stride = STRIDE  # of image sizes in px
 
     def __init__(
@@ -51,11 +52,7 @@ class Learner:
         compiled: bool = False,
     ) -> None:
         check_recipe(recipe)
-        for size in (recipe.data.image_size, *(p.image_size for p in recipe.phases)):
-            if size % self.stride:
-                raise InputError(
-                    f"image_size is {size}; expected a multiple of {self.stride}"
-                )
+        self._check_sizes(recipe, features)
         torch.manual_seed(seed)
         optimiser = recipe.optimiser
         self.recipe, self.seed, self.fabric = recipe, seed, fabric
@@ -80,6 +77,19 @@ class Learner:
         if optimiser.ema_decay is not None:
             self.average = deepcopy(self.net).requires_grad_(False)
 
+    def _check_sizes(self, recipe: Recipe, features: Features | Lpips | None) -> None:
+        smallest = LPIPS_MIN_SIDE if isinstance(features, Lpips) else 0
+        for size in (recipe.data.image_size, *(p.image_size for p in recipe.phases)):
+            if size % self.stride:
+                raise InputError(
+                    f"image_size is {size}; expected a multiple of {self.stride}"
+                )
+            if size < smallest:
+                raise InputError(
+                    f"image_size is {size}; expected {smallest} or more, as the "
+                    "backbone alexnet needs"
+                )
+
     def _networks(self) -> tuple[DeepGIN, Discriminators]:
         network = self.recipe.network
         return _start(network), Discriminators(network.base_channels, network.padding)
@@ -100,7 +110,9 @@ class Learner:
         return {"l1": loss.detach()}
 
     def main_step(self, image: Tensor, mask: Tensor, factor: float) -> Losses:
-        """Update both, in the recipe's order. Returns every term under its name.
+        """Update the generators and the discriminators, in the recipe's order.
+
+        Returns every term under its name.
 
         Arguments as for `warm_up_step`; each photograph occurs three times in a row.
         """
@@ -165,27 +177,26 @@ class Learner:
         """
         if maps is None:
             maps = self.discriminators(masked, done.completed)
-        lpips = isinstance(self._features, Lpips)
-        features = None if lpips else self._compare(done, image)
-        recipe = self.recipe.losses
+        network, recipe, features = self._features, self.recipe.losses, None
+        if isinstance(network, Features):
+            features = self._compare(network, done, image)
         terms = losses.generator_terms(done, image, mask, features, maps, recipe)
         named = terms._asdict()
-        if isinstance(self._features, Lpips):
-            distance = self._features.distances(image, done.completed).mean()
-            named["perceptual"] = distance
+        if isinstance(network, Lpips):
+            named["perceptual"] = network.distances(image, done.completed).mean()
         return named
 
-    def _compare(self, done: Completion, image: Tensor) -> losses.Features:
+    def _compare(
+        self, network: Features, done: Completion, image: Tensor
+    ) -> losses.Features:
         """Features of the images compared, and of I_gt once for each photograph."""
-        if not isinstance(self._features, Features):
-            raise InputError("the main stage needs a backbone; found none")
         both = self.recipe.losses.compared == "both"
         out = done.coarse if done.out is None else done.out
         fakes = [out, done.completed] if both else [done.completed]
-        maps = self._features(torch.cat(fakes))
+        maps = network(torch.cat(fakes))
         parts = [layer.chunk(len(fakes)) for layer in maps]
         with torch.no_grad():
-            true = self._features(image[:: len(KINDS)])
+            true = network(image[:: len(KINDS)])
         return losses.Features(
             out=[part[0] for part in parts] if both else None,
             completed=[part[-1] for part in parts],

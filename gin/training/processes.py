@@ -1,4 +1,4 @@
-"""The processes of a batch, each of which takes every N-th item."""
+"""Processes that share a list of items; each takes every N-th one."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 T = TypeVar("T")
+STARTED = "WORLD_SIZE", "SLURM_STEP_NUM_TASKS"  # set by torchrun and by srun
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Processes:
         lightning-fabric, from the extra `train`. Raises InputError as
         `gin.training.hardware.launch` does.
         """
-        if devices == 1 and os.environ.get("WORLD_SIZE", "1") == "1":
+        if devices == 1 and all(os.environ.get(name, "1") == "1" for name in STARTED):
             return cls()
         from gin.training.hardware import Hardware, launch
 
@@ -50,8 +51,8 @@ class Processes:
     def on_first(self, function: Callable[[], T]) -> T:
         """The result of `function`, called in the first process, in every process.
 
-        The others wait as long as it takes, and get a pickled copy. An InputError is
-        raised in the first process, SystemExit in the others then.
+        The others wait as long as it takes, and get a pickled copy. If it raises
+        InputError, the first process raises that and the others raise SystemExit.
         """
         if self.fabric is None:
             return function()
@@ -68,7 +69,10 @@ class Processes:
         return result
 
     def first_before_others(self) -> AbstractContextManager[None]:
-        """The first process of a machine runs the block, which downloads, alone."""
+        """In each machine, the first process runs the block before the others do.
+
+        The block may download files, which the others then find.
+        """
         if self.fabric is None:
             return nullcontext()
         return self.fabric.rank_zero_first(local=True)

@@ -125,8 +125,10 @@ def _from_file(path: Path) -> dict[str, Any]:
         )
     if path.stat().st_size > MAX_FILE_BYTES:
         raise InputError(f"{path}: above {MAX_FILE_BYTES:,} bytes; expected a recipe")
+    with input_error(f"{path}: cannot be read", OSError):
+        text = path.read_bytes()
     try:
-        content = _load_yaml(path.read_bytes()) or {}
+        content = _load_yaml(text) or {}
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     if not isinstance(content, dict):

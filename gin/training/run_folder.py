@@ -47,8 +47,8 @@ class RunFolder:
     def check(self, resume: bool) -> None:
         """Raise InputError without a run to resume, or if one would be overwritten.
 
-        A run that was killed before its first checkpoint can be resumed, too. Any file
-        that a training would overwrite counts as a run.
+        A run that was killed before its first checkpoint can be resumed, too. A recipe,
+        weights or a checkpoint counts as a run.
         """
         recipe = self.path / RECIPE
         parts = [recipe, self.path / WEIGHTS, self.path / BEST, *self.saved()]
@@ -81,7 +81,7 @@ class RunFolder:
                 return _set_aside(bad, path)
         if bad:
             newest = next(iter(bad.values()))
-            raise InputError(f"{newest}; nor can any other checkpoint of the run")
+            raise InputError(f"{newest}; no other checkpoint of the run can be read")
         return None
 
     def save(self, state: dict[str, Any], steps: int) -> None:
@@ -114,16 +114,16 @@ class SavingThread(ThreadPoolExecutor):
     def save(
         self, write: Callable[[DeepGIN, dict[str, Any]], None], net: DeepGIN, state: Any
     ) -> None:
-        """Call `write` with copies of `net` and `state`, after the last one ended.
+        """Call `write` with copies of `net` and `state`, once the previous call ended.
 
-        Raises what the last one raised.
+        Raises what the previous call raised.
         """
         self.wait()
         copies = tree_map_only(Tensor, lambda t: t.detach().to("cpu", copy=True), state)
         self._last = super().submit(write, deepcopy(net), copies)
 
     def wait(self) -> None:
-        """Wait for the last one. Raises what it raised."""
+        """Wait for the previous call to end. Raises what it raised."""
         if self._last is not None:
             self._last.result()
 

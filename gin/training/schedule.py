@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from gin.data.loader import Key
+from gin.data.shards import Shards
+from gin.data.sources import Source
+from gin.errors import InputError
 from gin.recipes import Phase, Recipe, check_recipe
 
 
@@ -23,6 +26,14 @@ class Clock(NamedTuple):
     def steps(self) -> int:
         """Steps taken in both stages."""
         return self.warm_up_steps + self.main_steps
+
+
+def check_order(recipe: Recipe, source: Source | Shards) -> None:
+    """Raise InputError for phases with shards, which are read in sequence."""
+    if recipe.phases and isinstance(source, Shards):
+        raise InputError(
+            "shards are read in sequence; expected a recipe without phases, or files"
+        )
 
 
 class Timetable:

@@ -31,7 +31,7 @@ from gin.training.processes import Processes
 from gin.training.progress import EVERY, Report, Validation
 from gin.training.recipe_files import current_state, flat, write_recipe
 from gin.training.run_folder import RECIPE, RunFolder, SavingThread
-from gin.training.schedule import Clock, Timetable
+from gin.training.schedule import Clock, Timetable, check_order
 from gin.training.stopping import NOTICED_EVERY, Finite, Stop, signals_held
 from gin.utils.files import StrPath, locked
 from gin.weights.imagenet import Backbone, load_backbone
@@ -52,6 +52,7 @@ def train(
     root: StrPath | None = None,
     skip_bad: bool = False,
     backbone: StrPath | None = None,
+    validation: StrPath | None = None,
     max_steps: int | None = None,
     max_hours: float | None = None,
     learner: type[Learner] = Learner,
@@ -67,9 +68,11 @@ def train(
         seed: of the first weights, the batches and the masks.
         resume: continue the run in `out`.
         hardware: device, precision and processes; None chooses by the machine.
-        root: the folder of the photographs.
+        root: the folder of the photographs, also of those for the validation.
         skip_bad: leave out photographs that cannot be read, and list them.
         backbone: weights for phi, see `gin.weights.imagenet.load_backbone`.
+        validation: photographs, as `data`, that the validation error is measured on;
+            None for those of `data`, under other views and masks.
         max_steps: stop after this many steps of this call.
         max_hours: stop after this many hours of this call.
         learner: the class that trains the recipe's variant.
@@ -78,10 +81,12 @@ def train(
         InputError: an argument, the recipe, the photographs or `out` cannot be used.
         FloatingPointError: the loss is not finite; the last checkpoint stays.
         Interrupted: SIGTERM, Ctrl-C or a limit; a checkpoint is written.
-        SystemExit: in every process but the first, where that one raises the others.
+        SystemExit: in the other processes, when the first one raises one of these.
     """
     if max_hours is not None and not 0 < max_hours < math.inf:
         raise InputError(f"max_hours is {max_hours}; expected a number above 0")
+    if max_steps is not None and max_steps < 1:
+        raise InputError(f"max_steps is {max_steps}; expected 1 or more")
     if not 0 <= seed <= MAX_SEED:
         raise InputError(f"seed is {seed}; expected 0 to {MAX_SEED}")
     folder, hardware = RunFolder(Path(out)), hardware or Hardware()
@@ -89,6 +94,7 @@ def train(
     fabric = launch(hardware)
     skipped = folder.skipped if resume else None
     source = open_photographs(recipe, data, root, fabric, skip_bad, skipped)
+    held_out = _open(validation, root, fabric) if validation is not None else None
     timetable = Timetable(recipe, len(source))
     weights = _load_backbone(recipe, backbone, fabric)
     features = phi(weights, recipe.losses) if weights else None
@@ -99,6 +105,7 @@ def train(
         folder,
         fabric,
         source,
+        held_out,
         timetable,
         learner(recipe, seed, features, fabric, compiled),
         backbone=weights.name if weights else "none",
@@ -138,15 +145,18 @@ def open_photographs(
     `skipped` of an earlier start exists. Arguments and errors as for `train`.
     """
     check_recipe(recipe)
-    with fabric.rank_zero_first(local=True):
-        source = open_source(data, root)
+    source = _open(data, root, fabric)
+    check_order(recipe, source)
     if isinstance(source, Shards):
-        if recipe.phases:
-            raise InputError(f"{data}: phases need photographs in any order")
         return replace(source, skip_bad=skip_bad)
     if skipped is not None and skipped.exists():
         return Readable(source, read_bad(skipped))
     return Processes(fabric).on_first(lambda: check(source, skip_bad, KEEP_BYTES))
+
+
+def _open(spec: StrPath, root: StrPath | None, fabric: Fabric) -> Source | Shards:
+    with fabric.rank_zero_first(local=True):
+        return open_source(spec, root)
 
 
 def _load_backbone(
@@ -166,8 +176,9 @@ class Run:
     """One training: the photographs, the networks, the schedule and the clock.
 
     `folder` is `locked` from `start` on, `fabric` launched; the `timetable` is for as
-    many photographs as `source` has, `backbone` the name of phi's weights, and
-    `workers` processes make the batches of this one. The others are those of `train`.
+    many photographs as `source` has, `held_out` the photographs for the validation,
+    `backbone` the name of phi's weights, and `workers` processes make the batches of
+    this one. The others are those of `train`.
     """
 
     recipe: Recipe
@@ -175,6 +186,7 @@ class Run:
     folder: RunFolder
     fabric: Fabric
     source: Source | Shards
+    held_out: Source | Shards | None
     timetable: Timetable
     learner: Learner
     backbone: str
@@ -198,7 +210,7 @@ class Run:
         listed = resume and self.folder.skipped.exists()
         if isinstance(self.source, Readable) and not listed:
             write_bad(self.source.bad, self.folder.skipped)
-        if not self.folder.saved():  # with the recipe the run counts as begun
+        if not self.folder.saved():  # a folder with a recipe counts as a run
             write_recipe(self.recipe, self.folder.path / RECIPE)
 
     def restore(self) -> None:
@@ -208,7 +220,7 @@ class Run:
             if state.get(name) != here:
                 raise InputError(
                     f"{self.folder.path}: was started with {name} {state.get(name)!r}; "
-                    f"found {here!r}, expected the same to go on"
+                    f"found {here!r}, expected the same to resume"
                 )
         what = f"{self.folder.saved()[-1]}: does not fit the run's recipe"
         with input_error(what, Exception):  # of many types, from torch
@@ -225,6 +237,7 @@ class Run:
             **flat(self.recipe),
             "seed": self.seed,
             "photographs": self.source.fingerprint(),
+            "validation": self.held_out.fingerprint() if self.held_out else None,
             "weights of phi": self.backbone,
             "processes": self.fabric.world_size,
         }
@@ -309,10 +322,11 @@ class Run:
         return itertools.chain([first], made)
 
     def _validation(self) -> Validation | None:
-        """Batches of other views and masks than the training's; first process only."""
+        """The batches, of other views and masks than the training's; first process."""
         if not self.fabric.is_global_zero:
             return None
-        made = batches(self.source, self.recipe.data, self.seed + 1)
+        source = self.held_out or self.source
+        made = batches(source, self.recipe.data, self.seed + 1)
         first = itertools.islice(made, VALIDATION_BATCHES)
         return Validation([on_device(batch, self.fabric.device) for batch in first])
 

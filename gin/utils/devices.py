@@ -49,8 +49,8 @@ def own(device: torch.device) -> torch.device:
 def tune(device: torch.device) -> None:
     """Set cuDNN's benchmark mode and TF32 for training on CUDA; else do nothing.
 
-    cuDNN compares its algorithms once per input size. Matrix products of float32 use
-    TF32, as convolutions do, which is more precise than bf16.
+    cuDNN compares its algorithms once per input size. Float32 matrix products use TF32,
+    as convolutions do; TF32 is more precise than bf16.
     """
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True
@@ -96,7 +96,7 @@ def choose_precision(device: torch.device, name: str | None = None) -> str:
 
 
 def _has_bf16(device: torch.device) -> bool:
-    """Whether the hardware computes bf16; emulated, it can be ten times slower."""
+    """Whether the hardware computes bf16; emulated bf16 can be ten times slower."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(own(device)) >= (8, 0)
     if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):

@@ -133,7 +133,7 @@ def taken(path: Path, hint: str = REPLACE) -> InputError:
 def no_room(path: Path, error: OSError) -> InputError:
     """The exception for an `error` whose errno is one of `FULL`."""
     return InputError(
-        f"{path}: cannot be written ({error.strerror}); expected room for it"
+        f"{path}: cannot be written ({error.strerror}); expected free disk space"
     )
 
 

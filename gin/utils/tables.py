@@ -46,7 +46,7 @@ class Records:
         return [dict(zip(header, row, strict=True)) for row in rows]
 
     def append(self, row: Mapping[str, object]) -> None:
-        """Append a row, which is on the disk when this returns.
+        """Append a row, which a killed program does not lose.
 
         Raises InputError if the disk is full; `recover` then cuts off the rest.
         """

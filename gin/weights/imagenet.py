@@ -85,7 +85,10 @@ def load_backbone(
     if source == "random":
         return _random(network, seed)
     path = Path(source)
-    return _read(network, path, path.name)
+    backbone = _read(network, path, path.name)
+    if backbone.network != network:
+        log.warning("%s: using %s", source, backbone.name)
+    return backbone
 
 
 def _find(network: str) -> Backbone:

@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock
 from torch import Tensor
 
-from gin.errors import InputError
+from gin.errors import InputError, input_error
 from gin.generator import DeepGIN
 from gin.utils.files import StrPath, atomic
 from gin.weights import downloads, state_dicts
@@ -115,8 +115,10 @@ def released_file(name: str = RELEASED) -> Path:
     path = downloads.cache() / f"deepgin-{name}.pth"
     mark = path.with_suffix(".sha256")
     if not (path.is_file() and mark.is_file()):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
+        with input_error(f"{path.parent}: cannot be written", OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path.with_suffix(".lock")).acquire()
+        with lock:
             _download(DRIVE[name], path, mark)
     expected = mark.read_text(errors="replace").strip()
     digest = downloads.sha256(path)
@@ -140,7 +142,7 @@ def _download(identifier: str, path: Path, mark: Path) -> None:
             downloads.from_drive(identifier, temporary)
             load_released(temporary)
         except InputError as error:
-            reason = str(error).replace(str(temporary), "what came")
+            reason = str(error).replace(str(temporary), "the downloaded file")
             raise InputError(
                 f"the authors' weights were not downloaded ({reason}); download "
                 f"https://drive.google.com/file/d/{identifier}/view in a browser and "

@@ -131,8 +131,8 @@ def check_is_weights(path: Path) -> None:
             raise InputError(f"{path}: is a folder; expected a file of weights")
         if not path.is_file():
             raise InputError(f"{path}: no such file; expected weights")
-    with path.open("rb") as file:
-        start = file.read(256).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+        with path.open("rb") as file:
+            start = file.read(256).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype html", b"<html")):
         raise InputError(f"{path}: an HTML page; expected weights")
     if start.startswith(b"version https://git-lfs."):

@@ -207,6 +207,8 @@ def test_as_many_matrices_are_alive_as_it_says(
 
 def test_what_cannot_be_matched_is_refused() -> None:
     x, mask = example(8, 8)
+    with pytest.raises(InputError, match=r"expected \(B, C, H, W\)"):
+        contextual_attention(x[0], mask, fused=True)
     with pytest.raises(InputError, match="the features are 7 x 8; expected even"):
         contextual_attention(x[:, :, 1:], mask, fused=True)
     with pytest.raises(InputError, match=r"mask has shape \(1, 1, 30, 32\)"):

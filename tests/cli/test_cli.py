@@ -656,7 +656,7 @@ def test_folders_of_photographs_find_their_masks(folder: Path, weights: str) -> 
     assert np.array_equal(after[~missing], before[~missing])
 
 
-@pytest.mark.parametrize("kind", command_options.KINDS)
+@pytest.mark.parametrize("kind", command_options.MASK_OPTIONS)
 def test_random_masks_follow_seed_and_name_not_order(
     kind: str, folder: Path, weights: str
 ) -> None:
@@ -766,8 +766,8 @@ def test_modes_come_back(mode: str, folder: Path, weights: str) -> None:
 
 
 def test_the_names_on_the_command_line_are_the_librarys() -> None:
-    assert tuple(command_options.KINDS.values()) == masks.KINDS
-    assert choices(command_options.Kind) == tuple(command_options.KINDS)
+    assert tuple(command_options.MASK_OPTIONS.values()) == masks.KINDS
+    assert choices(command_options.Kind) == tuple(command_options.MASK_OPTIONS)
     assert choices(inpaint_command.inpaint, "region") == inpainting.REGIONS
     assert choices(inpaint_command.inpaint, "seam") == seams.SEAMS
 
@@ -884,10 +884,10 @@ def test_gin_train_stops_at_a_limit_and_goes_on(
     begin = [*TRAIN, "--recipe", "smoke", *SETTINGS, "--seed", "1"]
     assert main([*begin, "--max-steps", "2"]) == 0
     said = capsys.readouterr()
-    assert said.out == "2 steps: stopped after step 2; --resume goes on\n"
+    assert said.out == "2 steps: stopped after step 2; continue with --resume\n"
     assert said.err == ""
     assert "holds a run already" in refused(capsys, *begin)
-    words = "--resume: goes on with the run's own recipe"
+    words = "--resume: continues with the run's own recipe"
     assert words in refused(capsys, *TRAIN, "--resume", "--recipe", "smoke")
     assert words in refused(capsys, *TRAIN, "--resume", "--set=data.image_size=16")
     assert "with seed 1; found 0" in refused(capsys, *TRAIN, "--resume")
@@ -916,7 +916,8 @@ def test_a_signal_saves_and_ends_with_one_line(
     assert main([*TRAIN, *endless]) == code
     said = capsys.readouterr()
     (steps,) = re.findall(
-        rf"^gin: {number.name}: stopped after step (\d+); --resume goes on\n$", said.err
+        rf"^gin: {number.name}: stopped after step (\d+); continue with --resume\n$",
+        said.err,
     )
     assert said.out == ""
     assert Path(f"run/checkpoints/step-{int(steps):09}.pt").exists()
@@ -956,6 +957,8 @@ def test_a_training_that_diverges_is_said_in_a_line(
         (("--data", "torchvision:Cake"), "torchvision has no dataset"),
         (("--out", "mask.png/run"), "cannot be written"),
         (("--backbone", "mask.png"), "mask.png"),
+        (("--root", "photos"), "--root: goes with a list or torchvision:NAME"),
+        (("--validation", "nowhere"), "nowhere: no such folder"),
         (("--seed", str(2**64)), "--seed"),
         (("--max-hours", "0"), "max_hours is 0.0; expected a number above 0"),
         (("--max-hours", "nan"), "--max-hours"),

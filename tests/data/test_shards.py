@@ -331,7 +331,8 @@ def test_damaged_and_empty_shards(tmp_path: Path) -> None:
 
 def test_webdataset_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "webdataset", None)
-    with pytest.raises(gin.InputError, match=r"pip install webdataset"):
+    expected = r"reading shards needs pip install '\.\[train\]' .*webdataset"
+    with pytest.raises(gin.InputError, match=expected):
         open_source(str(tmp_path / "a.tar"))
 
 

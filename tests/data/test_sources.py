@@ -233,6 +233,7 @@ def test_a_torchvision_dataset_that_is_there(tmp_path: Path) -> None:
     file = tmp_path / "flowers-102/jpg/image_00004.jpg"
     assert np.array_equal(train.read(0), Image.open(file))
     other = open_source("torchvision:Flowers102?split=val", tmp_path)
+    assert other.fingerprint() != train.fingerprint()
     file = tmp_path / "flowers-102/jpg/image_00001.jpg"
     assert np.array_equal(other.read(0), Image.open(file))
     file.write_bytes(file.read_bytes()[:400])
@@ -261,6 +262,18 @@ def test_a_torchvision_dataset_without_a_root() -> None:
     assert len(source) == 3
     assert source.read(2).size == (224, 224)
     assert np.array_equal(pickle.loads(pickle.dumps(source)).read(1), source.read(1))
+
+
+def test_an_argument_that_is_text_stays_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def voc(year: str = "2012", size: int = 3, **others: object) -> list[None]:
+        asked.append((year, size, others))
+        return [None]
+
+    monkeypatch.setattr(torchvision.datasets, "VOCDetection", voc)
+    open_source("torchvision:VOCDetection?year=2007&size=4&small=true")
+    assert asked == [("2007", 4, {"small": True})]
 
 
 @pytest.mark.parametrize(

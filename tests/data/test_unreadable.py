@@ -58,7 +58,7 @@ def test_a_thousand_photographs_with_three_cut_off(tmp_path: Path) -> None:
 def test_the_others_keep_their_order(
     source: Source, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gin.data.unreadable.MOST_THREADS", threads)
+    monkeypatch.setattr("gin.data.unreadable.MAX_THREADS", threads)
     monkeypatch.setattr("gin.data.unreadable.available_cores", lambda: threads)
     readable = check(source, skip_bad=True)
     assert names(readable) == ["000.png", "002.png", "003.png", "005.png"]
@@ -126,6 +126,13 @@ def test_as_many_as_fit_stay_in_memory(
     copy = pickle.loads(pickle.dumps(readable))
     assert [copy.read(index).tobytes() for index in range(4)] == expected
     assert opened[2:] == names(readable)
+
+
+def test_smaller_photographs_fit_after_one_that_does_not(tmp_path: Path) -> None:
+    for name, side in (("a", 20), ("b", 40), ("c", 20)):
+        Image.new("RGB", (side, side)).save(tmp_path / f"{name}.png")
+    readable = check(open_source(tmp_path), keep_bytes=2 * 3 * 20 * 20)
+    assert list(readable.kept) == [0, 2]
 
 
 def test_few_threads_decode_however_many_cores_there_are(

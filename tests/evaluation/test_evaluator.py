@@ -359,7 +359,7 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
         found.run()
     assert [path.name for path in (tmp_path / "t").iterdir()] == ["letter"]
     run(tmp_path / "u.md", folder)
-    with pytest.raises(InputError, match="holds an evaluation; --resume goes on"):
+    with pytest.raises(InputError, match="holds an evaluation; --resume continues it"):
         evaluation(tmp_path / "u.md", folder).run()
 
 

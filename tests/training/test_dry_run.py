@@ -5,13 +5,23 @@ from dataclasses import replace
 
 import pytest
 import torch
+from data_trees import shards_of
 from lightning_fabric import Fabric
 from torch import nn
 
+from gin.baselines.deepfill.training import CRITIC_STEPS, LEARNERS
 from gin.errors import InputError
 from gin.masks import KINDS
-from gin.recipes import DEMO, GPU, SMOKE, Phase, Recipe, Schedule
-from gin.training.cost import Cost, Counts, Step, random_learner, step_cost
+from gin.recipes import DEMO, GPU, RECIPES, SMOKE, Phase, Recipe, Schedule
+from gin.training.cost import (
+    Cost,
+    Counts,
+    Step,
+    random_batch,
+    random_learner,
+    step_cost,
+    take_step,
+)
 from gin.training.dry_run import plan, segments, smaller, synchronised_time
 from gin.training.hardware import Hardware
 from gin.training.learner import Learner
@@ -205,6 +215,39 @@ def test_what_the_training_would_refuse_is_refused(photographs, tmp_path):
         next(plan(odd, photographs, None, CPU))
     with pytest.raises(InputError, match="nothing"):
         list(plan(SMOKE, tmp_path / "nothing", None, CPU))
+    shards = shards_of(tmp_path, [3])
+    phases = replace(SMALL, phases=(Phase(0.0, 32, 1),))
+    with pytest.raises(InputError, match="expected a recipe without phases"):
+        next(plan(phases, shards, None, CPU))
+
+
+def small_deepfill(name: str) -> Recipe:
+    recipe = RECIPES[name]
+    return replace(
+        recipe,
+        network=replace(recipe.network, base_channels=4),
+        data=replace(recipe.data, image_size=64, batch_size=2),
+    )
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_the_plan_of_another_method(name, photographs):
+    lines = [*plan(small_deepfill(name), photographs, None, CPU, LEARNERS[name])]
+    assert any(line.endswith("measured: images 2, 64 px") for line in lines)
+
+
+def test_the_steps_of_a_generator_that_is_updated_at_every_fifth_are_averaged():
+    recipe = small_deepfill("deepfillv1")
+    fabric = Fabric(accelerator="cpu", devices=1, precision="32-true")
+    learner = random_learner(recipe, fabric, LEARNERS["deepfillv1"])
+    step = Step("main", 64, 3)
+    with Counts() as counts:
+        for _ in range(CRITIC_STEPS):
+            take_step(learner, "main", *random_batch(step, torch.device("cpu")))
+    every = counts.operations // CRITIC_STEPS
+    for _ in range(2):  # whichever of the five steps comes first
+        assert step_cost(learner, step).operations == pytest.approx(every, rel=1e-6)
+        learner.steps += 1
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from tiny_training import CPU
 
 from gin.errors import InputError
 from gin.training.hardware import (
+    PARENT,
     Hardware,
     count_workers,
     launch,
@@ -66,6 +67,39 @@ def test_slurm_without_tasks_per_node_is_one_sentence(
     words = "SLURM started the processes with --ntasks; expected --ntasks-per-node=4"
     with pytest.raises(InputError, match=f"^{words}$"):
         launch(replace(CPU, devices=4))
+
+
+def test_several_processes_take_no_single_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = torch.device("cuda:1")
+    monkeypatch.setattr("gin.training.hardware.choose_device", lambda name: device)
+    with pytest.raises(InputError, match="cuda:1 with 2 devices; expected cuda"):
+        launch(Hardware("cuda:1", devices=2, precision="float32"))
+
+
+def test_a_failed_launch_leaves_no_mark_for_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(self: Fabric) -> None:
+        assert os.environ[PARENT] == str(os.getpid())
+        raise RuntimeError("no port")
+
+    monkeypatch.setattr(Fabric, "launch", fail)
+    with pytest.raises(RuntimeError, match="no port"):
+        launch(CPU)
+    assert PARENT not in os.environ
+
+
+def test_each_process_that_srun_started_is_no_run_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As `srun -n 4 gin inpaint` without --devices: all would write the same files."""
+    for name in ("SLURM_NTASKS", "SLURM_NTASKS_PER_NODE", "SLURM_STEP_NUM_TASKS"):
+        monkeypatch.setenv(name, "4")
+    monkeypatch.setenv("SLURM_JOB_NAME", "inpaint")
+    with pytest.raises(InputError, match="SLURM started 4 processes; expected 1"):
+        Processes.launch(1, "cpu")
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")  # the batch script itself
+    assert Processes.launch(1, "cpu").fabric is None
 
 
 def test_a_result_of_the_first_process() -> None:

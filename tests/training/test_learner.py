@@ -243,7 +243,7 @@ def test_the_truths_features_are_those_of_each_photograph(
     features = deepcopy(features).double()
     learner = Learner(TINY, 0, features, fabric)
     done = learner.net(image, mask)
-    found = learner._compare(done, image)
+    found = learner._compare(features, done, image)
     for layer, all_three in zip(found.true, features(image), strict=True):
         copies = layer.repeat_interleave(3, dim=0)
         torch.testing.assert_close(copies, all_three)
@@ -343,7 +343,7 @@ def test_the_completed_picture_alone_is_compared(fabric: Fabric) -> None:
         image, mask = batch()
         done = learner.net(image, mask)
         with Calls() as calls:
-            compared_now = learner._compare(done, image)
+            compared_now = learner._compare(features, done, image)
         passes[compared] = len(calls.inputs("convolution")[0])
         found[compared] = losses.generator_terms(
             done, image, mask, compared_now, [torch.ones(1)], recipe.losses
@@ -460,9 +460,22 @@ def test_the_seed_decides_the_first_weights(fabric: Fabric) -> None:
 # What cannot be
 
 
-def test_the_main_stage_needs_a_backbone(fabric: Fabric) -> None:
-    with pytest.raises(gin.InputError, match="the main stage needs a backbone"):
-        Learner(TINY, 0, None, fabric).main_step(*batch(), factor=1.0)
+def test_without_a_backbone_the_main_stage_has_neither_eq_4_nor_eq_5(
+    fabric: Fabric,
+) -> None:
+    terms = Learner(TINY, 0, None, fabric).main_step(*batch(), factor=1.0)
+    assert (terms["perceptual"], terms["style"]) == (0, 0)
+    assert min(terms["l1"], terms["discriminators"]) > 0
+
+
+def test_images_that_lpips_cannot_take_are_refused_before_the_warm_up(
+    fabric: Fabric,
+) -> None:
+    features = phi(load_backbone("alexnet", "random"), TINY.losses)
+    recipe = replace(TINY, data=replace(TINY.data, image_size=16))
+    expected = "image_size is 16; expected 31 or more, as the backbone alexnet needs"
+    with pytest.raises(gin.InputError, match=expected):
+        Learner(recipe, 0, features, fabric)
 
 
 def test_a_recipe_is_checked_before_anything_is_built(fabric: Fabric) -> None:

@@ -208,7 +208,7 @@ def test_two_processes_stop_together_and_go_on_under_torchrun(
     program.send_signal(signal.SIGTERM)
     said, complained = program.communicate(timeout=LONG)
     steps = list(checkpoints(run))[-1]
-    expected = f"gin: SIGTERM: stopped after step {steps}; --resume goes on\n"
+    expected = f"gin: SIGTERM: stopped after step {steps}; continue with --resume\n"
     assert (program.returncode, said, complained) == (143, "", expected)
     assert steps < 13
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]

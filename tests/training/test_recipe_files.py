@@ -340,6 +340,7 @@ def test_whatever_a_value_is_changed_to_it_is_taken_or_refused_in_a_sentence() -
         "schedule.save_steps=0",
         "phases=[{start: 0, image_size: 8, batch_size: 1}]",
         "phases=[{start: 0, image_size: 32, batch_size: 0}]",
+        "phases=[{start: 0, image_size: 32, batch_size: 1, recolour_probability: 7}]",
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(change: str) -> None:

@@ -15,7 +15,7 @@ from zipfile import ZipFile
 import pytest
 import torch
 import yaml
-from data_trees import encoded, folder_of, shards_of, write_tar
+from data_trees import encoded, folder_of, photograph, shards_of, write_tar
 from full_disk import full_beyond
 from old_recipes import old_checkpoint, old_recipe
 from support.curves import read_log
@@ -176,7 +176,7 @@ def test_whatever_is_no_checkpoint_is_set_aside(
     )
     for path in good:
         path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(InputError, match="6.pt: .*nor can any other checkpoint of the"):
+    with pytest.raises(InputError, match="6.pt: .*no other checkpoint of the"):
         folder.mend()
     assert folder.saved() == good
 
@@ -312,6 +312,26 @@ def test_the_best_weights_are_those_with_the_least_error(undisturbed: Path) -> N
     notes = metadata(undisturbed / "best.safetensors")
     assert notes["steps"] == str(best)
     assert last(undisturbed)["best"] == pytest.approx(errors[best])
+
+
+def test_the_error_is_measured_on_photographs_for_validation(
+    undisturbed: Path, data: Path, tmp_path: Path
+) -> None:
+    held_out = tmp_path / "held out"
+    held_out.mkdir()
+    photograph(7).save(held_out / "7.png")
+    run = tmp_path / "run"
+    train(TINY, data, run, seed=1, hardware=CPU, validation=held_out)
+    errors, others = (
+        read_log(folder / "log")["validation/error in the hole (%)"]
+        for folder in (run, undisturbed)
+    )
+    assert list(errors) == [3, 6, 9]
+    assert all(errors[step] != others[step] for step in errors)
+    assert same(last(run)["learner"], last(undisturbed)["learner"])  # trains the same
+    with pytest.raises(InputError, match="validation .*; found None"):
+        train(TINY, data, run, seed=1, hardware=CPU, resume=True)
+    train(TINY, data, run, seed=1, hardware=CPU, resume=True, validation=held_out)
 
 
 def test_a_stop_leaves_weights_of_that_step(data: Path, tmp_path: Path) -> None:
@@ -541,6 +561,8 @@ def wrong_losses(**values: object) -> Recipe:
         (TINY, {"resume": True}, "run: there is no run to resume"),
         (TINY, {"max_hours": math.nan}, "max_hours is nan"),
         (TINY, {"max_hours": 0.0}, "max_hours is 0.0"),
+        (TINY, {"max_steps": 0}, "max_steps is 0; expected 1 or more"),
+        (TINY, {"validation": "nowhere"}, "nowhere: no such folder"),
         (TINY, {"seed": -1}, "seed is -1"),
         (TINY, {"seed": 2**64}, "seed is 18446744073709551616"),
         (TINY, {"hardware": Hardware("cpu", devices=0)}, "0 devices on 1 nodes"),

@@ -322,6 +322,15 @@ def test_given_weights_come_first(tmp_path: Path, photo, mask) -> None:
     assert [*choices.complete(path.name, photo, mask)] == ["coarse"]
 
 
+def test_weights_of_the_same_file_name_are_all_offered(tmp_path: Path) -> None:
+    paths = [tmp_path / run / "weights.safetensors" for run in ("a", "b")]
+    for path in paths:
+        path.parent.mkdir()
+        gin.save(gin.DeepGIN("StdResBlk (Coarse only)", 2), path)
+    offered = [choice.name for choice in Catalogue(paths).choices]
+    assert offered[:3] == [*map(str, paths), SHIPPED]
+
+
 # --- files in, pictures out --------------------------------------------------------
 
 
@@ -443,6 +452,19 @@ def test_paint_complete_save(app: InpaintApp) -> None:
     (told, (file,)) = app.sent[-1]
     assert told == {"file": "photograph-completed.png", "view": "v"}
     np.testing.assert_array_equal(Image.open(io.BytesIO(file)), app.result)
+    press(app, "save", stage="coarse")  # of a completion that this one replaced
+    assert app.sent[-1][0] == told
+
+
+def test_the_mean_of_five_views_is_named_for_every_variant_of_deepgin(
+    app: InpaintApp, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.safetensors"
+    gin.save(gin.DeepGIN("StdResBlk (Coarse only)", 2), path)
+    app.painter.mask = np.pad(np.ones((8, 8), np.uint8), ((20, 20), (28, 28)))
+    asked = {"method": "other weights", "ensemble": True, "other": str(path)}
+    said = press(app, "complete", **asked)["said"]
+    assert re.fullmatch(rf"{path}, mean of five views: \d+\.\d s", said)
 
 
 def test_twenty_presses_end_with_the_last_mask(app: InpaintApp) -> None:

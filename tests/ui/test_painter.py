@@ -180,7 +180,7 @@ def test_the_page_can_ask_for_a_random_mask(kind):
     painter._handle_custom_msg({"random": kind, "photo": 7}, [])
     assert not painter.mask.any()  # of another photograph
     painter._handle_custom_msg({"random": kind, "photo": 0}, [])
-    assert 0 < gin.masks.area(painter.mask) <= gin.masks.MOST_MISSING
+    assert 0 < gin.masks.area(painter.mask) <= gin.masks.MAX_MISSING
     assert np.array_equal(on_page(painter), painter.mask)
 
 

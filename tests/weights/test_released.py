@@ -334,10 +334,13 @@ def test_released_is_downloaded_once_and_remembered(
     [
         (lambda whole: (403, 0, b""), "403"),
         (lambda whole: (404, 0, b""), "404"),
-        (lambda whole: (200, len(HTML), HTML), "what came: an HTML page"),
+        (lambda whole: (200, len(HTML), HTML), "the downloaded file: an HTML page"),
         (lambda whole: (200, len(whole), whole[:5000]), "incomplete"),
-        (lambda whole: (200, 5000, whole[:5000]), "what came: not a readable PyTorch"),
-        (lambda whole: (200, 0, b""), "what came: not a readable PyTorch"),
+        (
+            lambda whole: (200, 5000, whole[:5000]),
+            "the downloaded file: not a readable PyTorch",
+        ),
+        (lambda whole: (200, 0, b""), "the downloaded file: not a readable PyTorch"),
     ],
     ids=["refused", "gone", "a page", "cut off", "truncated", "empty"],
 )

@@ -6,13 +6,13 @@ import { enlarged, shrunk } from "./resize.js";
 import { harmonic } from "./seams.js";
 import { gather, numbers, padded, scatter } from "./tensors.js";
 
-const MOST_MISSING = 0.95;
+const MAX_MISSING = 0.95;
 
 /** A sentence on what is wrong with the mask, or "" if nothing is. */
 export function complaint(mask) {
   const missing = mask.reduce((sum, value) => sum + value, 0) / mask.length;
   if (!missing) return "Nothing is painted: mark what shall be filled.";
-  if (missing > MOST_MISSING) {
+  if (missing > MAX_MISSING) {
     return `${(100 * missing).toFixed(0)} % is painted; at most 95 % may be missing.`;
   }
   return "";

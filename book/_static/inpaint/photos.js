@@ -1,6 +1,6 @@
 /* A picture file, or a sample's address, as a canvas. */
 
-import { MOST_PIXELS } from "./painter/files.js";
+import { MAX_PIXELS } from "./painter/files.js";
 
 const SMALLEST = 16; // px a side: the network's stride
 
@@ -33,9 +33,9 @@ function onCanvas(bitmap, name) {
       `${name}: ${width} × ${height} px; expected at least ${SMALLEST} px a side.`,
     );
   }
-  if (width * height > MOST_PIXELS) {
+  if (width * height > MAX_PIXELS) {
     const found = Math.round((width * height) / 1e6);
-    const most = MOST_PIXELS / 1e6;
+    const most = MAX_PIXELS / 1e6;
     throw new Error(`${name}: ${found} megapixels; expected at most ${most}.`);
   }
   const canvas = Object.assign(document.createElement("canvas"), { width, height });

@@ -7,7 +7,7 @@ import { numbers } from "./tensors.js";
 const DIRECT = 20_000; // pixels: larger holes are solved at full size only in a band
 const BAND = 16; // px: width of the band along the border
 const ENOUGH = 1e-6; // of the scale from black to white: the largest residual that stays
-const MOST_STEPS = 2000;
+const MAX_STEPS = 2000;
 
 /** `fill` without the step from it, inside `hole`, to `image` outside. */
 export function harmonic(fill, image, hole, [height, width]) {
@@ -109,7 +109,7 @@ function solve(values, hole, near) {
     direction[i] = residual[i] = given[i];
     power += given[i] ** 2;
   }
-  for (let step = 0, most = 1; step < MOST_STEPS && most > ENOUGH && power > 0; step++) {
+  for (let step = 0, most = 1; step < MAX_STEPS && most > ENOUGH && power > 0; step++) {
     let along = 0;
     for (let i = 0, k = 0; i < count; i++, k += 4) {
       const beside = direction[links[k]] + direction[links[k + 1]];

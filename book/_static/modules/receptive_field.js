@@ -5,7 +5,7 @@ import { draw, heat, make, mount, picture, slider } from "./parts.js";
 
 const RATES = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
 const REFINEMENT = [2, 3, 4, 5]; // gin.blocks.REFINEMENT_RATES
-const MOST_BLOCKS = 3;
+const MAX_BLOCKS = 3;
 
 /** One input pixel a row and column apart: a block sees `reach` px to each side. */
 export const reach = (rates) => Math.max(...rates) + 1;
@@ -52,7 +52,7 @@ function build() {
     const checked = REFINEMENT.includes(rate);
     return make("input", { type: "checkbox", checked, onchange: update, value: rate });
   });
-  const range = { min: 1, max: MOST_BLOCKS, value: 1 };
+  const range = { min: 1, max: MAX_BLOCKS, value: 1 };
   const blocks = slider("Blocks", range, update);
   const { canvas, figure } = picture(1, 1, "Darker: more paths to the middle pixel");
   const status = make("p", { role: "status" });

@@ -106,6 +106,10 @@ def _nearest(size: int, count: int, device: torch.device) -> Tensor:
 
 
 def _check(x: Tensor, mask: Tensor) -> None:
+    if x.ndim != 4:
+        raise InputError(
+            f"the features have shape {tuple(x.shape)}; expected (B, C, H, W)"
+        )
     batch, _, height, width = x.shape
     if height % 2 or width % 2:
         raise InputError(f"the features are {height} x {width}; expected even sides")

@@ -52,11 +52,11 @@ class DeepFillLearner(Learner):
         if network.initialisation != "paper":
             raise InputError(
                 f"network.initialisation is {network.initialisation!r}; expected "
-                f"paper, all that {variant} has"
+                f"paper, the only one for {variant}"
             )
         if warm_up := self.recipe.schedule.warm_up:
             raise InputError(
-                f"schedule.warm_up is {warm_up}; expected 0, for {variant} has no "
+                f"schedule.warm_up is {warm_up}; expected 0, because {variant} has no "
                 "warm-up stage"
             )
         return MODELS[variant](network.base_channels), self._build_discriminators()
@@ -113,6 +113,8 @@ class Box(NamedTuple):
 class DeepFillV1Learner(DeepFillLearner):
     """WGAN-GP: the critics are updated at every step, the generator at every fifth."""
 
+    period = CRITIC_STEPS
+
     def _build_discriminators(self) -> nn.Module:
         size, phases = self.recipe.data.image_size, self.recipe.phases
         if any(phase.image_size != size for phase in phases):
@@ -157,7 +159,7 @@ class DeepFillV1Learner(DeepFillLearner):
         shares = _sent(torch.rand(len(image), 1, 1, 1), image)
         points = mixed(image, fake, shares)
         boxes = mixed(box.crop(image), box.crop(fake), shares)
-        # In float32 and not compiled, for it is differentiated twice.
+        # In float32 and not compiled, because it is differentiated twice.
         whole, part = self.discriminators(boxes, points)
         penalty = gradient_penalty(whole, points, mask)
         penalty = penalty + gradient_penalty(part, boxes, box.crop(mask))

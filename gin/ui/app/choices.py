@@ -14,7 +14,7 @@ from gin.baselines import methods
 from gin.baselines.interface import complete
 from gin.errors import InputError
 from gin.inpainting import Inpainter
-from gin.masks import MOST_MISSING, Mask, area
+from gin.masks import MAX_MISSING, Mask, area
 from gin.ui.app.worker import Progress
 from gin.utils.files import StrPath
 from gin.utils.images import Photograph
@@ -61,7 +61,11 @@ class Catalogue:
         given = [str(source) for source in weights]
         for source in given:
             self._load(source)
-        named = {Path(source.rpartition("=")[2]).name: source for source in given}
+        files = [Path(source.rpartition("=")[2]).name for source in given]
+        named = {
+            file if files.count(file) == 1 else source: source
+            for file, source in zip(files, given, strict=True)
+        }
         self._sources = named | _shipped()
         if not self._sources:
             checkpoints.shipped()  # raises InputError
@@ -95,10 +99,10 @@ class Catalogue:
         """
         if not (painted := area(mask)):
             raise InputError("nothing is painted yet; paint over what should be filled")
-        if painted > MOST_MISSING:
+        if painted > MAX_MISSING:
             raise InputError(
                 f"{100 * painted:.1f} % of the photograph is painted, at most "
-                f"{100 * MOST_MISSING:.0f} % may be: erase some, to fill it from there"
+                f"{100 * MAX_MISSING:.0f} % may be: erase some, to fill it from there"
             )
         progress = progress or Progress()
         progress.update(0.0)

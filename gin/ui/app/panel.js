@@ -5,12 +5,19 @@
 import { make } from "../painter/dom.js";
 import { watchKernel } from "../painter/kernel.js";
 
-const MOST_BYTES = 200_000_000; // of a file
+const MAX_BYTES = 200_000_000; // of a file
 const CHUNK = 1 << 20; // bytes a message: servers close the connection at ten times that
 const PATIENCE = 4000; // ms until the page says that Python has not answered
 const OTHER = "other weights";
 const KEPT = "What you painted is kept on this page.";
 const SILENT = `Python has not answered yet: it is busy, or has ended. ${KEPT}`;
+
+/** Wait until Python has the mask that is painted: the last stroke takes a moment. */
+async function maskConfirmed() {
+  const end = performance.now() + PATIENCE;
+  while (document.querySelector("[data-unconfirmed]") && performance.now() < end)
+    await new Promise((resolve) => setTimeout(resolve, 20));
+}
 
 /** What both parts have: messages that are heard, a sentence, a kernel that may end. */
 class Part {
@@ -34,8 +41,8 @@ class Part {
     addEventListener("keydown", this.keys, { capture: true });
     this.unwatch = watchKernel(model, {
       ended: () => this.#ended(),
-      parted: () => this.#connected(false),
-      joined: () => this.#connected(true),
+      disconnected: () => this.#connected(false),
+      connected: () => this.#connected(true),
     });
   }
 
@@ -155,9 +162,9 @@ class Source extends Part {
     if (!file) return;
     this.file.value = ""; // so that the same file can be chosen again
     const upload = (this.uploading = `${this.id}-${this.number}`);
-    if (file.size > MOST_BYTES) {
+    if (file.size > MAX_BYTES) {
       const megabytes = Math.round(file.size / 1e6);
-      this.say(`${file.name} has ${megabytes} MB; expected at most ${MOST_BYTES / 1e6}.`, true);
+      this.say(`${file.name} has ${megabytes} MB; expected at most ${MAX_BYTES / 1e6}.`, true);
       return;
     }
     const count = Math.max(1, Math.ceil(file.size / CHUNK));
@@ -196,7 +203,7 @@ class Outcome extends Part {
       make("option", { value: name, ...(missing && { disabled: "" }) }, missing ? `${label} (${missing})` : label);
     this.method = make("select", { onchange: () => this.#chosen() }, ...this.choices.map(option));
     this.other = make("input", {
-      type: "text", placeholder: "file, or hf:owner/name", spellcheck: "false",
+      type: "text", placeholder: "absolute path, or hf:owner/name", spellcheck: "false",
     });
     this.otherRow = make("label", {}, "Weights", this.other);
     this.ensemble = make("input", { type: "checkbox" });
@@ -221,12 +228,12 @@ class Outcome extends Part {
     this.#complete();
   }
 
-  #complete() {
+  async #complete() {
     const { value: method } = this.method;
     const { checked: ensemble } = this.ensemble;
     const other = method === OTHER ? this.other.value : "";
-    // The last stroke is packed off the main thread, and goes to Python before this.
-    setTimeout(() => this.send({ do: "complete", method, ensemble, other }), 150);
+    await maskConfirmed();
+    this.send({ do: "complete", method, ensemble, other });
   }
 
   #cancel() {

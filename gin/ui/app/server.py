@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gin.errors import InputError, install
+from gin.utils.files import split_name
 
 HOST = "127.0.0.1"
 PORT = 8866
@@ -126,8 +127,10 @@ def _notebook(photo: Path | None, weights: Sequence[str]) -> Iterator[Path]:
 
 def _absolute(weights: str) -> str:
     """`weights` with an absolute path, for another working folder."""
-    name, equals, file = weights.rpartition("=")
-    return f"{name}{equals}{Path(file).resolve()}" if Path(file).exists() else weights
+    name, file = split_name(weights)
+    if not Path(file).exists():
+        return weights
+    return f"{name}={Path(file).resolve()}" if name else str(Path(file).resolve())
 
 
 def _free_port(port: int | None) -> int:
@@ -157,7 +160,7 @@ def _announce(folder: Path, port: int, token: str, browser: bool) -> None:
             threading.Event().wait(0.1)
     address = f"http://{HOST}:{port}/?token={token}"
     print(f"The app: {address}")
-    print("It answers to this computer alone. From another one, run there")
+    print("It is reachable from this computer only. From another one, run there")
     print(f"  ssh -L {port}:{HOST}:{port} {platform.node()}")
     print("and open the same address there. Ctrl-C ends it.", flush=True)
     if browser:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from gin.data.sources import find_photographs
 from gin.errors import InputError
-from gin.ui.app.choices import Catalogue, Weights
+from gin.ui.app.choices import Catalogue, Choice, Weights
 from gin.ui.app.panel import Message, Panel
 from gin.ui.app.worker import Controller, Progress, State
 from gin.ui.painter import MaskPainter
@@ -107,7 +107,7 @@ class InpaintApp(ipywidgets.Box):
         """
         photo, mask, name = self.painter.image, self.painter.mask, self._name
         complete = self._catalogue.complete
-        labels = {choice.name: choice.label for choice in self._catalogue.choices}
+        choices = {choice.name: choice for choice in self._catalogue.choices}
 
         def job(progress: Progress) -> Completion:
             started = time.perf_counter()
@@ -117,8 +117,9 @@ class InpaintApp(ipywidgets.Box):
             seconds = time.perf_counter() - started
             pictures = {"before": photo, **stages}
             previews = {stage: preview(picture) for stage, picture in pictures.items()}
-            views = ", mean of five views" if ensemble and len(stages) > 1 else ""
-            label = f"{other or labels.get(method, method)}{views}"
+            choice = choices.get(method, Choice(method, method))
+            views = ", mean of five views" if ensemble and choice.deepgin else ""
+            label = f"{other or choice.label}{views}"
             return Completion(name, stages, previews, f"{label}: {seconds:.1f} s")
 
         self.controller.start(job)
@@ -180,7 +181,9 @@ class InpaintApp(ipywidgets.Box):
 
     def _save(self, message: Message) -> None:
         if (completion := self.controller.state.result) is not None:
-            stage = message["stage"]
+            # A newer completion may lack the stage that the page still shows.
+            stages = [*completion.stages]
+            stage = message["stage"] if message["stage"] in stages else stages[-1]
             file = {"file": f"{completion.name}-{stage}.png", "view": message["view"]}
             self._outcome.send(file, [png(completion.stages[stage])])
 

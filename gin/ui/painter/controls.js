@@ -36,8 +36,8 @@ export const ARROWS = {
   arrowleft: [-1, 0], arrowright: [1, 0], arrowup: [0, -1], arrowdown: [0, 1],
 };
 export const HELP =
-  "Arrow keys move the cursor, with Shift by one pixel. Space puts the tool down and " +
-  "lifts it; with the lasso it sets a corner, and Enter closes the shape. Escape gives up. " +
+  "Arrow keys move the cursor, with Shift by one pixel. Space starts and ends a stroke; " +
+  "with the lasso it sets a corner, and Enter closes the shape. Escape cancels. " +
   "B brush, E eraser, R rectangle, L lasso, H move the view, square brackets change the " +
   "brush, I inverts, Delete clears, plus and minus zoom, 0 shows all. Alt erases with any " +
   "tool. Control and Z undoes, with Shift redoes. Control and the wheel, or two fingers, zoom.";
@@ -74,21 +74,21 @@ function button(name, title, key, action) {
 }
 
 /** The row of buttons. `act(name)` is called for each of them but the random masks,
-    which call `chance(kind)`; without `chance` there are none. `brush` is the element
+    which call `onRandom(kind)`; without `onRandom` there are none. `brush` is the element
     of the group "Brush". */
-export function toolbar(act, brush, chance) {
+export function toolbar(act, brush, onRandom) {
   const buttons = (list) =>
     list.map(([name, title, key]) => button(name, title, key, () => act(name)));
   const group = (label, ...nodes) =>
     make("div", { class: "gin-painter-group", role: "group", "aria-label": label }, ...nodes);
-  const random = RANDOM.map(([kind, title]) => button(kind, title, "", () => chance(kind)));
+  const random = RANDOM.map(([kind, title]) => button(kind, title, "", () => onRandom(kind)));
   return make(
     "div",
     { class: "gin-painter-bar" },
     group("Tools", ...buttons(TOOLS)),
     group("Brush", brush),
     group("Mask", ...buttons(ACTIONS)),
-    ...(chance ? [group("Random mask", ...random)] : []),
+    ...(onRandom ? [group("Random mask", ...random)] : []),
     group("View", ...buttons(VIEWS)),
   );
 }

@@ -25,7 +25,7 @@
    editor.width, editor.height       px of the mask
    editor.destroy()                  removes everything from `element`
 
-   At most MOST_PIXELS pixels. An element can hold one editor; a page any number of them. */
+   At most MAX_PIXELS pixels. An element can hold one editor; a page any number of them. */
 
 import { HELP, TOOLS, toolbar } from "./controls.js";
 import { drawing, make } from "./dom.js";
@@ -176,11 +176,11 @@ class MaskEditor {
         this.file.value = ""; // so that the same file can be chosen again
       },
     });
-    const chance = this.random && ((kind) => this.#randomise(kind));
+    const onRandom = this.random && ((kind) => this.#randomise(kind));
     this.root = make(
       "div",
       { class: "gin-painter", role: "group", "aria-label": "Mask painter" },
-      toolbar((name) => this.act(name), this.#sizeControl(), chance),
+      toolbar((name) => this.act(name), this.#sizeControl(), onRandom),
       this.file,
       this.stage,
       make("div", { class: "gin-painter-foot" }, this.status, this.facts),
@@ -360,7 +360,7 @@ class MaskEditor {
   async #randomise(kind) {
     if (!this.mask) return;
     const { mask } = this;
-    this.setStatus("A random mask is on its way.");
+    this.setStatus("Drawing a random mask …");
     try {
       const values = await this.random(kind, mask.width, mask.height);
       if (!values || mask !== this.mask) return;

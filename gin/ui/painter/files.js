@@ -2,16 +2,16 @@
 
 import { make } from "./dom.js";
 
-export const MOST_PIXELS = 50_000_000; // painter.py has the same limit
+export const MAX_PIXELS = 50_000_000; // painter.py has the same limit
 
 /** Throw a sentence unless `mask` (if there is one) fits a photograph that can be used. */
 export function check(width, height, mask) {
   if (!(width > 0 && height > 0)) throw new RangeError("The photograph has no pixels.");
-  if (width * height > MOST_PIXELS) {
+  if (width * height > MAX_PIXELS) {
     const found = (width * height) / 1e6;
     throw new RangeError(
       `The photograph has ${found.toFixed(1)} megapixels (${width} x ${height}); ` +
-        `expected at most ${MOST_PIXELS / 1e6}.`,
+        `expected at most ${MAX_PIXELS / 1e6}.`,
     );
   }
   if (!mask) return;

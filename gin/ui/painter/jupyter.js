@@ -4,20 +4,21 @@ import { createMaskEditor } from "./editor.js";
 import { watchKernel } from "./kernel.js";
 import { deflate, inflate, packMask, unpackMask } from "./mask.js";
 
-const PATIENCE = 4000; // ms until the page says that Python has not answered
-const TURN = 1000; // ms that painters wait for one whose mask it was
+const ANSWER_TIMEOUT = 4000; // ms until the page says that Python has not answered
+const RESTORE_DELAY = 1000; // ms that painters wait for one whose mask it was
 
-/** One view of a MaskPainter. The page's mask leads: it goes to Python after each action,
-    and stays here whatever happens to Python. */
+/** One view of a MaskPainter. The page holds the authoritative mask: it is sent to Python
+    after each action, and is kept here if the kernel ends. While Python has not confirmed
+    the newest mask, the element has the attribute `data-unconfirmed`. */
 class Link {
   constructor(model, element) {
     this.model = model;
     this.element = element;
     this.nth = `${model.get("_nth")}-`; // which painter it is, in any kernel
-    // Alone of its kind, and in the order of creation.
+    // Unique; sorts by the time of creation.
     this.id = `${this.nth}${Date.now()}-${Math.random().toString(36).slice(2)}`;
     this.sent = this.taken = 0; // numbers of the last mask sent, and of the last taken
-    this.news = ""; // to be read until the person goes on
+    this.notice = ""; // to be read until the person goes on
     this.state = "live"; // or "apart": no connection; or "ended": no kernel any more
   }
 
@@ -29,7 +30,7 @@ class Link {
       ...this.#picture(),
       mask,
       onChange: (changed) => {
-        this.news = "";
+        this.notice = "";
         this.#changed(changed);
       },
       random: (kind) => this.#random(kind),
@@ -40,21 +41,21 @@ class Link {
       "msg:custom": (message) => this.#answered(message),
     };
     for (const [name, handle] of Object.entries(this.listeners)) model.on(name, handle);
-    this.leaving = () => this.taken < this.sent && this.#keep(this.last.bits);
+    this.leaving = () => this.taken < this.sent && this.#store(this.last.bits);
     addEventListener("pagehide", this.leaving);
     this.unwatch = watchKernel(model, {
       ended: () => this.#ended(),
-      parted: () => this.#parted(),
-      joined: () => this.#joined(),
+      disconnected: () => this.#disconnected(),
+      connected: () => this.#connected(),
     });
     await this.editor.ready;
-    if (!mask?.includes(1)) this.#bringBack();
+    if (!mask?.includes(1)) this.#restore();
   }
 
   stop() {
     for (const [name, handle] of Object.entries(this.listeners)) this.model.off(name, handle);
     removeEventListener("pagehide", this.leaving);
-    this.#calm();
+    this.#clearTimer();
     this.unwatch();
     this.editor.destroy();
   }
@@ -79,6 +80,7 @@ class Link {
 
   async #changed(mask) {
     this.waiting = { mask, photo: this.photo.number };
+    this.element.dataset.unconfirmed = "";
     if (this.packing) return; // what is newest goes when that is done
     this.packing = true;
     while (this.waiting) {
@@ -86,10 +88,15 @@ class Link {
       this.waiting = null;
       const bits = await deflate(packMask(newest));
       if (photo !== this.photo.number) continue;
-      if (this.state !== "live") this.#keep(bits);
+      if (this.state !== "live") this.#store(bits);
       this.#send({ photo, bits });
     }
     this.packing = false;
+    this.#markConfirmed();
+  }
+
+  #markConfirmed() {
+    if (!this.packing && this.taken >= this.sent) delete this.element.dataset.unconfirmed;
   }
 
   #send(painted) {
@@ -97,16 +104,17 @@ class Link {
     this.last = { ...painted, by: this.id, stroke: this.sent };
     this.model.set("_painted", this.last);
     this.model.save_changes();
-    if (this.state === "live") this.timer ??= setTimeout(() => this.#worry(), PATIENCE);
+    if (this.state === "live")
+      this.timer ??= setTimeout(() => this.#warnUnconfirmed(), ANSWER_TIMEOUT);
   }
 
-  #calm() {
+  #clearTimer() {
     clearTimeout(this.timer);
     this.timer = null;
   }
 
-  #worry() {
-    this.worried = true;
+  #warnUnconfirmed() {
+    this.warned = true;
     this.editor.setStatus("Python has not taken the mask yet; it is kept on this page.");
   }
 
@@ -117,10 +125,11 @@ class Link {
   #answered({ taken }) {
     if (taken?.by !== this.id) return;
     this.taken = taken.stroke;
+    this.#markConfirmed();
     if (this.taken < this.sent) return;
-    this.#calm();
-    if (this.worried) this.editor.setStatus(this.news);
-    this.worried = false;
+    this.#clearTimer();
+    if (this.warned) this.editor.setStatus(this.notice);
+    this.warned = false;
   }
 
   // ---- from Python
@@ -139,7 +148,8 @@ class Link {
     const photo = (this.photo = this.model.get("_photo"));
     this.waiting = null;
     this.taken = this.sent;
-    this.#calm();
+    this.#markConfirmed();
+    this.#clearTimer();
     const mask = await this.#painted();
     if (photo === this.photo) await this.editor.setImage(this.#picture().image, { ...photo, mask });
   }
@@ -148,49 +158,49 @@ class Link {
 
   #ended() {
     this.state = "ended";
-    this.#keepAll("The kernel has ended. The mask is kept: run the cell again.");
+    this.#storeCurrent("The kernel has ended. The mask is kept: run the cell again.");
   }
 
-  #parted() {
+  #disconnected() {
     if (this.state !== "live") return;
     this.state = "apart";
-    this.#keepAll("The connection is lost. The mask is kept on this page.");
+    this.#storeCurrent("The connection is lost. The mask is kept on this page.");
   }
 
-  #joined() {
+  #connected() {
     if (this.state !== "apart") return;
     this.state = "live";
-    this.#takeBack(this.id);
+    this.#takeStored(this.id);
     this.editor.setStatus("Connected again.");
     if (this.taken < this.sent) this.#send({ photo: this.last.photo, bits: this.last.bits });
   }
 
-  async #keepAll(sentence) {
-    this.#calm();
+  async #storeCurrent(sentence) {
+    this.#clearTimer();
     this.editor.setStatus(sentence);
     const mask = this.editor.getMask();
-    if (mask.includes(1)) this.#keep(await deflate(packMask(mask)));
+    if (mask.includes(1)) this.#store(await deflate(packMask(mask)));
   }
 
-  get #shelf() {
+  get #storageKey() {
     return `gin-painter:${this.photo.digest}:`;
   }
 
-  #keep(bits) {
+  #store(bits) {
     let text = "";
     for (const byte of bits) text += String.fromCharCode(byte);
     try {
-      sessionStorage.setItem(this.#shelf + this.id, btoa(text));
+      sessionStorage.setItem(this.#storageKey + this.id, btoa(text));
     } catch {
       // Storage is full or forbidden; the page still shows the mask.
     }
   }
 
   /** Take the oldest mask that was kept for this photograph and starts with `owner`. */
-  #takeBack(owner = "") {
+  #takeStored(owner = "") {
     try {
       const names = Object.keys(sessionStorage).sort();
-      const name = names.find((each) => each.startsWith(this.#shelf + owner));
+      const name = names.find((item) => item.startsWith(this.#storageKey + owner));
       const text = sessionStorage.getItem(name);
       sessionStorage.removeItem(name);
       return text;
@@ -200,17 +210,17 @@ class Link {
   }
 
   /** What was painted on this photograph before Python or the page ended. */
-  async #bringBack() {
-    let text = this.#takeBack(this.nth);
+  async #restore() {
+    let text = this.#takeStored(this.nth);
     if (!text) {
-      await new Promise((resolve) => setTimeout(resolve, TURN));
-      if (!this.editor.getMask().includes(1)) text = this.#takeBack();
+      await new Promise((resolve) => setTimeout(resolve, RESTORE_DELAY));
+      if (!this.editor.getMask().includes(1)) text = this.#takeStored();
     }
     if (!text) return;
-    const mask = await this.#unpack(Uint8Array.from(atob(text), (each) => each.charCodeAt(0)));
+    const mask = await this.#unpack(Uint8Array.from(atob(text), (item) => item.charCodeAt(0)));
     this.editor.setMask(mask);
-    this.news = "The mask that was painted before is back.";
-    this.editor.setStatus(this.news);
+    this.notice = "The mask that was painted before is back.";
+    this.editor.setStatus(this.notice);
     this.#changed(mask);
   }
 }

@@ -30,7 +30,7 @@ export class Keyboard {
     if (!tools.pen) return;
     tools.pen = false;
     tools.release(center(this.cursor));
-    this.editor.setStatus("The tool is lifted.");
+    this.editor.setStatus("Stroke ended.");
   }
 
   #blurred() {
@@ -93,7 +93,7 @@ export class Keyboard {
     else {
       tools.pen = true;
       tools.start(point, erase);
-      editor.setStatus("The tool is down: arrow keys draw, Space lifts it.");
+      editor.setStatus("Drawing: move with the arrow keys; Space ends the stroke.");
     }
     editor.drawOutline();
   }

@@ -1,6 +1,6 @@
 """A widget to paint a mask on a photograph.
 
-Needs anywidget, from the extra `book`. The JavaScript part begins in jupyter.js.
+Needs anywidget, from the extra `app`. The JavaScript part begins in jupyter.js.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from gin.utils.images import Photograph, check_lossless, open_picture, upright
 
 _numbers = itertools.count()
 Photo = Image.Image | StrPath | np.ndarray
-MOST_PIXELS = 50_000_000  # files.js has the same limit
+MAX_PIXELS = 50_000_000  # files.js has the same limit
 
 
 class MaskPainter(anywidget.AnyWidget):
@@ -49,9 +49,9 @@ class MaskPainter(anywidget.AnyWidget):
     # The mask, sent to or by the page. Bits from the page are a memoryview.
     _painted = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, photo: Photo, **layout: Any) -> None:
+    def __init__(self, photo: Photo) -> None:
         image = read_photo(photo)
-        super().__init__(_photo=to_page(image, 0), _nth=next(_numbers), **layout)
+        super().__init__(_photo=to_page(image, 0), _nth=next(_numbers))
         self._image = image
         self.clear()
         self.on_msg(self._draw_random)
@@ -170,11 +170,11 @@ def check_photo(photo: Image.Image, name: str) -> None:
 
     It has more than 50 megapixels, or `check_lossless` refuses it; it is not decoded.
     """
-    if photo.width * photo.height > MOST_PIXELS:
+    if photo.width * photo.height > MAX_PIXELS:
         megapixels = photo.width * photo.height / 1e6
         raise InputError(
             f"{name}: {megapixels:.1f} megapixels ({photo.width} x {photo.height} px); "
-            f"expected at most {MOST_PIXELS / 1e6:.0f}"
+            f"expected at most {MAX_PIXELS / 1e6:.0f}"
         )
     check_lossless(photo, name)
 

@@ -1,6 +1,6 @@
 /* The photograph and the mask on two canvases. */
 
-const MOST_ZOOM = 32; // CSS px a pixel
+const MAX_ZOOM = 32; // CSS px a pixel
 const HATCH = 11; // CSS px between two lines of the hatching
 const MISSING = [226, 0, 116, 0.55]; // red, green, blue, opacity
 const HATCHED = [255, 150, 205, 0.6];
@@ -53,7 +53,7 @@ export class View {
 
   /** Zoom by a factor; what is at (x, y), CSS px on the stage, stays there. */
   zoom(factor, x = this.width / 2, y = this.height / 2) {
-    const most = Math.max(MOST_ZOOM, this.smallest);
+    const most = Math.max(MAX_ZOOM, this.smallest);
     const scale = Math.min(most, Math.max(this.smallest, this.scale * factor));
     this.left = x - ((x - this.left) / this.scale) * scale;
     this.top = y - ((y - this.top) / this.scale) * scale;
