@@ -177,15 +177,18 @@ def _number(path: Path, cell: str) -> float:
         raise InputError(f"{path}: holds {cell!r}; expected a number") from error
 
 
-def recorded_means(path: Path, size: str) -> dict[str, dict[str, Estimate]]:
-    """Method -> metric -> mean over all masks at a size.
+def recorded_means(
+    path: Path, size: str, masks: str = ALL, minus: str = ""
+) -> dict[str, dict[str, Estimate]]:
+    """Method -> metric -> mean at a size over `masks`, of holes of all areas.
 
-    `path` is a CSV that `gin evaluate` wrote.
+    With `minus`, means of the differences from that method. `path` is a CSV that
+    `gin evaluate` wrote.
     """
     found: dict[str, dict[str, Estimate]] = {}
+    wanted = {"size": size, "masks": masks, "hole": ALL, "minus": minus}
     for line in _read(path):
-        whole = line["masks"] == line["hole"] == ALL and not line["minus"]
-        if whole and line["size"] == size:
+        if wanted.items() <= line.items():
             estimate = Estimate(*(float(line[k]) for k in ("mean", "low", "high")))
             found.setdefault(line["method"], {})[line["metric"]] = estimate
     return found
@@ -211,6 +214,29 @@ def ranked(path: Path, size: str, metric: str) -> list[str]:
         if metric in row
     }
     return sorted(found, key=found.__getitem__, reverse=metric in ("PSNR", "SSIM"))
+
+
+def check_methods(path: Path) -> None:
+    """Assert what chapter 21 says of the order of the methods."""
+    for size, by_lpips in (("256", "deepgin-auto"), ("original", "patchmatch")):
+        first = {metric: ranked(path, size, metric)[0] for metric in SHOWN}
+        assert first["PSNR"] == first["L1 hole"] == "deepgin-auto"
+        assert first["SSIM"] == "biharmonic"
+        assert first["LPIPS"] == by_lpips
+        psnr = {n: row["PSNR"].value for n, row in recorded_means(path, size).items()}
+        assert psnr["patchmatch"] < psnr["telea"]
+        pair = psnr["deepgin-small"], psnr["deepfillv2"]
+        assert max(pair) - min(pair) < 0.3
+        assert psnr["telea"] - max(pair) > 3
+    minus = recorded_means(path, "256", minus="deepgin-auto")
+    assert minus["patchmatch"]["VGG"].low < 0 < minus["patchmatch"]["VGG"].high
+    for masks, least, most in (
+        ("cellular_automata", 0.65, 0.75),
+        ("rectangular", 0, 0.1),
+    ):
+        found = recorded_means(path, "256", masks)
+        gain = found["deepgin-auto"]["PSNR"].value - found["deepgin"]["PSNR"].value
+        assert least < gain < most
 
 
 def recorded_steps(path: Path, paper: Sequence[float]) -> Lines:

@@ -53,9 +53,9 @@ def network(base_channels: int = 64) -> Diagram:
         "encoder, six SPD blocks and a decoder. The refinement generator G2 takes the "
         "coarse picture through a deeper encoder, six SPD blocks around a "
         "self-attention block, and a decoder that two skip connections with "
-        "self-attention reach, at 32 and 64 px. Back projection corrects the picture, "
-        "and the known pixels are pasted. In training two discriminators see the "
-        "completed picture beside the masked one.",
+        "self-attention reach, at 32 and 64 px. Back projection corrects the raw "
+        "picture, and the known pixels are pasted. In training two discriminators see "
+        "the completed picture beside the masked one.",
         644,
     )
     _coarse_stage(drawing, base_channels)
@@ -132,13 +132,13 @@ def _end_of_refinement(drawing: Diagram) -> None:
     for x, top, label, side in (
         (297.5, 322, "I_{lr}", -13),
         (331.5, 338, "α", -7),
-        (348.5, 338, "I_{out}", 16),
+        (348.5, 338, "raw Î", 17),
     ):
         drawing.arrow((x, top), (x, y - 22))
         drawing.text(x + side, 356, label)
     drawing.labelled(278, y, 196, 42, "\n", "orange")
     drawing.text(278, y - 8, "Back projection", "small bold")
-    drawing.text(278, y + 8, "I_{out} + α · up(I_{lr} − down(I_{out}))")
+    drawing.text(278, y + 8, "I_{out} = Î + α · up(I_{lr} − down(Î))")
     drawing.arrow((180, y), (66, y))
     drawing.text(122, y - 12, "paste the known pixels")
     drawing.picture(40, y, 44)
@@ -299,13 +299,13 @@ def back_projection() -> Diagram:
     """Back projection as a loop between the large and the small picture."""
     drawing = Diagram(
         "Back projection",
-        "The output is reduced to a quarter of its size and subtracted from the small "
-        "picture that the network predicts as well. The residual is enlarged, "
-        "multiplied by the weights alpha, and added to the output.",
+        "The raw picture is reduced to a quarter of its size and subtracted from the "
+        "small picture that the network predicts as well. The residual is enlarged, "
+        "multiplied by the weights alpha, and added to the raw picture: the output.",
         306,
     )
     drawing.picture(50, 62, 76)
-    drawing.text(50, 13, "I_{out}, H × W")
+    drawing.text(50, 13, "raw Î, H × W")
     drawing.arrow((90, 62), (196, 62))
     drawing.text(143, 51, "down, ÷ 4")
     drawing.picture(216, 62, 32)
@@ -330,7 +330,7 @@ def back_projection() -> Diagram:
     drawing.operation(50, 225, "+")
     drawing.arrow((50, 100), (50, 217))
     drawing.arrow((50, 233), (50, 274))
-    drawing.text(50, 284, "new I_{out}")
+    drawing.text(50, 284, "I_{out}")
     return drawing
 
 
@@ -338,12 +338,13 @@ def losses() -> Diagram:
     """Which loss sees which picture; dotted, the way of the gradient."""
     drawing = Diagram(
         "Which loss sees which picture",
-        "The L1 loss sees the coarse, the small and the refined picture. The "
-        "perceptual and the style loss see the refined and the completed picture "
-        "through VGG-19. The adversarial loss sees the completed picture through the "
-        "discriminators, and the total variation sees it directly. The "
-        "discriminators' own loss sees the completed picture and the truth; its "
-        "gradient ends at the discriminators.",
+        "The L1 loss compares the coarse, the small and the refined picture with the "
+        "truth. The perceptual and the style loss compare the refined and the "
+        "completed picture with the truth, through VGG-19. The adversarial loss sees "
+        "the completed picture through the discriminators, and the total variation "
+        "sees it directly. The discriminators' own loss sees the completed picture "
+        "and the truth, each beside the masked picture; its gradient ends at the "
+        "discriminators.",
         420,
     )
     for y, label, hole in (
@@ -351,6 +352,7 @@ def losses() -> Diagram:
         (110, "I_{lr}", "coarse"),
         (175, "I_{out}", ""),
         (255, "I_{compltd}", ""),
+        (305, "I_{in}", "empty"),
         (355, "I_{gt}", ""),
     ):
         drawing.picture(68, y, 34, hole)
@@ -393,7 +395,11 @@ def _gradients(drawing: Diagram) -> None:
         drawing.arrow(start, goal)
         (x0, y0), (x, y) = start, goal
         drawing.arrow((x, y + 5), (x0, y0 + 5), kind="orange dotted")
-    drawing.arrow((back, 355), (net, 330))
+    # What the losses are given and no gradient reaches: the truth, and I_in.
+    drawing.arrow((back, 355), (net, 331))
+    drawing.arrow((back, 305), (net, 322))
+    drawing.arrow((82, 338), (182, 190))
+    drawing.arrow((51, 369), (3, 369), (3, 18), (324, 18), (324, 63))
 
 
 def training() -> Diagram:

@@ -26,6 +26,7 @@ from gin.recipes import SMOKE, Recipe
 from gin.training.cost import STAGES, Cost, Step, random_learner, step_cost
 from gin.training.dry_run import segments
 from gin.training.learner import Learner
+from gin.training.recipe_files import read_recipe
 from gin.training.schedule import Timetable
 from gin.utils.images import open_picture
 from gin.vgg import features
@@ -78,15 +79,24 @@ def tiny_batches(count: int = 2) -> list[Batch]:
     return [(image.double(), mask.double()) for image, mask in some]
 
 
-def compare(main_step: MainStep, order: str) -> tuple[nn.Module, float, float]:
+def compare(main_step: MainStep, order: str) -> tuple[nn.Module, float, float, float]:
     """Two steps by `gin` and by `main_step` from the same weights, in float64.
 
-    Returns gin's network, how far its weights went, and how far ours are from them.
+    The gradient is clipped to a tenth of the generators' at the first step. Returns
+    gin's network, how far its weights went, how far ours are from them, and how far
+    our last gradient is from gin's, as a share of the largest.
     """
-    optimiser = replace(TINY.optimiser, order=order, clip=1e3)
-    recipe = replace(TINY, optimiser=optimiser, losses=LOUD)
     phi = features("random").double()
     exact = Fabric(accelerator="cpu", precision="64-true")
+    recipe = replace(
+        TINY, optimiser=replace(TINY.optimiser, order=order, clip=None), losses=LOUD
+    )
+    learner = Learner(recipe, 0, phi, exact)
+    learner.main_step(*tiny_batches(1)[0], factor=1.0)
+    clip = 0.1 * float(_gradient(learner.net).norm())
+    optimiser = replace(recipe.optimiser, clip=clip)
+    recipe = replace(recipe, optimiser=optimiser)
+
     learner = Learner(recipe, 0, phi, exact)
     discriminators = deepcopy(learner.discriminators)
     start, net = deepcopy(learner.net), deepcopy(learner.net)
@@ -98,7 +108,15 @@ def compare(main_step: MainStep, order: str) -> tuple[nn.Module, float, float]:
     for image, mask in tiny_batches():
         learner.main_step(image, mask, factor=1.0)
         main_step(net, discriminators, adams, phi, image, mask, recipe)
-    return learner.net, distance(learner.net, start), distance(learner.net, net)
+    theirs, ours = _gradient(learner.net), _gradient(net)
+    gap = float((ours - theirs).abs().max() / theirs.abs().max())
+    return learner.net, distance(learner.net, start), distance(learner.net, net), gap
+
+
+def _gradient(module: nn.Module) -> Tensor:
+    """The gradient of all parameters as one vector."""
+    parts = [p.grad.flatten() for p in module.parameters() if p.grad is not None]
+    return torch.cat(parts)
 
 
 def prepare(name: str, kind: str, seed: int = 0) -> tuple[Image.Image, np.ndarray]:
@@ -205,6 +223,32 @@ def cost_table(counted: dict[str, dict[tuple[str, int], Cost]]) -> figures.Table
     ]
     header = ["recipe", "stage", "images a step", "GFLOP an image", "memory, GB"]
     return figures.Table(header, rows)
+
+
+def check_costs(
+    said: dict[str, tuple[int, float]],
+    counted: dict[str, dict[tuple[str, int], Cost]],
+    total: dict[str, float],
+) -> None:
+    """Assert what chapter 18 says of `costs` and `schedule_operations`."""
+    paper, gpu = counted["paper"], counted["gpu"]["main", 48]
+    warm, main = (paper[stage, 12] for stage in ("warm-up", "main"))
+    assert [round(c.operations / 12e9) for c in (warm, main)] == [194, 503]
+    assert gpu.operations < main.operations
+    assert gpu.memory < 2 * main.memory
+    one, other = (total[name] / days for name, (_, days) in said.items())
+    assert abs(one / other - 1) < 0.15
+    assert 2e12 < one / 86_400 < 27e12  # two cards of 13.4 TFLOP/s
+    assert 1.5 < total["ADE20K"] / (200e12 * 3600) < 3
+
+
+def check_steps(photographs: int) -> None:
+    """Assert the steps of the schedule `paper` for each number of processes."""
+    for size, processes in ((4, 1), (2, 2), (4, 8), (1, 8)):
+        recipe = read_recipe("paper", [f"data.batch_size={size}"])
+        parts = segments(Timetable(recipe, photographs), processes)
+        steps = -(-110 * photographs // (size * processes))
+        assert sum(part.steps for part in parts) == steps
 
 
 def time_table(

@@ -99,6 +99,18 @@ def perceived(
     return found
 
 
+def check_perceived(seen: dict[str, dict[str, float]]) -> None:
+    """Assert what chapter 19 says of `perceived`, for the metrics that it has."""
+    blur, noise, filled = (seen[n] for n in ("blurred", "noisy", "completed"))
+    assert abs(blur["PSNR"] - noise["PSNR"]) < 0.3
+    assert blur["SSIM"] > noise["SSIM"]
+    assert filled["PSNR"] < blur["PSNR"] - 3
+    if "LPIPS" in blur:
+        assert filled["LPIPS"] < noise["LPIPS"] < blur["LPIPS"]
+    if "VGG" in blur:
+        assert 0.01 < blur["VGG"] < noise["VGG"]
+
+
 def jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
     """The picture from a JPEG file of that quality."""
     stream = io.BytesIO()

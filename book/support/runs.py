@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from support import figures
 from support.curves import Curves, read_log, read_table
@@ -16,10 +17,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from gin.errors import InputError
 from gin.masks import KINDS
-from gin.recipes import Recipe
+from gin.recipes import GPU, Recipe
 from gin.training.recipe_files import read_recipe
 from gin.utils.images import open_picture
 
+SHIPPED = Path(__file__).parents[2] / "data" / "runs" / "shipped"
 VALIDATION = "validation/error in the hole (%)"
 SPEED = "images per second"
 SKIP4 = "refinement.skip4.attention "
@@ -127,12 +129,18 @@ def moments(run: RecordedRun, count: int = 10) -> list[int]:
 
 
 def milestones(run: RecordedRun, count: int = 10) -> figures.Table:
-    """A row for each of `moments`: what had been trained, and how well."""
-    names = "loss/l1", "loss/discriminators", VALIDATION
+    """A row for each of `moments` and for up to `count` validations.
+
+    The error of a validation stands in the row of its step alone.
+    """
+    names = "loss/l1", "loss/discriminators"
+    found = run.curves.get(VALIDATION, {})
+    validated = [step for step in found if step in run.minutes]
+    shown = validated[::-1][:: max(1, -(-len(validated) // count))]
     rows = []
-    for step in moments(run, count):
+    for step in sorted({*moments(run, count), *shown}):
         stage = "warm-up" if step < run.first_main_step else "main"
-        values = [run.at(name, step) for name in names]
+        values = [*(run.at(name, step) for name in names), found.get(step)]
         cells = ["-" if value is None else f"{value:.2f}" for value in values]
         spent = run.minutes[step], f"{run.images(step):,}"
         rows.append((f"{step:,}", stage, spent[1], f"{spent[0]:.1f}", *cells))
@@ -188,3 +196,44 @@ def picture_at(run: RecordedRun, step: int) -> Image.Image | None:
     """The last milestone's picture up to `step`."""
     earlier = [s for s in run.pictures if s <= step]
     return run.pictures[earlier[-1]] if earlier else None
+
+
+def check_first(run: RecordedRun) -> None:
+    """Assert what chapter 18 says of the first run of the shipped weights."""
+    assert list(run.curves[VALIDATION]) == [5710]
+    discriminators = [*run.curves["loss/discriminators"].values()]
+    assert abs(discriminators[0] - 4) < 0.2
+    # Better than chance, but near it.
+    assert 3 < np.mean(discriminators[-10:]) < 3.97
+    l1, last = run.curves["loss/l1"], run.steps[-1]
+    assert l1[1850] < 0.5 * l1[50]
+    assert 0.8 * l1[1850] < l1[5600]
+    assert l1[last] < 0.6 * l1[50]
+    assert 2 * run.recipe.data.batch_size == GPU.data.batch_size
+    assert run.recipe.losses != GPU.losses
+    plan = GPU.schedule.warm_up + GPU.schedule.flat + GPU.schedule.decay
+    images = plan * GPU.data.batch_size * len(KINDS)
+    minutes = images / (run.images(last) / run.minutes[last])
+    assert 30 < minutes < 120  # of the recipe gpu, at this run's speed
+
+
+def check_second(run: RecordedRun) -> None:
+    """Assert what chapter 18 says of the second run of the shipped weights."""
+    first = open_run(SHIPPED.with_name("first"))
+    assert run.recipe.losses == GPU.losses
+    assert 2 * run.recipe.data.batch_size == GPU.data.batch_size
+    weights = [r.recipe.losses.perceptual_weight for r in (first, run)]
+    assert weights == [1, 0.6]
+    before, now = (
+        np.mean([v for s, v in r.curves["loss/l1"].items() if s >= r.first_main_step])
+        for r in (first, run)
+    )
+    assert 2.5 < before / now < 4
+    assert 1.5 < 0.6 * before / now < 2.5
+    columns = np.array([row[1:] for row in measures(SHIPPED).rows], float).T
+    error, alpha, known, chance = columns
+    assert (known < chance).all()
+    assert (np.diff(known) <= 0).all()
+    assert known[-1] < 33
+    assert alpha[-1] < alpha[0] - 0.1
+    assert 0.95 < error[-1] / error[0] < 0.98
