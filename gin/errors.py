@@ -26,7 +26,7 @@ class InputError(ValueError):
 
 
 class Unavailable(InputError):
-    """A file that cannot be downloaded from one of its sources."""
+    """A file, package or method that is not available; an evaluation leaves it out."""
 
 
 class Interrupted(Exception):

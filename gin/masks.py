@@ -102,7 +102,7 @@ def cellular_automata(height: int, width: int, rng: Generator) -> Mask:
 
 
 def draw_what_fits(strokes: list[Stroke], hole: Mask) -> Mask:
-    """`hole` (H, W) and the first strokes, as many as leave 5 % of the image known."""
+    """Add to `hole` (H, W) the first strokes, as many as leave 5 % of it known."""
     for count in range(len(strokes), 0, -1):
         mask = hole | draw(strokes[:count], *hole.shape)
         if area(mask) <= MAX_MISSING:
@@ -116,13 +116,13 @@ def area(mask: Mask) -> float:
 
 
 def grow(mask: Mask, pixels: int) -> Mask:
-    """Dilate the holes of `mask` by `pixels`, or erode them by -`pixels`.
+    """Dilate the holes of `mask` (H, W) by `pixels`, or erode them by -`pixels`.
 
     Distances are Euclidean. A hole does not shrink at the image's edge. The result
-    may be empty or full.
+    (H, W) may be empty or full. Raises InputError if `pixels` is not finite.
     """
     if not math.isfinite(pixels):
-        raise InputError(f"pixels is {pixels}; expected a whole number")
+        raise InputError(f"pixels is {pixels}; expected a finite number")
     if not pixels or not mask.any() or mask.all():
         return mask
     if pixels > 0:
@@ -140,8 +140,8 @@ def load_mask(
     """Read a mask from an image of any mode: white is missing, black is known.
 
     If the image has two levels, the brighter one is white; of more levels, those from
-    half white on (65535 is white in 16-bit images). Transparent pixels are black. But
-    if all visible pixels have one colour, opaque is missing whatever the colour. EXIF
+    half white on (65535 is white in 16-bit images). Transparent pixels are black; in an
+    image with transparency and one colour, the opaque pixels are missing. EXIF
     orientation is applied, and of an animation the first frame is read. Raises
     InputError if the file is damaged or not an image; it looks like a photograph,
     labels or, without `threshold`, a soft mask; or `check_mask` refuses it.
@@ -343,7 +343,7 @@ def _zigzag(height: int, width: int, rng: Generator) -> Stroke:
 def walk(
     moves: np.ndarray, height: int, width: int, rng: Generator
 ) -> list[tuple[int, int]]:
-    """Return the corners (x, y) of a stroke that stops at the picture's edge.
+    """Return the vertices (x, y) of a stroke, clipped to the image.
 
     `moves` (2, n) are the steps to the right and down, from a random position.
     """

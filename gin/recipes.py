@@ -201,7 +201,7 @@ RELEASED = Recipe(
 DEMO = Recipe(
     NetworkRecipe(base_channels=16, composite=True, initialisation="identity"),
     DataRecipe("crop", 128, 1, augment=True, free_form_variant="alternate"),
-    # Weights that give all terms gradients of like size (book/15_total.md).
+    # Weights that give all terms gradients of similar size (book/15_total.md).
     LossRecipe(adversarial_weight=0.01, style_weight=5.0, feature_size=None),
     OptimiserRecipe(
         warm_up_lr=1e-3,
@@ -233,7 +233,7 @@ SMOKE = replace(
 # For an hour on one GPU: width 32 and LPIPS make a step cheap.
 GPU = Recipe(
     NetworkRecipe(base_channels=32, composite=True, initialisation="identity"),
-    # With half of it, a fast GPU waits for its host.
+    # With a batch size of 8, a fast GPU waits for the CPU.
     DataRecipe("crop", batch_size=16, augment=True, free_form_variant="alternate"),
     LossRecipe(
         adversarial_weight=0.01,

@@ -61,8 +61,8 @@ def three_mask_batch(
 
     `images` (B, 3, H, W), H and W from 16 px, give images (3B, 3, H, W), each repeated
     three times in a row, and float32 masks (3B, 1, H, W), 1 = missing, in the order of
-    `masks.KINDS`. `variant` is that of `masks.free_form`. Raises InputError if H or W
-    is below 16 px, or there is no batch.
+    `masks.KINDS`. `variant` is that of `masks.free_form`. Raises InputError if `images`
+    has another shape, H or W is below 16 px, or the variant is unknown.
     """
     if images.ndim != 4 or not len(images):
         raise InputError(

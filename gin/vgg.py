@@ -77,7 +77,7 @@ class Features(nn.Module):
                 f"image is {tuple(image.shape)}; expected (B, 3, H, W) with sides of "
                 f"{VGG_MIN_SIDE} pixels or more"
             )
-        # Before the resizing, because this converts bf16 images to float32.
+        # Before the resizing, because normalising converts bf16 images to float32.
         x = (image - self.mean) / self.std
         if self.size is not None:
             x = resize(x, (self.size, self.size))

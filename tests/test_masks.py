@@ -420,7 +420,7 @@ def test_a_soft_mask_is_cut_where_asked(threshold: int) -> None:
 
 @pytest.mark.parametrize("pixels", [float("nan"), float("inf")])
 def test_masks_grow_by_numbers(pixels: Any) -> None:
-    with pytest.raises(InputError, match="expected a whole number"):
+    with pytest.raises(InputError, match="expected a finite number"):
         masks.grow(np.eye(20, dtype=np.uint8), pixels)
 
 

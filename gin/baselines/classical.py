@@ -12,7 +12,7 @@ from gin.errors import Unavailable
 
 RADIUS = 3  # px: the neighbourhood of OpenCV's methods
 PATCH_RADIUS = 3  # px: patches of 7 x 7
-MAX_BIHARMONIC = 300_000  # px: 1.6 GB and 100 s; the solver crashes below 810,000
+MAX_BIHARMONIC = 300_000  # px: 1.6 GB, 100 s; the solver crashes somewhere above
 
 
 @method

@@ -28,7 +28,7 @@ def random_split(
         expected = " or ".join(f"{size:,}" for size in sizes)
         raise InputError(
             f"{len(names):,} photographs, expected {expected}; "
-            "name the folder with these and no other pictures"
+            "the folder must contain exactly these photographs"
         )
     rng = np.random.default_rng(seed)
     drawn = set(rng.permutation(len(names))[:held_out].tolist())

@@ -102,8 +102,8 @@ def fetch(name: str) -> Path:
 def push_to_hub(net: DeepGIN, repository: str, folder: StrPath) -> str:
     """Save `net` to `folder` and upload the folder to the Hugging Face Hub.
 
-    `repository` is "owner/name", created if it is missing. A model card in the folder
-    is uploaded, too. Returns the URL of the commit.
+    `repository` is "owner/name", created if it is missing. Every file in the folder is
+    uploaded. Returns the URL of the commit. Raises the errors of huggingface_hub.
     """
     save(net, Path(folder) / FILE_NAME)
     api = HfApi()

@@ -60,6 +60,7 @@ def drawn(made: Iterable[Batch], count: int) -> list[int]:
     return list(itertools.chain.from_iterable(levels))
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker")
 @pytest.mark.parametrize("view", ["phase", "crop"])
 @pytest.mark.parametrize("workers", [1, 4])
 def test_the_same_batches_from_any_number_of_workers(

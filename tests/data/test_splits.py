@@ -115,7 +115,7 @@ def test_ade20k_is_split_by_its_folders(tmp_path: Path) -> None:
 def test_folders_of_another_layout(tmp_path: Path) -> None:
     photos = folder_of(tmp_path / "photos", 4)
     with pytest.raises(
-        gin.InputError, match=r"photos: 4 photographs, expected 30,000; name"
+        gin.InputError, match=r"photos: 4 photographs, expected 30,000; the folder must"
     ):
         split("celeba-hq", photos, tmp_path)
     with pytest.raises(gin.InputError, match=r"expected 5,062 or 5,063"):

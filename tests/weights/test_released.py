@@ -217,6 +217,7 @@ def sparse(path: Path) -> Path:
     return path
 
 
+@pytest.mark.filterwarnings("ignore:Sparse inv", "ignore:Validating sparse")
 @pytest.mark.parametrize(
     ("make", "words"),
     [

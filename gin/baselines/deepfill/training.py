@@ -26,12 +26,12 @@ from gin.recipes import RECIPES
 from gin.training.learner import Learner, Losses
 
 CRITIC_STEPS = 5  # v1: for each of the generator's
-DISCOUNT = 0.9  # a pixel further from the box's border
+DISCOUNT = 0.9  # weight factor for each pixel of distance from the box's border
 COARSE_WEIGHT = 1.2  # of stage 1, beside stage 2
 HOLE_WEIGHT = KNOWN_WEIGHT = 1.2
 ADVERSARIAL_WEIGHT = 0.001
 PENALTY_WEIGHT = 10.0
-MIN_MASK_SIDE = 16  # px a side of the picture: the box shrinks by one at most
+MIN_MASK_SIDE = 16  # px, of the picture
 
 
 class DeepFillLearner(Learner):

@@ -94,7 +94,7 @@ def load_deepfill(path: StrPath) -> DeepFillV1 | DeepFillV2:
         model, width = MODELS[stored["variant"]], stored["base_channels"]
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise InputError(
-            f"{path}: holds no weights of DeepFill; expected a file written by gin.save"
+            f"{path}: holds no weights of DeepFill; expected a file of `gin train`"
         ) from error
     state_dicts.checked_base_channels(width, str(path))
     return state_dicts.build_and_load(lambda: model(width), state, str(path))
