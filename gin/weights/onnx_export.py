@@ -133,7 +133,7 @@ def export(
     model = to_onnx(net)
     if half:
         store_in_half(model)
-    for key, value in metadata.items():
+    for key, value in sorted(metadata.items()):
         model.metadata_props.add(key=key, value=value)
     content = model.SerializeToString()
     difference = largest_difference(content, net)

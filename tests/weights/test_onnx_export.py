@@ -156,6 +156,8 @@ def test_the_file_says_what_it_is(tmp_path: Path) -> None:
     content = path.read_bytes()
     for place in (str(Path(gin.__file__).parent), "site-packages", "forward("):
         assert place.encode() not in content
+    keys = [entry.key for entry in onnx.load(path).metadata_props]
+    assert keys == sorted(keys)  # equal files, whatever the order in the weights' file
 
 
 @pytest.mark.usefixtures("quick")
