@@ -179,7 +179,8 @@ def _time(
         step = smaller(first[stage], costs[first[stage]].operations, SECONDS * ceiling)
         if "warm-up" not in first:  # DeepFill's critics take images of one size
             step = step._replace(image_size=first[stage].image_size)
-        rates[stage] = step_rate(learner, step)
+        cost = costs[step] if step in costs else step_cost(learner, step)
+        rates[stage] = step_rate(learner, step, cost.operations)
         yield (
             f"reached       {rates[stage] / ceiling:.0%} of it by a {stage} step, "
             f"measured: images {step.images * learner.copies // len(KINDS)}, "
@@ -205,8 +206,11 @@ def smaller(step: Step, operations: float, most: float) -> Step:
     return Step(step.stage, size, 1)
 
 
-def step_rate(learner: Learner, step: Step) -> float:
-    """Operations a second of real steps, for half a second or one of each kind."""
+def step_rate(learner: Learner, step: Step, operations: int) -> float:
+    """Operations a second of real steps, for half a second or one of each kind.
+
+    `operations` are those of a step.
+    """
     device = learner.fabric.device
     image, mask = random_batch(step, device)
 
@@ -214,9 +218,8 @@ def step_rate(learner: Learner, step: Step) -> float:
         for _ in range(learner.period):
             take_step(learner, step.stage, image, mask)
 
-    operations = learner.period * step_cost(learner, step).operations
     steps()  # the first ones are slower
-    return operations / mean_seconds(steps, device)
+    return learner.period * operations / mean_seconds(steps, device)
 
 
 def matmul_rate(device: torch.device, precision: str) -> float:

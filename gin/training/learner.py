@@ -34,9 +34,9 @@ class Learner:
     """The networks, their optimisers and the moving average.
 
     `seed` is that of the first weights. `features` is phi of Eqs. 4 and 5, see `phi`,
-    or None without them. `fabric` has the device, the precision and the other
-    processes. If `compiled`, the networks and the losses go through `torch.compile`.
-    Raises InputError if a value of the recipe cannot be used.
+    or None without a backbone or a main stage. `fabric` has the device, the precision
+    and the other processes. If `compiled`, the networks and the losses go through
+    `torch.compile`. Raises InputError if a value of the recipe cannot be used.
     """
 
     copies = len(KINDS)  # completions of a photograph in a step
@@ -178,6 +178,8 @@ class Learner:
         if maps is None:
             maps = self.discriminators(masked, done.completed)
         network, recipe, features = self._features, self.recipe.losses, None
+        if network is None and self.recipe.backbone is not None:
+            raise InputError("the main stage needs a backbone; found none")
         if isinstance(network, Features):
             features = self._compare(network, done, image)
         terms = losses.generator_terms(done, image, mask, features, maps, recipe)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -216,7 +217,7 @@ class Run:
     def restore(self) -> None:
         """Continue from the newest checkpoint; InputError if it is another run's."""
         state = current_state(self.folder.load())
-        for name, here in self._identity().items():
+        for name, here in self._identity.items():
             if state.get(name) != here:
                 raise InputError(
                     f"{self.folder.path}: was started with {name} {state.get(name)!r}; "
@@ -231,6 +232,7 @@ class Run:
             self._earlier_seconds = float(state["seconds"])
             self._started = time.monotonic()
 
+    @cached_property  # the names of all photographs are hashed
     def _identity(self) -> dict[str, Any]:
         """What must be the same in a resumed run."""
         return {
@@ -346,7 +348,7 @@ class Run:
             return
         net, notes, steps = self.learner.average, self._notes(), self.clock.steps
         state = {
-            **self._identity(),
+            **self._identity,
             "learner": self.learner.state_dict(),
             "random": torch.get_rng_state(),
             "clock": [*self.clock],

@@ -225,6 +225,7 @@ def test_a_photograph_that_breaks_later_is_named(
     with pytest.raises(gin.InputError) as caught:
         digests(batches(source, RECIPE, seed=0, workers=workers), 4)
     assert str(caught.value).startswith(f"{path}: cannot be read as a picture (")
+    assert "\n" not in str(caught.value)
     assert str(caught.value).endswith(")")
 
 

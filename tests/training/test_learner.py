@@ -460,10 +460,14 @@ def test_the_seed_decides_the_first_weights(fabric: Fabric) -> None:
 # What cannot be
 
 
-def test_without_a_backbone_the_main_stage_has_neither_eq_4_nor_eq_5(
-    fabric: Fabric,
-) -> None:
-    terms = Learner(TINY, 0, None, fabric).main_step(*batch(), factor=1.0)
+def test_the_main_stage_needs_a_backbone(fabric: Fabric) -> None:
+    with pytest.raises(gin.InputError, match="the main stage needs a backbone"):
+        Learner(TINY, 0, None, fabric).main_step(*batch(), factor=1.0)
+
+
+def test_a_recipe_without_a_backbone_has_neither_eq_4_nor_eq_5(fabric: Fabric) -> None:
+    recipe = replace(TINY, backbone=None)
+    terms = Learner(recipe, 0, None, fabric).main_step(*batch(), factor=1.0)
     assert (terms["perceptual"], terms["style"]) == (0, 0)
     assert min(terms["l1"], terms["discriminators"]) > 0
 
