@@ -8,7 +8,7 @@ and book/15_total.md.
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -161,7 +161,7 @@ def adversarial_loss(fake_maps: Sequence[Tensor]) -> Tensor:
     have equal weights whatever the sizes of their maps. Raises InputError if there is
     no map.
     """
-    return -_sum(_wide(fake).mean() for fake in fake_maps)
+    return -_sum(_all_mean(_wide(fake)) for fake in fake_maps)
 
 
 def discriminator_loss(
@@ -178,8 +178,8 @@ def discriminator_loss(
             f"real_maps has {len(real_maps)} maps and fake_maps {len(fake_maps)}; "
             "expected one for each discriminator in both"
         )
-    real = _sum(F.relu(1 - _wide(real)).mean() for real in real_maps)
-    fake = _sum(F.relu(1 + _wide(fake)).mean() for fake in fake_maps)
+    real = _sum(_all_mean(F.relu(1 - _wide(real))) for real in real_maps)
+    fake = _sum(_all_mean(F.relu(1 + _wide(fake))) for fake in fake_maps)
     return factor * (real + fake)
 
 
@@ -193,7 +193,7 @@ def perceptual_loss(
     InputError if shapes or numbers of layers do not match.
     """
     gaps = _gaps(features, true, layer_weights)
-    return _sum(w * gap.abs().mean() for w, gap in gaps)
+    return _sum(w * _all_mean(gap.abs()) for w, gap in gaps)
 
 
 def gram_matrices(features: Sequence[Tensor]) -> list[Tensor]:
@@ -220,7 +220,7 @@ def style_loss(
     check_choice("variant", variant, PAPER_OR_RELEASED)
     norm = torch.abs if variant == "paper" else torch.square
     gaps = _gaps(grams, grams_true, layer_weights)
-    return _sum(w * norm(gap).mean() for w, gap in gaps)
+    return _sum(w * _all_mean(norm(gap)) for w, gap in gaps)
 
 
 def total_variation(completed: Tensor, variant: str = "paper") -> Tensor:
@@ -246,6 +246,11 @@ def _mean(difference: Tensor, weight: Tensor) -> Tensor:
     return ((difference * weight).sum(dim=(1, 2, 3)) / pixels).mean()
 
 
+def _all_mean(x: Tensor) -> Tensor:
+    """The mean, with a gradient that keeps channels_last; that of `mean` does not."""
+    return x.sum() / x.numel()
+
+
 def _wide(x: Tensor) -> Tensor:
     """`x` in float32 at least, for precise sums over a million values."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
@@ -268,7 +273,21 @@ def _gram_matrix(layer: Tensor, groups: int = 1) -> Tensor:
     phi = _wide(layer).permute(0, 2, 3, 1).flatten(1, 2)  # (B, HW, C), not copied
     phi = phi.unflatten(1, (groups, -1))
     with torch.autocast(phi.device.type, enabled=False):
-        return (phi.mT @ phi).sum(dim=1) / (channels * height * width)
+        return _Gram.apply(phi).sum(dim=1) / (channels * height * width)
+
+
+class _Gram(torch.autograd.Function):
+    """phi^T phi, with one product backwards instead of two and their sum."""
+
+    @staticmethod
+    def forward(ctx: Any, phi: Tensor) -> Tensor:
+        ctx.save_for_backward(phi)
+        return phi.mT @ phi
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (phi,) = ctx.saved_tensors
+        return phi @ (grad + grad.mT)
 
 
 def _gaps(
