@@ -12,6 +12,7 @@ gin.training.cost counts for the eager step; the peak is measured.
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -41,6 +42,8 @@ from gin.training.hardware import Hardware, launch
 from gin.utils.devices import choose_device, choose_precision
 
 SETTINGS = ("contiguous", "channels_last", "bf16", "compile")
+# glibc keeps freed memory, as in `gin train`.
+KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(10**12)}
 HEADER = (
     *("setting", "images/s", "s an image", "GFLOP an image", "GFLOP/s", "ceiling"),
     *("share", "peak memory", "counted"),
@@ -111,7 +114,8 @@ def in_a_process(
         *("--base-channels", str(chosen.base_channels), "--side", str(chosen.side)),
         *("--photographs", str(photographs), "--steps", str(chosen.steps)),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    own = {**os.environ, **KEPT}
+    done = subprocess.run(command, env=own, capture_output=True, text=True, check=False)
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if "Error" in line]
         reason = said[-1].strip()[:120] if said else f"exit code {done.returncode}"
