@@ -12,7 +12,6 @@ gin.training.cost counts for the eager step; the peak is measured.
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _table import machine, peak_bytes, show
 
 import gin.training.learner
+from gin.cli.app import keep_freed_memory
 from gin.masks import KINDS
 from gin.recipes import RECIPES
 from gin.training.cost import (
@@ -42,8 +42,6 @@ from gin.training.hardware import Hardware, launch
 from gin.utils.devices import choose_device, choose_precision
 
 SETTINGS = ("contiguous", "channels_last", "bf16", "compile")
-# glibc keeps freed memory, as in `gin train`.
-KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(10**12)}
 HEADER = (
     *("setting", "images/s", "s an image", "GFLOP an image", "GFLOP/s", "ceiling"),
     *("share", "peak memory", "counted"),
@@ -114,8 +112,7 @@ def in_a_process(
         *("--base-channels", str(chosen.base_channels), "--side", str(chosen.side)),
         *("--photographs", str(photographs), "--steps", str(chosen.steps)),
     ]
-    own = {**os.environ, **KEPT}
-    done = subprocess.run(command, env=own, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if "Error" in line]
         reason = said[-1].strip()[:120] if said else f"exit code {done.returncode}"
@@ -125,6 +122,7 @@ def in_a_process(
 
 def measure(chosen: argparse.Namespace) -> dict[str, Any]:
     """One setting, in this process: seconds of a step and peak memory."""
+    keep_freed_memory()  # as `gin train` does
     device = choose_device(chosen.device)
     plain = chosen.one in ("contiguous", "channels_last")
     precision = "float32" if plain else choose_precision(device)

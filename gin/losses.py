@@ -220,7 +220,7 @@ def style_loss(
     check_choice("variant", variant, PAPER_OR_RELEASED)
     norm = torch.abs if variant == "paper" else torch.square
     gaps = _gaps(grams, grams_true, layer_weights)
-    return _sum(w * _all_mean(norm(gap)) for w, gap in gaps)
+    return _sum(w * norm(gap).mean() for w, gap in gaps)
 
 
 def total_variation(completed: Tensor, variant: str = "paper") -> Tensor:

@@ -93,10 +93,11 @@ def views(image: Tensor, hole: Tensor) -> Tensor:
     )
 
 
-def check_views(inpaint: Inpainter) -> None:
+def check_views() -> None:
     """Assert that `ensemble=True` averages the five `views`, where none is clamped."""
     image, hole = case("skimage_coffee", "rectangular", side=160)
     photo, mask = picture("skimage_coffee", 160), hole[0, 0].byte().numpy()
+    inpaint = rivals.shipped("deepgin")
     theirs = np.asarray(inpaint(photo, mask, ensemble=True, region="whole"))
     made = views(image, hole).permute(0, 2, 3, 1).numpy()
     inside = ((made > 0) & (made < 1)).all(axis=0)

@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(str(error), BAD_INPUT)
     try:
         _escape_what_cannot_be_shown()
-        _keep_freed_memory()
+        keep_freed_memory()
         _check_given(sys.argv[1:] if arguments is None else arguments)
         with warnings.catch_warnings(), _sigterm_raises(), memory_errors():
             if not sys.warnoptions:  # users of the command cannot act on them
@@ -95,7 +95,7 @@ def _escape_what_cannot_be_shown() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Let glibc keep the memory of freed tensors for the next ones.
 
     It would return large blocks to the system; to get them again takes a fifth of the

@@ -24,16 +24,12 @@ from gin.data.sources import Files
 from gin.data.unreadable import Readable
 from gin.errors import InputError
 from gin.training.hardware import Hardware, launch
-from gin.training.learner import Learner, phi
+from gin.training.learner import Learner
 from gin.training.trainer import open_photographs
+from gin.vgg import Features
 from gin.weights.imagenet import load_backbone
 
-# With two of VGG's maps: its weights are fixed, and compiling all five takes long.
-TWO_MAPS = (1.0, 1.0, 0.0, 0.0, 0.0)
-RECIPES = {
-    order: replace(recipe, losses=replace(recipe.losses, layer_weights=TWO_MAPS))
-    for order, recipe in (("paper", TINY), ("released", TINY_RELEASED))
-}
+RECIPES = {"paper": TINY, "released": TINY_RELEASED}
 Found = dict[str, dict[str, Tensor]]
 
 
@@ -69,7 +65,7 @@ def learn(fabric: Fabric, image: Tensor, mask: Tensor) -> Found:
 
     "moved" is how far the weights came from where they were.
     """
-    features = phi(load_backbone("vgg19", "random"), RECIPES["paper"].losses).double()
+    features = Features(load_backbone("vgg19", "random"), "convolution", None).double()
     image, mask = image.double(), mask.double()
     found: Found = {}
     for order, recipe in RECIPES.items():
@@ -110,12 +106,12 @@ def clipped_steps(
     fabric: Fabric, image: Tensor, mask: Tensor, compiled: bool = False
 ) -> dict[str, dict[str, Any]]:
     """The state after two steps of each stage in each order, clipped and averaged."""
-    features = phi(load_backbone("vgg19", "random"), RECIPES["paper"].losses).double()
+    features = Features(load_backbone("vgg19", "random"), "convolution", None).double()
     states = {}
     for order in RECIPES:
         optimiser = replace(TINY.optimiser, order=order, clip=0.1, ema_decay=0.9)
         network = replace(TINY.network, variant="StdResBlk-SA")  # compiles sooner
-        recipe = replace(RECIPES["paper"], network=network, optimiser=optimiser)
+        recipe = replace(TINY, network=network, optimiser=optimiser)
         learner = Learner(recipe, 0, features, fabric, compiled)
         steps = 2 * [learner.warm_up_step] + 2 * [learner.main_step]
         for number, step in enumerate(steps):
