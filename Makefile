@@ -1,6 +1,7 @@
 # `make` alone lists the targets. Every target installs what it needs into .venv first.
 #
-#   make test WORKERS=8      more processes, each of one thread; make book, too
+#   make test WORKERS=8      as many processes, each of one thread; make book, too. The
+#                            default is one for each processor, at most four (3 GB each)
 #   make test PYTHON=python3.12 VENV=.venv312    another Python
 #   make test CONSTRAINTS= VENV=.venv-newest     the newest releases, not constraints.txt
 # An environment that exists keeps its Python and its packages.
@@ -13,7 +14,8 @@ SHELL := bash
 PYTHON ?= python3
 VENV ?= .venv
 CONSTRAINTS ?= -c constraints.txt
-WORKERS ?= 2
+CORES := $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || sysctl -n hw.ncpu)
+WORKERS ?= $(shell echo $$(($(CORES) < 4 ? $(CORES) : 4)))
 
 # glibc keeps freed memory: to get it from the system again takes a fifth of the time.
 export MALLOC_MMAP_MAX_ := 0

@@ -82,6 +82,25 @@ def losses_of_kinds(net: DeepGIN, side: int = 64) -> np.ndarray:
     return 100 * inside.reshape(-1, len(masks.KINDS)).numpy()
 
 
+def check_subsampling(images: Tensor) -> None:
+    """Assert that `gin` draws each image's phase, and masks of the recipe's variant."""
+    many = images.repeat(40, 1, 1, 1)
+    drawn = subsampling.random_phase(many, 2, np.random.default_rng(0))
+    phases = subsampling.split(many, 2).unflatten(0, (-1, 4))
+    found = (phases == drawn.unsqueeze(1)).flatten(2).all(dim=2)  # (images, 4)
+    assert (found.sum(dim=1) == 1).all()
+    assert (found.sum(dim=0) > len(many) / 8).all()
+    for place, phase in enumerate(subsampling.split(images[:1], (2, 4))):
+        assert torch.equal(phase, images[0, :, place // 4 :: 2, place % 4 :: 4])
+    side = images.shape[-1]
+    for variant in masks.PAPER_OR_RELEASED:
+        rng, again = np.random.default_rng(5), np.random.default_rng(5)
+        _, holes = subsampling.three_mask_batch(images, rng, variant)
+        kinds = masks.KINDS * len(images)
+        each = [masks.make(kind, side, side, again, variant) for kind in kinds]
+        assert np.array_equal(holes[:, 0].numpy(), np.stack(each))
+
+
 def variation_table(spread: Mapping[str, float], losses: np.ndarray) -> figures.Table:
     """How batches vary; its header names the kinds' mean errors."""
     means = zip(masks.KINDS, losses.mean(0), strict=True)

@@ -93,18 +93,6 @@ def views(image: Tensor, hole: Tensor) -> Tensor:
     )
 
 
-def check_views() -> None:
-    """Assert that `ensemble=True` averages the five `views`, where none is clamped."""
-    image, hole = case("skimage_coffee", "rectangular", side=160)
-    photo, mask = picture("skimage_coffee", 160), hole[0, 0].byte().numpy()
-    inpaint = rivals.shipped("deepgin")
-    theirs = np.asarray(inpaint(photo, mask, ensemble=True, region="whole"))
-    made = views(image, hole).permute(0, 2, 3, 1).numpy()
-    inside = ((made > 0) & (made < 1)).all(axis=0)
-    assert np.abs(255 * made.mean(axis=0) - theirs)[inside].max() < 1
-    assert inside[mask == 1].mean() > 0.9
-
-
 def scores(done: Tensor, image: Tensor, hole: Tensor) -> tuple[float, float]:
     """PSNR in dB and the mean error in the hole in %, of pictures in 8 bits."""
     pasted = metrics.composite(done, image, hole).double() / 255

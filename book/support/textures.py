@@ -58,6 +58,26 @@ def three_losses(
     return found
 
 
+def check_sums() -> None:
+    """Assert the layers' weights, and that three images in a row share their truth."""
+    generator = torch.Generator().manual_seed(0)
+    weights, channels = (0.25, 3.0), (3, 5)
+    true, maps = (
+        [torch.rand(batch, c, 4, 6, generator=generator) for c in channels]
+        for batch in (2, 6)
+    )
+    eq_4 = eq_5 = 0.0
+    for weight, layer, truth in zip(weights, maps, true, strict=True):
+        for n in range(6):
+            one, its_truth = layer[n : n + 1], truth[n // 3 : n // 3 + 1]
+            a, b = gram_matrices([one, its_truth])
+            eq_4 += weight * float((one - its_truth).abs().mean()) / 6
+            eq_5 += weight * float((a - b).abs().mean()) / 6
+    found = style_loss(gram_matrices(maps), gram_matrices(true), weights)
+    assert abs(float(found) - eq_5) < 1e-6
+    assert abs(float(perceptual_loss(maps, true, weights)) - eq_4) < 1e-6
+
+
 def losses_table(found: Mapping[str, tuple[float, float, float]]) -> Table:
     """`three_losses` as a table."""
     rows = [

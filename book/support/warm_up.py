@@ -3,8 +3,10 @@
 Taught in book/17_warm_up.md.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +112,35 @@ def factors(recipe: Recipe, epochs: int = 110, count: int = 100) -> list[float]:
     """The factor of the learning rates at the start of each epoch."""
     table = Timetable(recipe, count)
     return [table.factor(Clock(0, 0, count * epoch)) for epoch in range(epochs)]
+
+
+def check_schedule() -> None:
+    """Assert stage, learning rate and batch of every step of `RECIPES`."""
+    for recipe in RECIPES.values():
+        schedule, count = recipe.schedule, 2 * recipe.data.batch_size
+        table, clock = Timetable(recipe, count), Clock()
+        unit = 2 if schedule.unit == "epochs" else 1  # in steps
+        lengths = (schedule.warm_up, schedule.flat, schedule.decay)
+        warm_up, flat, decay = (unit * length for length in lengths)
+        total, photographs = warm_up + flat + decay, 0
+        for step in range(total):
+            assert table.warming_up(clock) == (step < warm_up)
+            assert clock.photographs == photographs
+            late = max(0, step - warm_up - flat) / decay
+            cosine = (1 + math.cos(math.pi * late)) / 2
+            fall = cosine if schedule.shape == "cosine" else 1 - late
+            taken = step if step < warm_up else step - warm_up
+            rise = min(1, (taken + 1) / max(1, recipe.optimiser.lr_warmup_steps))
+            assert math.isclose(table.factor(clock), rise * fall, abs_tol=1e-12)
+            batch = table.phase(clock)
+            started = [p for p in recipe.phases if p.start * total <= step + 1e-6]
+            assert not started or batch == started[-1]
+            photographs += batch.batch_size
+            clock = table.after(clock, batch.batch_size)
+        assert table.finished(clock)
+    for rank, firsts in ((0, [0, 8, 16]), (1, [4, 12, 20])):  # of two processes
+        keys = Timetable(PAPER, 8).keys(Clock(), rank, world=2)
+        assert [key.first for key in islice(keys, 3)] == firsts
 
 
 def race(
