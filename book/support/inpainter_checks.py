@@ -3,12 +3,14 @@
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from support import figures, rivals
 from support import large_photographs as lp
 from torch import Tensor
 
 from gin import masks, subsampling
 from gin.inference import regions, seams
+from gin.inpainting import Inpainter
 
 
 def run() -> None:
@@ -16,8 +18,10 @@ def run() -> None:
     check_views()
     check_paper_size()
     check_narrow()
+    check_passes()
     check_default()
     check_stages()
+    check_modes()
     check_windows()
     check_reduction()
     check_tiles()
@@ -69,6 +73,18 @@ def check_narrow() -> None:
     _assert_filled(theirs, figures.as_rgb(photo), figures.as_rgb(fill), mask > 0)
 
 
+def check_passes() -> None:
+    """In one pass after the other the phases are completed as in a single one."""
+    photo = lp.picture("skimage_coffee", 300)
+    mask = masks.free_form(300, 300, np.random.default_rng(1))
+    inpaint = rivals.shipped("deepgin")
+    one_by_one = Inpainter(inpaint.net)
+    one_by_one.pixels_at_once = 1
+    ways = (way(photo, mask, region="whole") for way in (one_by_one, inpaint))
+    first, second = (np.asarray(done).astype(int) for done in ways)
+    assert np.abs(first - second).max() <= 1
+
+
 def check_default() -> None:
     """Without options: the crop of 256 px around the hole, its border corrected."""
     photo = lp.picture("monuments_colosseum", 512)
@@ -97,6 +113,28 @@ def check_stages() -> None:
     for result, raw in zip(found.values(), (done.coarse, done.completed), strict=True):
         fill = seams.harmonic(figures.as_rgb(raw.clamp(0, 1)), known, inside)
         _assert_filled(result, known, fill, inside)
+
+
+def check_modes() -> None:
+    """Grey, 16 bits and transparency stay as they are; a grey fill is the luminance."""
+    inpaint, colour = rivals.shipped("deepgin"), lp.picture("skimage_coffee", 128)
+    mask = np.zeros((128, 128), np.uint8)
+    mask[40:80, 50:90] = 1
+    grey = colour.convert("L")
+    deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    clear = colour.copy()
+    clear.putalpha(grey)
+    for photo in (grey, deep, clear):
+        done = inpaint(photo, mask, region="whole")
+        before, after = np.asarray(photo), np.asarray(done)
+        assert (done.mode, after.dtype) == (photo.mode, before.dtype)
+        assert np.array_equal(after[mask == 0], before[mask == 0])
+    assert np.array_equal(after[..., 3], before[..., 3])
+    hole = torch.from_numpy(mask)[None, None].float()
+    fill = figures.as_rgb(lp.network(figures.as_tensor(grey.convert("RGB")), hole))
+    luminance = fill @ [0.299, 0.587, 0.114]
+    theirs = np.asarray(inpaint(grey, mask, region="whole"))
+    assert np.abs(theirs - 255 * luminance)[mask == 1].max() < 1.01
 
 
 def check_windows() -> None:
@@ -128,10 +166,16 @@ def check_reduction() -> None:
         done = regions.complete(crop, grey, part, _grey_where_missing, stages=1)
         assert done.shape == grey.shape
         assert (done - 0.5).abs().max() < 1e-4
-    crop = regions.plan(_with_hole(np.s_[800:1200, 800:1200]))[0]
-    large = torch.zeros(1, 3, 600, 600)
-    done = regions.complete(crop, large, large[:, :1], _ramp_in_place_of, stages=1)
-    assert (done - _ramp_in_place_of(large))[..., 8:-8].abs().max() < 1e-3
+    mask = _with_hole(np.s_[800:1200, 800:1200])
+    (crop,) = regions.plan(mask)
+    part = torch.from_numpy(mask[crop.window])[None, None].float()
+
+    def ramp(image: Tensor, hole: Tensor) -> Tensor:
+        assert 170**2 <= hole.sum() <= 171**2  # 400 of 600 px are 170.7 of 256
+        return _ramp(image)
+
+    done = regions.complete(crop, part.expand(1, 3, 600, 600), part, ramp, stages=1)
+    assert (done - _ramp(done))[..., 8:-8].abs().max() < 1e-3
 
 
 def check_tiles() -> None:
@@ -154,6 +198,8 @@ def check_tiles() -> None:
     assert len(given) == 10
     sides = [side.stop - side.start for tile, _ in crop.tiles for side in tile]
     assert set(sides) == {256}
+    around = {core[1].start: window[1].start for window, core in crop.tiles}
+    assert around == {128: 64, 256: 192, 384: 320, 512: 448, 640: 576}
     assert not left.any()
     assert torch.equal(done >= 1, part.expand_as(done) > 0)
 
@@ -175,8 +221,8 @@ def _grey_where_missing(image: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask > 0, 0.5, image)
 
 
-def _ramp_in_place_of(image: Tensor, mask: Tensor | None = None) -> Tensor:
-    """What a network returns that draws a ramp from left to right, 0 to 1."""
+def _ramp(image: Tensor) -> Tensor:
+    """A ramp from left to right, 0 to 1, in the shape of `image`."""
     width = image.shape[3]
     return ((torch.arange(width) + 0.5) / width).expand_as(image)
 

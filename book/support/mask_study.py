@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from support import figures
 
 from gin import masks
+from gin.errors import InputError
 
 LOOKS = {
     "rectangular": ("rectangular", "paper"),
@@ -101,6 +102,19 @@ def check_fit() -> None:
     thin, wide = ([(0, 0), (31, 31)], [5]), ([(0, 16), (31, 16)], [64])
     drawn = masks.draw_what_fits([thin, wide], empty)
     assert np.array_equal(drawn, masks.draw([thin], 32, 32))
+
+
+def check_limit() -> None:
+    """Assert that a mask is refused above 95 %, and not below."""
+    mask = np.ones((20, 20), np.uint8)
+    mask[0] = 0
+    masks.check_mask(mask, "95 %")
+    mask[0, 0] = 1
+    try:
+        masks.check_mask(mask, "95.25 %")
+    except InputError:
+        return
+    raise AssertionError("a mask above the limit was taken")
 
 
 def check_grow() -> None:

@@ -76,6 +76,11 @@ def check_sums() -> None:
     found = style_loss(gram_matrices(maps), gram_matrices(true), weights)
     assert abs(float(found) - eq_5) < 1e-6
     assert abs(float(perceptual_loss(maps, true, weights)) - eq_4) < 1e-6
+    layer = maps[0].requires_grad_()
+    (theirs,) = gram_matrices([layer])
+    ours = torch.einsum("bchw, bdhw -> bcd", layer, layer) / layer[0].numel()
+    both = (torch.autograd.grad(g.cos().sum(), layer) for g in (ours, theirs))
+    assert torch.allclose(*(gradient for (gradient,) in both), atol=1e-6)
 
 
 def losses_table(found: Mapping[str, tuple[float, float, float]]) -> Table:
