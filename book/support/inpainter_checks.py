@@ -78,7 +78,7 @@ def check_passes() -> None:
     photo = lp.picture("skimage_coffee", 300)
     mask = masks.free_form(300, 300, np.random.default_rng(1))
     inpaint = rivals.shipped("deepgin")
-    one_by_one = Inpainter(inpaint.net)
+    one_by_one = Inpainter(inpaint.net, "cpu", "float32")
     one_by_one.pixels_at_once = 1
     ways = (way(photo, mask, region="whole") for way in (one_by_one, inpaint))
     first, second = (np.asarray(done).astype(int) for done in ways)
