@@ -45,7 +45,7 @@ def check_paper_size() -> None:
     shape, sides = (200, 400), [256, 512]
     photo = lp.picture("skimage_coffee", 512).resize(shape[::-1])
     mask = masks.free_form(*shape, np.random.default_rng(3))
-    hole = torch.from_numpy(mask)[None, None].float()
+    hole = _as_tensor(mask)
     image = figures.as_tensor(photo).masked_fill(hole > 0, 1)
     gap = F.interpolate(hole, sides, mode="bilinear", antialias=True) > 0
     large = F.interpolate(image, sides, mode="bicubic", antialias=True).clamp(0, 1)
@@ -63,7 +63,7 @@ def check_narrow() -> None:
     photo = lp.picture("skimage_coffee", 512).resize((5000, 20))
     mask = np.zeros((20, 5000), np.uint8)
     mask[4:12, 1000:1040] = 1
-    hole = torch.from_numpy(mask)[None, None].float()
+    hole = _as_tensor(mask)
     image = figures.as_tensor(photo).masked_fill(hole > 0, 1)
     room = ((0, 0), (0, 0), (0, 12), (0, 120))  # to 32 x 5120
     padded = (torch.from_numpy(np.pad(x, room, "reflect")) for x in (image, hole))
@@ -93,8 +93,7 @@ def check_default() -> None:
     window = np.s_[192:448, 0:256]  # the hole's middle is (320, 125)
     known = figures.as_rgb(photo)
     image = figures.as_tensor(photo)[..., *window]
-    hole = torch.from_numpy(mask[window])[None, None].float()
-    fill = figures.as_rgb(lp.network(image, hole))
+    fill = figures.as_rgb(lp.network(image, _as_tensor(mask[window])))
     expected = known.copy()
     expected[window] = seams.harmonic(fill, known[window], mask[window] > 0)
     _assert_filled(rivals.shipped("deepgin")(photo, mask), known, expected, mask > 0)
@@ -124,17 +123,18 @@ def check_modes() -> None:
     deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
     clear = colour.copy()
     clear.putalpha(grey)
+    found = []
     for photo in (grey, deep, clear):
         done = inpaint(photo, mask, region="whole")
         before, after = np.asarray(photo), np.asarray(done)
         assert (done.mode, after.dtype) == (photo.mode, before.dtype)
         assert np.array_equal(after[mask == 0], before[mask == 0])
-    assert np.array_equal(after[..., 3], before[..., 3])
-    hole = torch.from_numpy(mask)[None, None].float()
-    fill = figures.as_rgb(lp.network(figures.as_tensor(grey.convert("RGB")), hole))
+        found.append(after)
+    assert np.array_equal(found[2][..., 3], np.asarray(grey))
+    image = figures.as_tensor(grey.convert("RGB"))
+    fill = figures.as_rgb(lp.network(image, _as_tensor(mask)))
     luminance = fill @ [0.299, 0.587, 0.114]
-    theirs = np.asarray(inpaint(grey, mask, region="whole"))
-    assert np.abs(theirs - 255 * luminance)[mask == 1].max() < 1.01
+    assert np.abs(found[0] - 255 * luminance)[mask == 1].max() < 1.01
 
 
 def check_windows() -> None:
@@ -158,17 +158,13 @@ def check_reduction() -> None:
         (np.s_[800:848, 800:1400], (171, 600)),  # the middle is 24 px deep, 1.5 x 16
         (np.s_[800:820, 800:1400], (256, 900)),
     ):
-        mask = _with_hole(hole)
-        (crop,) = regions.plan(mask)
+        crop, part = _planned(hole)
         assert crop.size == size
-        part = torch.from_numpy(mask[crop.window])[None, None].float()
         grey = torch.full((1, 3, *part.shape[2:]), 0.5).masked_fill(part > 0, 1)
         done = regions.complete(crop, grey, part, _grey_where_missing, stages=1)
         assert done.shape == grey.shape
         assert (done - 0.5).abs().max() < 1e-4
-    mask = _with_hole(np.s_[800:1200, 800:1200])
-    (crop,) = regions.plan(mask)
-    part = torch.from_numpy(mask[crop.window])[None, None].float()
+    crop, part = _planned(np.s_[800:1200, 800:1200])
 
     def ramp(image: Tensor, hole: Tensor) -> Tensor:
         assert 170**2 <= hole.sum() <= 171**2  # 400 of 600 px are 170.7 of 256
@@ -180,10 +176,8 @@ def check_reduction() -> None:
 
 def check_tiles() -> None:
     """What a tile has completed is known to the tiles after it."""
-    mask = _with_hole(np.s_[800:816, 800:1400])
-    (crop,) = regions.plan(mask)
-    part = torch.from_numpy(mask[crop.window])[None, None].float()
-    image, left = torch.rand(1, 3, *part.shape[2:]), part.clone()
+    crop, part = _planned(np.s_[800:816, 800:1400])
+    image, left = torch.zeros(1, 3, *part.shape[2:]), part.clone()
     given: list[tuple[Tensor, Tensor]] = []
 
     def number(tile: Tensor, hole: Tensor) -> Tensor:
@@ -232,6 +226,18 @@ def _with_hole(*holes: tuple[slice, slice]) -> masks.Mask:
     for hole in holes:
         mask[hole] = 1
     return mask
+
+
+def _planned(hole: tuple[slice, slice]) -> tuple[regions.Crop, Tensor]:
+    """The crop of a photograph of 2048 px with this hole, and the hole within it."""
+    mask = _with_hole(hole)
+    (crop,) = regions.plan(mask)
+    return crop, _as_tensor(mask[crop.window])
+
+
+def _as_tensor(mask: masks.Mask) -> Tensor:
+    """(H, W) -> (1, 1, H, W), float."""
+    return torch.from_numpy(mask)[None, None].float()
 
 
 def _assert_filled(
